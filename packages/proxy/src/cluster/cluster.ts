@@ -1,0 +1,153 @@
+/**
+ * Clusters, endpoints and limits as the data path sees them.
+ *
+ * The configuration side builds and replaces these objects; the data path picks endpoints, opens
+ * connections through the pool kept in `Endpoint.pool`, and reports outcomes. A cluster that is
+ * removed stays usable for the exchanges that hold it and is freed after the last of them.
+ */
+import type { HeaderList } from '@sluice/wire';
+
+export type ClusterType = 'STATIC' | 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';
+
+export interface Cluster {
+  readonly name: string;
+  /** Name in statistics (`alt_stat_name` with its trailing `;` removed), else the name. */
+  readonly statName: string;
+  readonly type: ClusterType;
+  readonly version: string;
+  readonly connectTimeoutMs: number;
+  /** 0 = unlimited. */
+  readonly maxRequestsPerConnection: number;
+  readonly poolIdleTimeoutMs: number;
+  /** 0 = none. */
+  readonly maxConnectionDurationMs: number;
+  /** Bytes that may wait for one upstream connection (per_connection_buffer_limit_bytes). */
+  readonly bufferLimitBytes: number;
+  /** `h1` until upstream HTTP/2 arrives; part of the pool's key. */
+  readonly protocol: 'h1' | 'h2' | 'downstream';
+  readonly sourceAddress: string | null;
+  readonly keepalive: TcpKeepalive | null;
+  readonly origin: string | null;
+  readonly limits: PriorityLimits;
+  readonly highPriorityLimits: PriorityLimits;
+  /** False until the first endpoints, or the first DNS answer, have arrived. */
+  readonly isWarm: boolean;
+  /** Chooses an endpoint for one attempt, or null when none may take it. */
+  pick(context: PickContext): Endpoint | null;
+  /** Endpoint for an explicit address (ORIGINAL_DST and pass-through); created on demand, bounded. */
+  endpointFor(address: string, port: number): Endpoint | null;
+  readonly endpoints: readonly Endpoint[];
+  /** Opaque to the configuration side: bound counters, set by telemetry when the cluster is compiled. */
+  stats: ClusterStats;
+}
+
+export interface TcpKeepalive {
+  readonly timeMs: number;
+}
+
+/** What a balancer may look at. One reusable object per exchange. */
+export interface PickContext {
+  /** Endpoints already tried by this exchange; a balancer avoids them while others remain. */
+  tried: Endpoint[];
+  avoidTried: boolean;
+  selectionAttempts: number;
+  headers: HeaderList | null;
+  /** Lazily computed by hash balancers; 0 = none. */
+  hash: number;
+  originalAddress: string | null;
+  originalPort: number;
+  random: () => number;
+}
+
+export interface Endpoint {
+  readonly cluster: string;
+  /** IP address, host name not yet resolved never appears here; or a Unix socket path. */
+  readonly address: string;
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /** `address:port` as in `%UPSTREAM_HOST%`; also the key in /clusters. */
+  readonly label: string;
+  readonly hostname: string;
+  readonly weight: number;
+  readonly priority: number;
+  readonly locality: Locality;
+  /** From EDS: HEALTHY and UNKNOWN take traffic, DEGRADED when nothing better, the rest none. */
+  health: EndpointHealth;
+  readonly metadata: Readonly<Record<string, unknown>> | null;
+  /** Live numbers that balancers read. */
+  activeRequests: number;
+  /** Monotonic ms until which a refused connection keeps this endpoint at the end of the line; 0 = fine. */
+  avoidUntilMs: number;
+  /** Connection pool of the data path; the configuration side never touches it but to drain it. */
+  pool: EndpointPool | null;
+  readonly stats: EndpointStats;
+}
+
+/** All that the configuration side may do with a pool. */
+export interface EndpointPool {
+  /** Closes idle connections now and busy ones after their request. */
+  drain(): void;
+}
+
+export type EndpointHealth = 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED';
+
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+}
+
+export interface EndpointStats {
+  requests: number;
+  errors: number;
+  successes: number;
+  timeouts: number;
+  connections: number;
+  connectFailures: number;
+  activeConnections: number;
+}
+
+/**
+ * Circuit breaker of one priority. Counts are process-wide: implementations keep them in shared
+ * memory, so `tryAcquire` is an atomic add and `release` its opposite.
+ */
+export interface PriorityLimits {
+  readonly connections: Limit;
+  readonly pendingRequests: Limit;
+  readonly requests: Limit;
+  readonly retries: RetryBudget;
+}
+
+export interface Limit {
+  readonly max: number;
+  readonly current: number;
+  /** False (and counted as overflow by the caller) when the limit is reached. */
+  tryAcquire(): boolean;
+  release(): void;
+}
+
+export interface RetryBudget extends Limit {
+  /** True when the budget is a share of active requests, not a fixed number. */
+  readonly isRatio: boolean;
+}
+
+/** Bound counters of one cluster (Envoy's `cluster.<name>.*`); telemetry implements it. */
+export interface ClusterStats {
+  requestStarted(): void;
+  requestEnded(status: number, durationMs: number): void;
+  requestRetried(succeeded: boolean): void;
+  retryLimitExceeded(): void;
+  retryOverflow(): void;
+  requestTimeout(): void;
+  perTryTimeout(): void;
+  pendingOverflow(): void;
+  requestCancelled(): void;
+  noHealthyEndpoint(): void;
+  connectionOpened(): void;
+  connectionClosed(byRemote: boolean): void;
+  connectFailed(): void;
+  connectTimeout(): void;
+  connectionOverflow(): void;
+  bytesSent(count: number): void;
+  bytesReceived(count: number): void;
+}

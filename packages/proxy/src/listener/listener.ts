@@ -1,0 +1,115 @@
+/**
+ * Listeners as the data path sees them: a bound address, filter chains, and what each chain does.
+ *
+ * Invariant: a connection pins the chain it was matched to; replacing a listener whose chain is equal
+ * in content keeps that chain object, so its connections are not drained.
+ */
+import type { HttpFilterBinding, ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
+import type { RouteTable } from '../route/route.ts';
+import type { AccessLogger } from '../telemetry/record.ts';
+
+export interface ListenerRuntime {
+  readonly name: string;
+  readonly version: string;
+  readonly address: string;
+  readonly port: number;
+  readonly trafficDirection: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND';
+  readonly listenerFilters: readonly ListenerFilterBinding[];
+  readonly listenerFiltersTimeoutMs: number;
+  readonly continueOnListenerFiltersTimeout: boolean;
+  readonly bufferLimitBytes: number;
+  readonly useOriginalDst: boolean;
+  readonly maxConnections: number;
+  /** Most specific match as Envoy does (design §6), or null: the connection is closed with flag NR. */
+  selectChain(facts: ConnectionFacts): FilterChain | null;
+  /** With use_original_dst: the listener for the original destination, else this one. */
+  redirect(facts: ConnectionFacts): ListenerRuntime;
+  readonly accessLoggers: readonly AccessLogger[];
+}
+
+/** What is known about a connection. Filled in as listener filters learn more. */
+export interface ConnectionFacts {
+  localAddress: string;
+  localPort: number;
+  remoteAddress: string;
+  remotePort: number;
+  /** From SO_ORIGINAL_DST, TPROXY, PROXY header or an explicit map; else the local address. */
+  destinationAddress: string;
+  destinationPort: number;
+  isDestinationRestored: boolean;
+  transportProtocol: 'raw_buffer' | 'tls';
+  serverName: string;
+  applicationProtocols: readonly string[];
+  /** SPIFFE ID of the peer once mutual TLS has proven it; null before. */
+  peerIdentity: string | null;
+  isMutualTls: boolean;
+}
+
+export interface FilterChain {
+  readonly name: string;
+  /** Content hash: equal content keeps the chain and its connections. */
+  readonly version: string;
+  readonly networkFilters: readonly NetworkFilterBinding[];
+  readonly terminal: HttpManagerConfig | TcpProxyConfig;
+  readonly transportSocketConnectTimeoutMs: number;
+}
+
+export interface HttpManagerConfig {
+  readonly kind: 'http';
+  readonly statPrefix: string;
+  /** In the listener's order, repeats included, router last. */
+  readonly filters: readonly HttpFilterBinding[];
+  /** Live: follows RDS. Null until the table arrives (503, flag NR, reason names the table). */
+  routes(): RouteTable | null;
+  readonly routeTableName: string;
+  /** Edge listeners strip what strangers may not set (design §6, Trust). */
+  readonly isEdge: boolean;
+  readonly useRemoteAddress: boolean;
+  readonly trustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly generateRequestId: boolean;
+  readonly preserveExternalRequestId: boolean;
+  readonly alwaysSetRequestIdInResponse: boolean;
+  readonly pathNormalization: PathNormalization;
+  readonly serverName: string;
+  readonly serverHeader: 'OVERWRITE' | 'APPEND_IF_ABSENT' | 'PASS_THROUGH';
+  readonly via: string;
+  /** 0 = none, in all of these. */
+  readonly streamIdleTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly requestHeadersTimeoutMs: number;
+  readonly connectionIdleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly drainTimeoutMs: number;
+  readonly delayedCloseTimeoutMs: number;
+  readonly maxRequestHeadersBytes: number;
+  readonly maxRequestHeadersCount: number;
+  readonly acceptHttp10: boolean;
+  readonly defaultHostForHttp10: string;
+  readonly upgrades: ReadonlyMap<string, boolean>;
+  readonly accessLoggers: readonly AccessLogger[];
+  readonly tracing: { readonly isEnabled: boolean; readonly samplingPercent: number };
+  readonly proxy100Continue: boolean;
+  /** True on the listener that speaks as an HTTP forward proxy: absolute form and CONNECT are routed. */
+  readonly isForwardProxy: boolean;
+}
+
+/** Istio's pathNormalization levels, expressed by Envoy's fields. */
+export interface PathNormalization {
+  readonly normalize: boolean;
+  readonly mergeSlashes: boolean;
+  readonly escapedSlashes: 'KEEP' | 'REJECT' | 'UNESCAPE_FORWARD' | 'UNESCAPE_REDIRECT';
+}
+
+export interface TcpProxyConfig {
+  readonly kind: 'tcp';
+  readonly statPrefix: string;
+  readonly cluster: string;
+  /** Null with a single cluster. */
+  readonly weighted: { readonly total: number; readonly entries: readonly { cluster: string; bound: number }[] } | null;
+  readonly idleTimeoutMs: number;
+  readonly maxConnectAttempts: number;
+  readonly maxDownstreamConnectionDurationMs: number;
+  readonly accessLoggers: readonly AccessLogger[];
+}
