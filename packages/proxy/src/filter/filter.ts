@@ -8,7 +8,7 @@
  */
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { ConnectionFacts } from '../listener/listener.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { CompiledRoute, RouteRequest } from '../route/route.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 

@@ -7,6 +7,9 @@
 import type { HttpFilterBinding, ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
 import type { RouteTable } from '../route/route.ts';
 import type { AccessLogger } from '../telemetry/record.ts';
+import type { ConnectionFacts } from './connection-facts.ts';
+
+export type { ConnectionFacts };
 
 export interface ListenerRuntime {
   readonly name: string;
@@ -25,24 +28,6 @@ export interface ListenerRuntime {
   /** With use_original_dst: the listener for the original destination, else this one. */
   redirect(facts: ConnectionFacts): ListenerRuntime;
   readonly accessLoggers: readonly AccessLogger[];
-}
-
-/** What is known about a connection. Filled in as listener filters learn more. */
-export interface ConnectionFacts {
-  localAddress: string;
-  localPort: number;
-  remoteAddress: string;
-  remotePort: number;
-  /** From SO_ORIGINAL_DST, TPROXY, PROXY header or an explicit map; else the local address. */
-  destinationAddress: string;
-  destinationPort: number;
-  isDestinationRestored: boolean;
-  transportProtocol: 'raw_buffer' | 'tls';
-  serverName: string;
-  applicationProtocols: readonly string[];
-  /** SPIFFE ID of the peer once mutual TLS has proven it; null before. */
-  peerIdentity: string | null;
-  isMutualTls: boolean;
 }
 
 export interface FilterChain {
@@ -107,7 +92,10 @@ export interface TcpProxyConfig {
   readonly statPrefix: string;
   readonly cluster: string;
   /** Null with a single cluster. */
-  readonly weighted: { readonly total: number; readonly entries: readonly { cluster: string; bound: number }[] } | null;
+  readonly weighted: {
+    readonly total: number;
+    readonly entries: readonly { cluster: string; bound: number }[];
+  } | null;
   readonly idleTimeoutMs: number;
   readonly maxConnectAttempts: number;
   readonly maxDownstreamConnectionDurationMs: number;

@@ -4,7 +4,7 @@
  * metrics have read it, after the response has been sent. Consumers copy what they keep.
  */
 import type { Cluster, Endpoint } from '../cluster/cluster.ts';
-import type { ConnectionFacts } from '../listener/listener.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { CompiledRoute, FormatFacts } from '../route/route.ts';
 import type { HeaderList } from '@sluice/wire';
 

@@ -1,0 +1,42 @@
+/**
+ * The declared structure of the tree: which package may import which, and from where.
+ *
+ * `layers.test.ts` reads every import (type-only ones included) and checks it against this table.
+ * Adding an edge is a decision about the architecture: give its reason in ARCHITECTURE.md.
+ */
+
+/** Package → the packages it may import (through `@sluice/<name>` only). */
+export const layers: Readonly<Record<string, readonly string[]>> = {
+  runtime: [],
+  wire: ['runtime'],
+  api: ['runtime'],
+  xds: ['runtime'],
+  identity: ['runtime', 'api'],
+  proxy: ['runtime', 'wire', 'xds'],
+  control: ['runtime', 'api', 'xds', 'wire'],
+  cli: ['runtime', 'api'],
+  testkit: ['runtime', 'wire', 'api', 'xds'],
+};
+
+/** Packages that only tests may import. */
+export const testOnly: ReadonlySet<string> = new Set(['testkit']);
+
+/** Sans-I/O packages: (state, bytes, now) → (state, events, bytes). */
+export const sansIo: ReadonlySet<string> = new Set(['wire', 'xds']);
+
+/** Modules that a sans-I/O package may not load, and globals it may not name. */
+export const ioModules =
+  /^(node:(net|tls|http|https|http2|dgram|fs|fs\/promises|timers|child_process|worker_threads)|bun|bun:.*)$/;
+export const ioGlobals =
+  /\b(setTimeout|setInterval|setImmediate|queueMicrotask|Date\.now|new Date\(|Math\.random|performance\.now|Bun\.)/;
+
+/** Where sockets may be opened: everywhere else, these names are refused. */
+export const socketPlaces: readonly string[] = ['packages/proxy/src/io/', 'packages/control/src/serve/'];
+export const socketUse =
+  /\b(Bun\.(listen|connect|udpSocket|serve)\s*\(|from 'node:(net|tls|http|https|http2|dgram)')/;
+
+/** Environment and arguments are read here only. */
+export const environmentPlaces = /(^|\/)main\.ts$/;
+export const environmentUse = /\bprocess\.(env|argv)\b|\bBun\.(env|argv)\b/;
+
+export const maxLines = 500;
