@@ -33,6 +33,11 @@ export interface RequestRecord extends FormatFacts {
   authority: string;
   requestHeaders: HeaderList | null;
   responseHeaders: HeaderList | null;
+  responseTrailers: HeaderList | null;
+  /** Client as judged by trusted forwarding headers; empty = the connection's remote address. */
+  clientAddress: string;
+  /** True for requests that a health check filter answered or recognised (`not_health_check_filter`). */
+  isHealthCheck: boolean;
 
   route: CompiledRoute | null;
   cluster: Cluster | null;
@@ -64,6 +69,13 @@ export interface RequestRecord extends FormatFacts {
 
   /** Why things went as they went: `{what: 'retry', policy: '/apis/…', detail: 'skipped: body over 64 KiB'}`. */
   decisions: Decision[];
+  /** Dynamic metadata by filter name, then key; null until a filter sets some. */
+  metadata: Map<string, Map<string, unknown>> | null;
+  /** `grpc-status` of the reply; -1 when it is not gRPC. */
+  grpcStatus: number;
+  setMetadata(namespace: string, key: string, value: unknown): void;
+  getMetadata(namespace: string, key: string): unknown;
+  /** Back to a fresh record, without allocation. */
   reset(): void;
   decide(what: string, policy: string, detail: string): void;
 }
