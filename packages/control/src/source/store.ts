@@ -32,7 +32,11 @@ export interface StoreChange {
   readonly key: ResourceKey;
   readonly before: StoredObject | null;
   readonly after: StoredObject | null;
-  /** False for status and metadata-only writes: they trigger no translation. */
+  /**
+   * True when translation may be affected: content, labels or annotations changed, or the part of a status
+   * that describes an instance (a Pod's, and the `Healthy` condition of a WorkloadEntry). False for other
+   * status writes and for bookkeeping metadata.
+   */
   readonly isSpecChange: boolean;
   readonly revision: number;
 }
@@ -68,15 +72,44 @@ export interface ResourceStore {
   all(): Iterable<StoredObject>;
   put(object: KubeObject, options: WriteOptions): WriteResult;
   /** A folder file's objects in one transaction: what the file no longer holds is deleted. */
-  replaceFile(file: string, objects: readonly FolderObject[], problems: readonly Problem[]): readonly WriteFailure[];
-  delete(key: ResourceKey, options: { origin: Origin; expectedRevision?: number; isDryRun?: boolean }): WriteResult;
+  replaceFile(
+    file: string,
+    objects: readonly FolderObject[],
+    problems: readonly Problem[],
+  ): readonly WriteFailure[];
+  /** Several files in one transaction, so that an object moved between them keeps its uid and age. */
+  replaceFiles(files: readonly FolderFile[]): readonly WriteFailure[];
+  /** Problems of each folder file as a whole, and refused second definitions; files without any are absent. */
+  readonly fileProblems: ReadonlyMap<string, readonly Problem[]>;
+  /** Files of which the store holds objects, those from before a restart included. */
+  readonly files: readonly string[];
+  delete(
+    key: ResourceKey,
+    options: { origin: Origin; expectedRevision?: number; isDryRun?: boolean },
+  ): WriteResult;
   /** Writes only on difference; no new generation. */
   putStatus(key: ResourceKey, status: unknown): WriteResult;
+  /** Many statuses in one transaction: a push that reaches every route costs one disk write. */
+  putStatuses(writes: readonly StatusWrite[]): readonly WriteResult[];
   /** Called after commit, in revision order, never re-entrantly. */
   subscribe(listener: (changes: readonly StoreChange[]) => void): () => void;
   /** Changes after a revision for a watch, or null when the log no longer reaches back (410). */
   changesSince(revision: number): readonly StoreChange[] | null;
   close(): void;
+}
+
+export interface StatusWrite {
+  readonly key: ResourceKey;
+  readonly status: unknown;
+  /** Optimistic concurrency: the revision that must still hold. */
+  readonly expectedRevision?: number;
+}
+
+/** What a folder file holds now. Error problems of the file itself keep what it held before. */
+export interface FolderFile {
+  readonly file: string;
+  readonly objects: readonly FolderObject[];
+  readonly problems: readonly Problem[];
 }
 
 export interface FolderObject {

@@ -1,0 +1,128 @@
+import { Database } from 'bun:sqlite';
+import { afterAll, describe, expect, test } from 'bun:test';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { keyOf } from '@sluice/api';
+import { openSqliteStore } from './sqlite-store.ts';
+import { openStateFile, schemaVersion, StateFileError } from './state-file.ts';
+import { describeStore, fromFile, problem, storeOptions, virtualService } from './store-suite.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'sluice-store-'));
+let directories = 0;
+const newDirectory = (): string => join(root, String(directories++));
+
+afterAll(() => rmSync(root, { recursive: true }));
+
+describeStore('SQLite store', (options) => openSqliteStore(openStateFile(newDirectory()), options));
+
+describe('SQLite state', () => {
+  test('survives closing: objects, revision, uid, last good generation', () => {
+    const directory = newDirectory();
+    const file = openStateFile(directory);
+    const store = openSqliteStore(file, storeOptions());
+    store.replaceFile('/a.yaml', [fromFile('/a.yaml', virtualService('a', { good: 1 }))], []);
+    store.replaceFile(
+      '/a.yaml',
+      [fromFile('/a.yaml', virtualService('a', { bad: 1 }), [problem('spec.bad')])],
+      [],
+    );
+    store.put(virtualService('b'), { origin: { source: 'api' }, mode: 'create' });
+    const before = [...store.all()];
+    store.close();
+    file.close();
+
+    const reopened = openStateFile(directory);
+    const again = openSqliteStore(reopened, storeOptions());
+    expect([...again.all()]).toEqual(before);
+    expect(again.get(keyOf(virtualService('a')))?.serving?.spec).toEqual({ good: 1, retries: 2 });
+    expect(again.revision).toBe(3);
+    expect(again.files).toEqual(['/a.yaml']);
+    expect(again.changesSince(3)).toEqual([]);
+    expect(again.changesSince(2)).toBeNull();
+    reopened.close();
+  });
+
+  test('is private to its user', () => {
+    const directory = newDirectory();
+    const file = openStateFile(directory);
+    openSqliteStore(file, storeOptions()).put(virtualService('a'), {
+      origin: { source: 'api' },
+      mode: 'create',
+    });
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    for (const name of ['state.db', 'state.db-wal', 'control.lock']) {
+      expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+    }
+    file.close();
+  });
+
+  test('a full disk fails writes, keeps memory as it was, and reads go on', () => {
+    const file = openStateFile(newDirectory());
+    const store = openSqliteStore(file, storeOptions());
+    const { key } = expectStored(
+      store.put(virtualService('a'), { origin: { source: 'api' }, mode: 'create' }),
+    );
+    const pages = file.database.query<{ page_count: number }, []>('PRAGMA page_count').get()?.page_count ?? 0;
+    file.database.run(`PRAGMA max_page_count = ${pages}`);
+    const large = virtualService('big', { text: 'x'.repeat(200_000) });
+    const result = store.put(large, { origin: { source: 'api' }, mode: 'create' });
+    expect(result).toMatchObject({ ok: false, failure: { code: 'storage-full' } });
+    expect(store.get(keyOf(large))).toBeNull();
+    expect(store.get(key)).not.toBeNull();
+    expect(store.revision).toBe(1);
+    file.database.run('PRAGMA max_page_count = 100000');
+    expect(store.put(large, { origin: { source: 'api' }, mode: 'create' }).ok).toBe(true);
+    file.close();
+  });
+
+  test('a second control plane on the same directory is refused in words', () => {
+    const directory = newDirectory();
+    const file = openStateFile(directory);
+    expect(() => openStateFile(directory)).toThrow(/in use by another control plane/);
+    file.close();
+    openStateFile(directory).close();
+  });
+
+  test('a file of a newer version, and one that is not ours, are refused in words', () => {
+    const directory = newDirectory();
+    openStateFile(directory).close();
+    const newer = new Database(join(directory, 'state.db'));
+    newer.run(`PRAGMA user_version = ${schemaVersion + 1}`);
+    newer.close();
+    expect(() => openStateFile(directory)).toThrow(/written by a newer sluice/);
+
+    const foreign = newDirectory();
+    openStateFile(foreign).close();
+    const database = new Database(join(foreign, 'state.db'));
+    database.run('PRAGMA application_id = 7');
+    database.close();
+    expect(() => openStateFile(foreign)).toThrow(StateFileError);
+  });
+
+  test('kill -9 right after an answer loses nothing and frees the directory', async () => {
+    const directory = newDirectory();
+    const child = Bun.spawn(
+      [process.execPath, join(import.meta.dir, 'testdata', 'write-and-wait.ts'), directory],
+      {
+        stdout: 'pipe',
+        stderr: 'inherit',
+      },
+    );
+    const { value } = await child.stdout.getReader().read();
+    expect(new TextDecoder().decode(value).trim()).toBe('revision 50');
+    child.kill('SIGKILL');
+    await child.exited;
+    const file = openStateFile(directory);
+    const store = openSqliteStore(file, storeOptions());
+    expect(store.revision).toBe(50);
+    expect(store.list('networking.istio.io', 'VirtualService')).toHaveLength(50);
+    file.close();
+    expect(existsSync(join(directory, 'state.db'))).toBe(true);
+  });
+});
+
+function expectStored(result: ReturnType<ReturnType<typeof openSqliteStore>['put']>) {
+  if (!result.ok) throw new Error(result.failure.message);
+  return result.stored;
+}

@@ -1,0 +1,185 @@
+/**
+ * `state.db` in the state directory: the one SQLite file of a control plane (design §6, State). Here: opening it
+ * privately and exclusively, its schema and migrations. What is in it belongs to the journal and the registry.
+ *
+ * One process at a time: a second database file beside it, `control.lock`, is held locked for as long as the
+ * process lives, kill -9 included, while `state.db` itself stays readable for `sluice backup`.
+ */
+import { Database } from 'bun:sqlite';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { StorageFullError } from './journal.ts';
+
+export const stateFileName = 'state.db';
+const lockFileName = 'control.lock';
+
+/** "SLUI": tells our file from any other SQLite file. */
+export const applicationId = 0x534c5549;
+
+/** Each entry takes the file from version i to i + 1; entries are only ever appended. */
+const migrations: readonly string[] = [
+  `CREATE TABLE revision (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL);
+   INSERT INTO revision VALUES (1, 0);
+   CREATE TABLE object (
+     grp TEXT NOT NULL, kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+     generation INTEGER NOT NULL, revision INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+     origin TEXT NOT NULL, content TEXT NOT NULL, serving TEXT, problems TEXT NOT NULL,
+     PRIMARY KEY (grp, kind, namespace, name)
+   );
+   CREATE TABLE registration (
+     instance TEXT PRIMARY KEY, content TEXT NOT NULL, token_hash TEXT NOT NULL,
+     registered_wall_ms INTEGER NOT NULL, is_healthy INTEGER NOT NULL, health_message TEXT NOT NULL
+   );
+   CREATE TABLE outbound_port (
+     instance TEXT NOT NULL, hostname TEXT NOT NULL, port INTEGER NOT NULL, local_port INTEGER NOT NULL,
+     PRIMARY KEY (instance, hostname, port)
+   );`,
+];
+
+export const schemaVersion = migrations.length;
+
+/** A state directory or file that cannot be used, in words for the operator. */
+export class StateFileError extends Error {
+  override readonly name = 'StateFileError';
+}
+
+export interface StateFile {
+  readonly database: Database;
+  readonly path: string;
+  /** Runs `work` in one durable transaction, or throws StorageFullError with nothing written. */
+  transact(work: () => void): void;
+  close(): void;
+}
+
+/** Opens or creates the state of `stateDir`. Throws StateFileError when another control plane has it, or it is newer. */
+export function openStateFile(stateDir: string): StateFile {
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  chmodSync(stateDir, 0o700);
+  const lock = lockStateDir(stateDir);
+  const path = join(stateDir, stateFileName);
+  createPrivately(path);
+  const database = new Database(path);
+  try {
+    database.run('PRAGMA journal_mode = WAL');
+    database.run('PRAGMA synchronous = FULL');
+    database.run('PRAGMA busy_timeout = 5000');
+    migrate(database, path);
+  } catch (error) {
+    database.close();
+    lock.close();
+    throw describeOpenFailure(error, path);
+  }
+  return {
+    database,
+    path,
+    transact: (work) => transact(database, work),
+    close() {
+      database.close();
+      lock.close();
+    },
+  };
+}
+
+/** Held until closed. Throws StateFileError when another process holds it. */
+export function lockStateDir(stateDir: string): { close(): void } {
+  const path = join(stateDir, lockFileName);
+  createPrivately(path);
+  const lock = new Database(path);
+  try {
+    lock.run('PRAGMA locking_mode = EXCLUSIVE');
+    lock.run('BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock.close();
+    if (codeOf(error) !== 'SQLITE_BUSY') throw error;
+    throw new StateFileError(
+      `the state in ${stateDir} is in use by another control plane; stop that one, or give this one its own --state-dir`,
+    );
+  }
+  return { close: () => lock.close() };
+}
+
+/** The file's schema version; throws StateFileError for a file that is not ours or is newer than this program. */
+export function checkVersion(database: Database, path: string): number {
+  const version = pragma(database, 'user_version');
+  const id = pragma(database, 'application_id');
+  const isEmpty = version === 0 && id === 0;
+  if (!isEmpty && id !== applicationId) throw new StateFileError(`${path} is not a state file of sluice`);
+  if (version > schemaVersion) {
+    throw new StateFileError(
+      `${path} has version ${version}, this program knows up to ${schemaVersion}: it was written by a newer ` +
+        'sluice. Start that version, or restore a backup made before the upgrade',
+    );
+  }
+  return version;
+}
+
+function migrate(database: Database, path: string): void {
+  const version = checkVersion(database, path);
+  if (version === schemaVersion) return;
+  if (version > 0) backUpBefore(database, `${path}.v${version}.bak`);
+  transact(database, () => {
+    for (const step of migrations.slice(version)) database.exec(step);
+    database.run(`PRAGMA application_id = ${applicationId}`);
+    database.run(`PRAGMA user_version = ${schemaVersion}`);
+  });
+}
+
+/** A copy from an earlier attempt is kept: it is the older, and therefore the safer one. */
+function backUpBefore(database: Database, path: string): void {
+  if (existsSync(path)) return;
+  database.run('VACUUM INTO ?', [path]);
+  chmodSync(path, 0o600);
+}
+
+function transact(database: Database, work: () => void): void {
+  try {
+    database.run('BEGIN IMMEDIATE');
+    work();
+    database.run('COMMIT');
+  } catch (error) {
+    if (database.inTransaction) database.run('ROLLBACK');
+    throw asStorageError(error);
+  }
+}
+
+/** Codes that say "the disk took no more": quota, full, or failing to extend a file. */
+function asStorageError(error: unknown): unknown {
+  const code = codeOf(error);
+  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR')) {
+    return new StorageFullError(
+      `the state could not be written (${(error as Error).message}); free some disk space`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return error;
+}
+
+function describeOpenFailure(error: unknown, path: string): unknown {
+  const code = codeOf(error);
+  if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
+    return new StateFileError(
+      `${path} is damaged (${(error as Error).message}); restore a backup with sluice restore`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return error;
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+function pragma(database: Database, name: string): number {
+  const row = database.query<Record<string, number>, []>(`PRAGMA ${name}`).get();
+  return row?.[name] ?? 0;
+}
+
+/** SQLite gives its journal files the mode of the database file. */
+function createPrivately(path: string): void {
+  closeSync(openSync(path, 'a', 0o600));
+  chmodSync(path, 0o600);
+}
