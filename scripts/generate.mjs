@@ -122,7 +122,8 @@ async function takeLock() {
       if (error.code !== 'EEXIST') throw explain(error);
     }
     if (isAbandoned()) rmSync(lockDir, { recursive: true, force: true });
-    else if (Date.now() > deadline) throw new Error(`another process has been generating code for a minute; if none is, remove ${lockDir}`);
+    else if (Date.now() > deadline)
+      throw new Error(`another process has been generating code for a minute; if none is, remove ${lockDir}`);
     else await sleep(lockPollMs);
   }
 }

@@ -14,9 +14,13 @@ const { CodeGeneratorRequestSchema } = require('@bufbuild/protobuf/wkt');
 
 /** Writes one `_pb.js` and `_pb.d.ts` for each file that is not part of protobuf-es itself. */
 export function generateEsCode(nodeModules, descriptorSet, targetDir) {
-  const { protocGenEs } = require(join(nodeModules, '@bufbuild/protoc-gen-es/dist/cjs/src/protoc-gen-es-plugin.js'));
+  const { protocGenEs } = require(
+    join(nodeModules, '@bufbuild/protoc-gen-es/dist/cjs/src/protoc-gen-es-plugin.js'),
+  );
   const request = create(CodeGeneratorRequestSchema, {
-    fileToGenerate: descriptorSet.file.map((file) => file.name).filter((name) => !name.startsWith('google/protobuf/')),
+    fileToGenerate: descriptorSet.file
+      .map((file) => file.name)
+      .filter((name) => !name.startsWith('google/protobuf/')),
     parameter: 'target=js+dts,import_extension=js',
     protoFile: descriptorSet.file,
   });

@@ -12,7 +12,6 @@ import { join } from 'node:path';
 export const wellKnown = {
   'google.protobuf.Any': 'A',
   'google.protobuf.Duration': 'D',
-  'google.protobuf.Timestamp': 'T',
   'google.protobuf.Struct': 'S',
   'google.protobuf.Value': 'V',
   'google.protobuf.ListValue': 'L',
@@ -31,18 +30,26 @@ export const wellKnown = {
 export function readHonoured(folder, registry) {
   const problems = [];
   const messages = [];
-  for (const file of readdirSync(folder).filter((name) => name.endsWith('.json')).sort()) {
+  for (const file of readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .sort()) {
     const list = JSON.parse(readFileSync(join(folder, file), 'utf8'));
     for (const [key, fields] of Object.entries(list)) {
       const [typeName, alias] = key.split(' as ');
       const desc = registry.getMessage(typeName);
       if (desc === undefined) problems.push(`${file}: no message ${typeName}`);
-      else messages.push({ desc, tsName: alias ?? plainName(desc), fields: select(desc, fields, file, problems) });
+      else
+        messages.push({
+          desc,
+          tsName: alias ?? plainName(desc),
+          fields: select(desc, fields, file, problems),
+        });
     }
   }
   checkNames(messages, problems);
   checkReferences(messages, problems);
-  if (problems.length > 0) throw new Error(`the honoured lists do not hold together:\n  ${problems.join('\n  ')}`);
+  if (problems.length > 0)
+    throw new Error(`the honoured lists do not hold together:\n  ${problems.join('\n  ')}`);
   return messages;
 }
 
@@ -71,7 +78,8 @@ function checkNames(messages, problems) {
   const byName = new Map();
   for (const { desc, tsName } of messages) {
     const other = byName.get(tsName);
-    if (other !== undefined) problems.push(`${desc.typeName} and ${other} are both named ${tsName}: add "as Name"`);
+    if (other !== undefined)
+      problems.push(`${desc.typeName} and ${other} are both named ${tsName}: add "as Name"`);
     byName.set(tsName, desc.typeName);
   }
 }
@@ -81,7 +89,8 @@ function checkReferences(messages, problems) {
   for (const { desc, fields } of messages) {
     for (const field of fields.keys()) {
       const target = field.message;
-      if (target === undefined || wellKnown[target.typeName] !== undefined || listed.has(target.typeName)) continue;
+      if (target === undefined || wellKnown[target.typeName] !== undefined || listed.has(target.typeName))
+        continue;
       problems.push(`${desc.typeName}.${field.name} needs ${target.typeName}, which is not listed`);
     }
   }

@@ -66,10 +66,17 @@ function repair(path, text) {
 /** The npm package `@bufbuild/buf` holds the executable in an optional package for each platform. */
 function findBuf(nodeModules) {
   const name = process.platform === 'win32' ? 'buf.exe' : 'buf';
-  const cpu = process.arch === 'arm' ? 'armv7' : process.arch === 'arm64' && process.platform === 'linux' ? 'aarch64' : process.arch;
+  const cpu =
+    process.arch === 'arm'
+      ? 'armv7'
+      : process.arch === 'arm64' && process.platform === 'linux'
+        ? 'aarch64'
+        : process.arch;
   for (const folder of [`buf-${process.platform}-${cpu}`, `buf-${process.platform}-${process.arch}`]) {
     const path = join(nodeModules, '@bufbuild', folder, 'bin', name);
     if (existsSync(path)) return path;
   }
-  throw new Error(`no buf binary for ${process.platform}/${process.arch} under node_modules/@bufbuild; run "npm ci"`);
+  throw new Error(
+    `no buf binary for ${process.platform}/${process.arch} under node_modules/@bufbuild; run "npm ci"`,
+  );
 }

@@ -6,7 +6,7 @@
  *   number:name:kind     honoured; kind = [* repeated | {k map with key kind k][? explicit presence][@n oneof n]type
  *   number:name:~        known, not honoured, a scalar whose default value says nothing
  *   number:name          known, not honoured
- * type = a scalar letter, `w` + scalar for a wrapper, A any, R undecoded any, D duration, T timestamp,
+ * type = a scalar letter, `w` + scalar for a wrapper, A any, R undecoded any, D duration,
  * S struct, V value, L list value, `e` + index of the enum, `m` + TypeScript name of the message.
  */
 import { plainName, wellKnown } from './honoured.mjs';
@@ -15,8 +15,17 @@ import { plainName, wellKnown } from './honoured.mjs';
 const scalarLetters = {
   1: 'd', 2: 'f', 3: 'I', 4: 'U', 5: 'i', 6: 'X', 7: 'x', 8: 'b', 9: 's', 12: 'B', 13: 'u', 15: 'y', 16: 'Y', 17: 'z', 18: 'Z',
 }; // prettier-ignore
-const tsScalar = (letter) => (letter === 'b' ? 'boolean' : letter === 's' ? 'string' : letter === 'B' ? 'Uint8Array' : 'number');
-const wellKnownTs = { A: 'Any', R: 'Uint8Array', D: 'number', T: 'number', S: 'JsonObject', V: 'JsonValue', L: 'JsonArray' };
+const tsScalar = (letter) =>
+  letter === 'b' ? 'boolean' : letter === 's' ? 'string' : letter === 'B' ? 'Uint8Array' : 'number';
+const wellKnownTs = {
+  A: 'Any',
+  R: 'Uint8Array',
+  D: 'number',
+
+  S: 'JsonObject',
+  V: 'JsonValue',
+  L: 'JsonArray',
+};
 const implicitPresence = 2;
 
 export function writeTables(messages) {
@@ -46,7 +55,10 @@ function enumName(desc, names, taken) {
   const parent = desc.parent && names.get(desc.parent.typeName);
   const name = parent === undefined ? plainName(desc) : `${parent}_${desc.name}`;
   if (!taken.has(name)) return name;
-  const word = desc.file.proto.package.split('.').filter((part) => !/^v\d/.test(part)).at(-1);
+  const word = desc.file.proto.package
+    .split('.')
+    .filter((part) => !/^v\d/.test(part))
+    .at(-1);
   return word.replace(/(?:^|_)(\w)/g, (_, letter) => letter.toUpperCase()) + name;
 }
 
@@ -61,7 +73,9 @@ function isImplicitScalar(field) {
 }
 
 function kindText(desc, field, raw, names, enums) {
-  const type = letterOf(field, raw) ?? (field.enum ? `e${enums.get(field.enum).index}` : `m${names.get(field.message.typeName)}`);
+  const type =
+    letterOf(field, raw) ??
+    (field.enum ? `e${enums.get(field.enum).index}` : `m${names.get(field.message.typeName)}`);
   if (field.fieldKind === 'list') return `*${type}`;
   if (field.fieldKind === 'map') return `{${scalarLetters[field.mapKey]}${type}`;
   const presence = isImplicitScalar(field) ? '' : '?';
@@ -75,7 +89,9 @@ function tablesText(messages, names, enums) {
     "import type * as m from './messages.ts';",
     '',
     'export const registry = new TableRegistry([',
-    ...[...enums.keys()].map((desc) => `  '${desc.values.map((value) => `${value.number}=${value.name}`).join(' ')}',`),
+    ...[...enums.keys()].map(
+      (desc) => `  '${desc.values.map((value) => `${value.number}=${value.name}`).join(' ')}',`,
+    ),
     ']);',
     '',
   ];
@@ -118,11 +134,14 @@ function messagesText(messages, names, enums) {
 
 function fieldText(field, raw, names, enums) {
   const letter = letterOf(field, raw);
-  const type = letter === undefined
-    ? (field.enum ? enums.get(field.enum).tsName : names.get(field.message.typeName))
-    : (wellKnownTs[letter] ?? tsScalar(letter.at(-1)));
+  const type =
+    letter === undefined
+      ? field.enum
+        ? enums.get(field.enum).tsName
+        : names.get(field.message.typeName)
+      : (wellKnownTs[letter] ?? tsScalar(letter.at(-1)));
   if (field.fieldKind === 'list') return `  readonly ${field.jsonName}: readonly ${type}[];`;
   if (field.fieldKind === 'map') return `  readonly ${field.jsonName}: Readonly<Record<string, ${type}>>;`;
-  const note = letter === 'D' ? '  /** Milliseconds. */\n' : letter === 'T' ? '  /** Milliseconds since the epoch. */\n' : '';
+  const note = letter === 'D' ? '  /** Milliseconds. */\n' : '';
   return `${note}  readonly ${field.jsonName}${isImplicitScalar(field) ? '' : '?'}: ${type};`;
 }

@@ -1,6 +1,7 @@
 /** Why bytes or JSON could not become a message, and where. The only error this folder throws on input. */
 
-export type XdsDecodeCode = 'truncated' | 'malformed' | 'too-deep' | 'too-large' | 'wrong-type' | 'unknown-field';
+export type XdsDecodeCode =
+  'truncated' | 'malformed' | 'too-deep' | 'too-large' | 'wrong-type' | 'unknown-field';
 
 export class XdsDecodeError extends Error {
   override readonly name = 'XdsDecodeError';

@@ -7,8 +7,9 @@
 import { anyTypePrefix, typeNameOf } from './values.ts';
 
 /** How a value is written on the wire and held in memory; the letters of the table grammar. */
-export type ScalarKind = 'd' | 'f' | 'i' | 'I' | 'u' | 'U' | 'z' | 'Z' | 'x' | 'X' | 'y' | 'Y' | 'b' | 's' | 'B';
-export type ValueKind = ScalarKind | 'w' | 'e' | 'm' | 'A' | 'R' | 'D' | 'T' | 'S' | 'V' | 'L';
+export type ScalarKind =
+  'd' | 'f' | 'i' | 'I' | 'u' | 'U' | 'z' | 'Z' | 'x' | 'X' | 'y' | 'Y' | 'b' | 's' | 'B';
+export type ValueKind = ScalarKind | 'w' | 'e' | 'm' | 'A' | 'R' | 'D' | 'S' | 'V' | 'L';
 
 export interface EnumTable {
   readonly nameOf: ReadonlyMap<number, string>;
@@ -34,6 +35,8 @@ export interface FieldTable {
   readonly hasPresence: boolean;
   /** Index of the oneof it belongs to, or -1. */
   readonly oneof: number;
+  /** Properties of the other members of its oneof. */
+  readonly siblings: readonly string[];
   readonly enumTable: EnumTable | undefined;
   /** Looked up late: messages may refer to each other in circles. */
   readonly message: MessageTable<object> | undefined;
@@ -127,11 +130,6 @@ export class MessageTable<T extends object> {
     return this.#parse().known.find((field) => field.name === name || propertyName(field.name) === name);
   }
 
-  /** Members of a oneof, so that setting one can clear the others. */
-  oneofMembers(oneof: number): readonly FieldTable[] {
-    return this.#parse().fields.filter((field) => field.oneof === oneof);
-  }
-
   /** A new message with every default in place, always with the same hidden class. */
   create(): Record<string, unknown> {
     return { ...this.#parse().defaults };
@@ -151,8 +149,8 @@ interface ParsedTable {
 }
 
 /** Shared by all decoded messages: an absent list costs nothing. */
-const emptyList: readonly never[] = Object.freeze([]);
-const emptyMap: object = Object.freeze(Object.create(null) as object);
+export const emptyList: readonly never[] = Object.freeze([]);
+export const emptyMap: object = Object.freeze(Object.create(null) as object);
 const emptyBytes = new Uint8Array(0);
 
 /** `lb_policy` becomes `lbPolicy`, by Protobuf's rule for JSON names. */
@@ -181,7 +179,7 @@ function parseEnum(text: string): EnumTable {
 }
 
 function parseTable(registry: TableRegistry, text: string): ParsedTable {
-  const fields: FieldTable[] = [];
+  const fields: (FieldTable & { siblings: readonly string[] })[] = [];
   const known: KnownField[] = [];
   for (const word of text === '' ? [] : text.split(' ')) {
     const [number = '', name = '', kind] = word.split(':');
@@ -195,6 +193,7 @@ function parseTable(registry: TableRegistry, text: string): ParsedTable {
   const byName = new Map<string, FieldTable>();
   const defaults: Record<string, unknown> = {};
   for (const field of fields) {
+    if (field.oneof >= 0) field.siblings = siblingsOf(field, fields);
     byName.set(field.name, field);
     byName.set(field.property, field);
     if (field.shape === 'list') defaults[field.property] = emptyList;
@@ -204,9 +203,16 @@ function parseTable(registry: TableRegistry, text: string): ParsedTable {
   return { fields, known, byNumber: new Map(fields.map((field) => [field.number, field])), byName, defaults };
 }
 
+function siblingsOf(field: FieldTable, fields: readonly FieldTable[]): readonly string[] {
+  return fields
+    .filter((other) => other.oneof === field.oneof && other !== field)
+    .map((other) => other.property);
+}
+
 const kindGrammar = /^(?:(\*)|\{(\w))?(\?)?(?:@(\d+))?(\w)(\w*)$/;
 
 function parseField(registry: TableRegistry, number: number, name: string, text: string): FieldTable {
+  let message: MessageTable<object> | undefined;
   const [, list, mapKey, presence, oneof, kind, rest = ''] = kindGrammar.exec(text) ?? [];
   if (kind === undefined) throw new Error(`generated table of field ${name} cannot be read: ${text}`);
   return {
@@ -219,9 +225,10 @@ function parseField(registry: TableRegistry, number: number, name: string, text:
     keyKind: (mapKey ?? 's') as ScalarKind,
     hasPresence: presence !== undefined,
     oneof: oneof === undefined ? -1 : Number(oneof),
+    siblings: emptyList,
     enumTable: kind === 'e' ? registry.enum(Number(rest)) : undefined,
     get message() {
-      return kind === 'm' ? registry.message(rest) : undefined;
+      return kind === 'm' ? (message ??= registry.message(rest)) : undefined;
     },
   };
 }

@@ -1,8 +1,8 @@
 /**
  * How the Protobuf types that JavaScript has no equal for appear in decoded messages.
  *
- * Wrappers are plain scalars, a Duration is a number of milliseconds, a Timestamp milliseconds since the
- * epoch, an enum the name of its value. What has presence in Protobuf and was not set is absent here.
+ * Wrappers are plain scalars, a Duration is a number of milliseconds, an enum the name of its value. What has
+ * presence in Protobuf and was not set is absent here.
  * 64-bit integers are numbers: beyond 2^53 they are rounded, and clamped again when encoded.
  */
 
