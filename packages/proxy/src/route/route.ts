@@ -7,6 +7,9 @@
  */
 import type { HeaderList } from '@sluice/wire';
 
+/** Value in `perFilterConfig` that switches a filter off for a route. */
+export const DISABLED: unique symbol = Symbol('disabled');
+
 /** What route matching reads of a request. One reusable object per exchange. */
 export interface RouteRequest {
   method: string;

@@ -1,0 +1,42 @@
+/**
+ * The one interface of load balancers: choose among the endpoints of one group (one priority, and one
+ * locality of it where localities are weighted). Which group, health and panic are `host-set.ts`'s
+ * concern; avoiding endpoints that were tried or have just refused is `avoid.ts`'s.
+ *
+ * Invariant: every balancer passes `balancer.suite.ts`.
+ */
+import type { Endpoint, PickContext } from './cluster.ts';
+import { leastRequestBalancer } from './least-request.ts';
+import { randomBalancer } from './random-balancer.ts';
+import { roundRobinBalancer } from './round-robin.ts';
+
+export interface Balancer {
+  /** Never null while the group has endpoints. */
+  choose(context: PickContext): Endpoint | null;
+}
+
+export type BalancerPolicy =
+  | { readonly kind: 'roundRobin' }
+  | { readonly kind: 'random' }
+  | { readonly kind: 'leastRequest'; readonly choiceCount: number; readonly activeRequestBias: number };
+
+/** `random` seeds starting positions, so that many workers do not all begin at the first endpoint. */
+export function createBalancer(
+  policy: BalancerPolicy,
+  endpoints: readonly Endpoint[],
+  random: () => number,
+): Balancer {
+  switch (policy.kind) {
+    case 'roundRobin':
+      return roundRobinBalancer(endpoints, random);
+    case 'random':
+      return randomBalancer(endpoints);
+    case 'leastRequest':
+      return leastRequestBalancer(endpoints, policy, random);
+  }
+}
+
+export function haveEqualWeights(endpoints: readonly Endpoint[]): boolean {
+  const first = endpoints[0];
+  return first === undefined || endpoints.every((endpoint) => endpoint.weight === first.weight);
+}

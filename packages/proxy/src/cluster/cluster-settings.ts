@@ -1,0 +1,44 @@
+/** What compiling a Cluster message yields: all that does not depend on its endpoints. */
+import type { BalancerPolicy } from './balancer.ts';
+import type { ClusterType, TcpKeepalive } from './cluster.ts';
+import type { LimitSettings } from './shared-limits.ts';
+
+export interface ClusterSettings {
+  readonly name: string;
+  readonly statName: string;
+  readonly type: ClusterType;
+  /** Name under which EDS carries its endpoints. */
+  readonly edsName: string;
+  readonly connectTimeoutMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly poolIdleTimeoutMs: number;
+  readonly maxConnectionDurationMs: number;
+  readonly bufferLimitBytes: number;
+  readonly protocol: 'h1' | 'h2' | 'downstream';
+  readonly sourceAddress: string | null;
+  readonly keepalive: TcpKeepalive | null;
+  readonly origin: string | null;
+  readonly policy: BalancerPolicy;
+  readonly panicThresholdPercent: number;
+  readonly isLocalityWeighted: boolean;
+  readonly limits: LimitSettings;
+  readonly highPriorityLimits: LimitSettings;
+  readonly dns: DnsSettings | null;
+  readonly originalDst: OriginalDstSettings | null;
+}
+
+export interface DnsSettings {
+  readonly refreshMs: number;
+  readonly failureBaseMs: number;
+  readonly failureMaxMs: number;
+  readonly respectTtl: boolean;
+  readonly family: 'AUTO' | 'V4_ONLY' | 'V6_ONLY' | 'V4_PREFERRED' | 'ALL';
+}
+
+export interface OriginalDstSettings {
+  /** An endpoint that was not used for this long is forgotten. */
+  readonly cleanupMs: number;
+  readonly portOverride: number | null;
+  /** Header that names the destination (`ip:port`), lower case; null = the connection's own. */
+  readonly header: string | null;
+}

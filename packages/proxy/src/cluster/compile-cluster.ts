@@ -1,0 +1,150 @@
+/** Cluster message → settings, with all problems. Run on the main thread as a check, in loops in earnest. */
+import { UpstreamHttpProtocolOptionsTable, unpackAny } from '@sluice/xds';
+import type { Cluster as ClusterMessage, CommonHttpProtocolOptions } from '@sluice/xds';
+import type { ProblemScope } from '../config/problems.ts';
+import type { ClusterSettings, DnsSettings, OriginalDstSettings } from './cluster-settings.ts';
+import type { ClusterType } from './cluster.ts';
+import { compileBalancing } from './compile-balancing.ts';
+import { compileAssignment } from './compile-endpoints.ts';
+import { compileLimits } from './compile-limits.ts';
+import { reportUnhonouredCluster } from './unhonoured-cluster.ts';
+
+/** Envoy's defaults (cluster.proto, protocol.proto). */
+const defaultConnectTimeoutMs = 5_000;
+const defaultPoolIdleMs = 3_600_000;
+const defaultBufferBytes = 1_048_576;
+const defaultDnsRefreshMs = 5_000;
+const defaultCleanupMs = 5_000;
+const minDnsRefreshMs = 1;
+const maxNameLength = 1024;
+
+const protocolOptionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+export function compileCluster(message: ClusterMessage, scope: ProblemScope): ClusterSettings {
+  if (message.name === '') scope.at('name').error('must not be empty');
+  if (message.name.length > maxNameLength) scope.at('name').error(`must have at most ${maxNameLength} characters`);
+  reportUnhonouredCluster(message, scope);
+  const type = message.type ?? 'STATIC';
+  checkEndpoints(message, type, scope);
+  const http = compileProtocolOptions(message, scope);
+  const connectTimeoutMs = message.connectTimeout ?? defaultConnectTimeoutMs;
+  if (connectTimeoutMs <= 0) scope.at('connect_timeout').error('must be greater than 0');
+  const istio = message.metadata?.filterMetadata['istio']?.['config'];
+  return {
+    name: message.name,
+    statName: message.altStatName === '' ? message.name : message.altStatName.replace(/;$/, ''),
+    type,
+    edsName: message.edsClusterConfig?.serviceName || message.name,
+    connectTimeoutMs,
+    maxRequestsPerConnection: http.common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0,
+    poolIdleTimeoutMs: http.common?.idleTimeout ?? defaultPoolIdleMs,
+    maxConnectionDurationMs: http.common?.maxConnectionDuration ?? 0,
+    bufferLimitBytes: message.perConnectionBufferLimitBytes ?? defaultBufferBytes,
+    protocol: http.protocol,
+    sourceAddress: sourceAddress(message, scope),
+    keepalive: keepalive(message, scope),
+    origin: typeof istio === 'string' ? istio : null,
+    ...compileBalancing(message, scope),
+    ...compileLimits(message.circuitBreakers, scope.at('circuit_breakers')),
+    dns: type === 'STRICT_DNS' || type === 'LOGICAL_DNS' ? compileDns(message, scope) : null,
+    originalDst: type === 'ORIGINAL_DST' ? compileOriginalDst(message) : null,
+  };
+}
+
+function checkEndpoints(message: ClusterMessage, type: ClusterType, scope: ProblemScope): void {
+  const isDns = type === 'STRICT_DNS' || type === 'LOGICAL_DNS';
+  const assignment = message.loadAssignment;
+  if (type === 'EDS') {
+    if (message.edsClusterConfig?.edsConfig?.ads === undefined) {
+      scope.at('eds_cluster_config').at('eds_config').error('must be ads: endpoints come over the aggregated stream');
+    }
+    if (assignment !== undefined) scope.at('load_assignment').error('is not allowed with type EDS');
+    return;
+  }
+  if (type === 'ORIGINAL_DST') {
+    if (assignment !== undefined) scope.at('load_assignment').error('is not allowed with type ORIGINAL_DST');
+    return;
+  }
+  if (assignment === undefined) {
+    scope.at('load_assignment').error(`must be set with type ${type}`);
+    return;
+  }
+  const at = scope.at('load_assignment');
+  const { endpoints } = compileAssignment(assignment, isDns, at);
+  if (type === 'LOGICAL_DNS' && endpoints.length !== 1) at.error('must name exactly one endpoint with type LOGICAL_DNS');
+}
+
+interface HttpOptions {
+  readonly common: CommonHttpProtocolOptions | undefined;
+  readonly protocol: ClusterSettings['protocol'];
+}
+
+function compileProtocolOptions(message: ClusterMessage, scope: ProblemScope): HttpOptions {
+  const at = scope.at('typed_extension_protocol_options');
+  let common = message.commonHttpProtocolOptions;
+  for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
+    const options = key === protocolOptionsKey ? unpackAny(any, UpstreamHttpProtocolOptionsTable) : undefined;
+    if (options === undefined) {
+      at.unhonoured(`[${key}]`, 'unknown protocol options');
+      continue;
+    }
+    const here = at.at(`[${key}]`);
+    common = options.commonHttpProtocolOptions;
+    here.unhonouredWhenSet({ http_filters: options.httpFilters }, 'upstream filters are not supported');
+    if (options.explicitHttpConfig?.http2ProtocolOptions !== undefined) {
+      here.at('explicit_http_config').unhonoured('http2_protocol_options', 'HTTP/2 upstream is not supported');
+    }
+    // With an HTTP/1.1 downstream "use the downstream protocol" means HTTP/1.1.
+  }
+  if (message.http2ProtocolOptions !== undefined) {
+    scope.unhonoured('http2_protocol_options', 'HTTP/2 upstream is not supported');
+  }
+  scope.at('common_http_protocol_options').unhonouredWhenSet(
+    { max_headers_count: common?.maxHeadersCount, max_stream_duration: common?.maxStreamDuration },
+    'not supported upstream',
+  );
+  return { common, protocol: 'h1' };
+}
+
+function sourceAddress(message: ClusterMessage, scope: ProblemScope): string | null {
+  const source = message.upstreamBindConfig?.sourceAddress;
+  if (source === undefined) return null;
+  if ((source.portValue ?? 0) !== 0) {
+    scope.at('upstream_bind_config').at('source_address').unhonoured('port_value', 'a source port cannot be fixed');
+  }
+  return source.address;
+}
+
+function keepalive(message: ClusterMessage, scope: ProblemScope): { timeMs: number } | null {
+  const settings = message.upstreamConnectionOptions?.tcpKeepalive;
+  if (settings === undefined) return null;
+  scope.at('upstream_connection_options').at('tcp_keepalive').unhonouredWhenSet(
+    { keepalive_probes: settings.keepaliveProbes, keepalive_interval: settings.keepaliveInterval },
+    'the runtime fixes 10 probes, 1 s apart',
+  );
+  // Linux' own default (tcp_keepalive_time), seconds.
+  return { timeMs: (settings.keepaliveTime ?? 7_200) * 1_000 };
+}
+
+function compileDns(message: ClusterMessage, scope: ProblemScope): DnsSettings {
+  const refreshMs = message.dnsRefreshRate ?? defaultDnsRefreshMs;
+  if (refreshMs < minDnsRefreshMs) scope.at('dns_refresh_rate').error('must be at least 1ms');
+  const base = message.dnsFailureRefreshRate?.baseInterval ?? refreshMs;
+  return {
+    refreshMs,
+    failureBaseMs: base,
+    failureMaxMs: message.dnsFailureRefreshRate?.maxInterval ?? base * 10,
+    respectTtl: message.respectDnsTtl,
+    family: message.dnsLookupFamily,
+  };
+}
+
+function compileOriginalDst(message: ClusterMessage): OriginalDstSettings {
+  const config = message.originalDstLbConfig;
+  const header = config?.useHttpHeader === true ? (config.httpHeaderName || 'x-envoy-original-dst-host') : null;
+  return {
+    cleanupMs: message.cleanupInterval ?? defaultCleanupMs,
+    portOverride: config?.upstreamPortOverride ?? null,
+    header: header?.toLowerCase() ?? null,
+  };
+}
