@@ -7,7 +7,11 @@
 export const defaultClusterDomain = 'cluster.local';
 
 /** The full name of a Kubernetes service. */
-export function serviceHostname(name: string, namespace: string, clusterDomain = defaultClusterDomain): string {
+export function serviceHostname(
+  name: string,
+  namespace: string,
+  clusterDomain = defaultClusterDomain,
+): string {
   return `${name}.${namespace}.svc.${clusterDomain}`;
 }
 
@@ -54,7 +58,9 @@ export function hostMatches(pattern: string, host: string): boolean {
   if (pattern === host || pattern === '*') return true;
   if (!isWildcard(pattern)) return false;
   const suffix = pattern.slice(1);
-  return isWildcard(host) ? host.slice(1).endsWith(suffix) : host.length > suffix.length && host.endsWith(suffix);
+  return isWildcard(host)
+    ? host.slice(1).endsWith(suffix)
+    : host.length > suffix.length && host.endsWith(suffix);
 }
 
 /** Whether some name is covered by both. */
@@ -74,7 +80,8 @@ export function compareSpecificity(a: string, b: string): number {
 export function mostSpecificHost(host: string, patterns: Iterable<string>): string | undefined {
   let best: string | undefined;
   for (const pattern of patterns) {
-    if (hostMatches(pattern, host) && (best === undefined || compareSpecificity(pattern, best) < 0)) best = pattern;
+    if (hostMatches(pattern, host) && (best === undefined || compareSpecificity(pattern, best) < 0))
+      best = pattern;
   }
   return best;
 }

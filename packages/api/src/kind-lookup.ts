@@ -47,7 +47,8 @@ export function findKindsByName(name: string): readonly KindInfo[] {
   const named = (info: KindInfo) =>
     info.plural === bare || info.singular === bare || info.shortNames.includes(bare);
   return kinds.filter(
-    (info) => named(info) && (group === undefined || info.group === group || info.group.startsWith(`${group}.`)),
+    (info) =>
+      named(info) && (group === undefined || info.group === group || info.group.startsWith(`${group}.`)),
   );
 }
 

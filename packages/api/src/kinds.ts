@@ -29,7 +29,12 @@ interface Declaration {
   readonly hasNoStatus?: boolean;
 }
 
-function declare(group: string, versions: readonly string[], support: KindSupport, kinds: readonly Declaration[]): KindInfo[] {
+function declare(
+  group: string,
+  versions: readonly string[],
+  support: KindSupport,
+  kinds: readonly Declaration[],
+): KindInfo[] {
   return kinds.map((declared) => ({
     group,
     version: (declared.versions ?? versions)[0] ?? 'v1',
@@ -82,7 +87,9 @@ const later: readonly KindInfo[] = [
     { kind: 'AuthorizationPolicy', plural: 'authorizationpolicies', short: ['ap'] },
     { kind: 'RequestAuthentication', plural: 'requestauthentications', short: ['ra'] },
   ]),
-  ...declare('telemetry.istio.io', ['v1', 'v1alpha1'], 'later', [{ kind: 'Telemetry', plural: 'telemetries' }]),
+  ...declare('telemetry.istio.io', ['v1', 'v1alpha1'], 'later', [
+    { kind: 'Telemetry', plural: 'telemetries' },
+  ]),
   ...declare('extensions.istio.io', ['v1alpha1'], 'later', [
     { kind: 'WasmPlugin', plural: 'wasmplugins' },
     { kind: 'TrafficExtension', plural: 'trafficextensions' },
@@ -154,14 +161,28 @@ const skipped: readonly KindInfo[] = [
   ]),
   ...declare('coordination.k8s.io', ['v1'], 'skipped', [{ kind: 'Lease', plural: 'leases' }]),
   ...declare('apiextensions.k8s.io', ['v1', 'v1beta1'], 'skipped', [
-    { kind: 'CustomResourceDefinition', plural: 'customresourcedefinitions', short: ['crd'], isClusterScoped: true },
+    {
+      kind: 'CustomResourceDefinition',
+      plural: 'customresourcedefinitions',
+      short: ['crd'],
+      isClusterScoped: true,
+    },
   ]),
   ...declare('admissionregistration.k8s.io', ['v1'], 'skipped', [
     { kind: 'MutatingWebhookConfiguration', plural: 'mutatingwebhookconfigurations', isClusterScoped: true },
-    { kind: 'ValidatingWebhookConfiguration', plural: 'validatingwebhookconfigurations', isClusterScoped: true },
+    {
+      kind: 'ValidatingWebhookConfiguration',
+      plural: 'validatingwebhookconfigurations',
+      isClusterScoped: true,
+    },
   ]),
   ...declare('cert-manager.io', ['v1'], 'skipped', [
     { kind: 'Certificate', plural: 'certificates', short: ['cert'] },
+    { kind: 'Issuer', plural: 'issuers' },
+    { kind: 'ClusterIssuer', plural: 'clusterissuers', isClusterScoped: true },
+  ]),
+  ...declare('certmanager.k8s.io', ['v1alpha1'], 'skipped', [
+    { kind: 'Certificate', plural: 'certificates' },
     { kind: 'Issuer', plural: 'issuers' },
     { kind: 'ClusterIssuer', plural: 'clusterissuers', isClusterScoped: true },
   ]),

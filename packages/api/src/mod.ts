@@ -33,3 +33,8 @@ export type * from './schema/istio/workload.ts';
 export type * from './schema/label-selector.ts';
 export type * from './schema/mesh-config.ts';
 export type * from './schema/sluice-file.ts';
+export * from './yaml/limits.ts';
+export * from './yaml/parse.ts';
+export * from './validate/object.ts';
+export * from './read.ts';
+export * from './support/lookup.ts';

@@ -68,10 +68,7 @@ export function versionOf(apiVersion: string): string {
 }
 
 /** Kinds that live outside namespaces; kept here as names so that identity needs no kind table. */
-const clusterScoped: ReadonlySet<string> = new Set([
-  '/Namespace',
-  'gateway.networking.k8s.io/GatewayClass',
-]);
+const clusterScoped: ReadonlySet<string> = new Set(['/Namespace', 'gateway.networking.k8s.io/GatewayClass']);
 
 /** The identity of an object. No namespace written means `defaultNamespace`; cluster-scoped kinds have none. */
 export function keyOf(object: KubeObject, defaultNamespace = 'default'): ResourceKey {

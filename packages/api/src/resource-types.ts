@@ -59,6 +59,9 @@ export interface ResourceTypes {
  * Narrows a validated object to its kind: `if (isKind(object, 'networking.istio.io/VirtualService'))`. It
  * compares names only; that the content fits was decided when the object was validated.
  */
-export function isKind<K extends keyof ResourceTypes>(object: KubeObject, kind: K): object is ResourceTypes[K] {
+export function isKind<K extends keyof ResourceTypes>(
+  object: KubeObject,
+  kind: K,
+): object is ResourceTypes[K] {
   return `${groupOf(object.apiVersion)}/${object.kind}` === kind;
 }

@@ -59,18 +59,23 @@ export function matchesLabels(wanted: Labels, labels: Labels = {}): boolean {
 }
 
 export function selectorOf(object: LabelSelector): Selector {
-  const fromLabels = Object.entries(object.matchLabels ?? {}).map(
-    ([key, value]): Requirement => ({ key, operator: 'In', values: [value] }),
-  );
-  const fromExpressions = (object.matchExpressions ?? []).map(
-    ({ key, operator, values }): Requirement => ({ key, operator, values: values ?? [] }),
-  );
+  const fromLabels = Object.entries(object.matchLabels ?? {}).map(([key, value]): Requirement => ({
+    key,
+    operator: 'In',
+    values: [value],
+  }));
+  const fromExpressions = (object.matchExpressions ?? []).map(({ key, operator, values }): Requirement => ({
+    key,
+    operator,
+    values: values ?? [],
+  }));
   return [...fromLabels, ...fromExpressions];
 }
 
 /** Reads the text form. Equality and set requirements may be mixed, separated by commas. */
 export function parseSelector(text: string): Selector | SelectorError {
-  if (text.length > maxSelectorLength) return { error: `selector is longer than ${maxSelectorLength} characters` };
+  if (text.length > maxSelectorLength)
+    return { error: `selector is longer than ${maxSelectorLength} characters` };
   const parts = splitOutsideParentheses(text);
   if (parts === undefined) return { error: `unbalanced parentheses in selector "${text}"` };
   const requirements: Requirement[] = [];
@@ -121,7 +126,9 @@ export function parseFieldSelector(text: string): FieldSelector | SelectorError 
     const field = match?.[1];
     const value = match?.[3] ?? '';
     if (match === null || (field !== 'metadata.name' && field !== 'metadata.namespace')) {
-      return { error: `field selector "${part.trim()}" is not understood: use metadata.name or metadata.namespace with = or !=` };
+      return {
+        error: `field selector "${part.trim()}" is not understood: use metadata.name or metadata.namespace with = or !=`,
+      };
     }
     const isNegated = match[2] === '!=';
     if (field === 'metadata.name') isNegated ? result.notName.push(value) : (result.name = value);

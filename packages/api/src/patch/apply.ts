@@ -10,7 +10,14 @@ import { mergePatch } from './merge-patch.ts';
 export const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** Fields of the server; an apply neither removes nor sets them. */
-const serverMetadata = ['uid', 'generation', 'resourceVersion', 'creationTimestamp', 'managedFields', 'selfLink'];
+const serverMetadata = [
+  'uid',
+  'generation',
+  'resourceVersion',
+  'creationTimestamp',
+  'managedFields',
+  'selfLink',
+];
 
 /** The merge patch from `live` to what applying `modified` over `original` asks for. */
 export function threeWayMergePatch(original: Json | undefined, modified: Json, live: Json): Json {

@@ -2,7 +2,15 @@
  * JSON patch (RFC 6902) over JSON pointers (RFC 6901): add, remove, replace, move, copy, test. All or nothing:
  * operations work on a copy, the first that fails throws and the input is as it was.
  */
-import { forbiddenKeys, isJsonObject, jsonEqual, measure, PatchError, patchLimits, type Json } from './json.ts';
+import {
+  forbiddenKeys,
+  isJsonObject,
+  jsonEqual,
+  measure,
+  PatchError,
+  patchLimits,
+  type Json,
+} from './json.ts';
 
 export interface JsonPatchOperation {
   readonly op: 'add' | 'remove' | 'replace' | 'move' | 'copy' | 'test';

@@ -11,6 +11,8 @@ export interface FieldNotes {
   readonly default?: string;
   /** What to write instead; presence marks the field deprecated. */
   readonly deprecated?: string;
+  /** The field belongs to somebody else (the cluster, the container runtime): known, and not acted on. */
+  readonly isUnused?: boolean;
 }
 
 export interface FieldMeta extends FieldNotes {
@@ -27,6 +29,11 @@ export function optional<T extends z.ZodType>(
   const field = z.exactOptional(schema);
   fields.add(field, { about, ...notes });
   return field;
+}
+
+/** A field that others act on: `image` of a container, `nodePort` of a service. */
+export function unused<T extends z.ZodType>(schema: T): z.ZodExactOptional<T> {
+  return optional(schema, 'Belongs to the cluster; the mesh has no use for it', { isUnused: true });
 }
 
 export function required<T extends z.ZodType>(schema: T, about: string): T {

@@ -17,7 +17,9 @@ const retryPolicy = z.strictObject({
 
 const proxyConfig = z.strictObject({
   drainDuration: optional(duration, 'Time that a replaced listener drains', { default: '45s' }),
-  terminationDrainDuration: optional(duration, 'Time that a sidecar drains before it ends', { default: '5s' }),
+  terminationDrainDuration: optional(duration, 'Time that a sidecar drains before it ends', {
+    default: '5s',
+  }),
   concurrency: optional(nonNegative, 'Worker loops of a sidecar; 0 means one per core', { default: '1' }),
   holdApplicationUntilProxyStarts: optional(flag, 'Start the application when its sidecar is ready', {
     default: 'false',
@@ -98,7 +100,9 @@ const otherFields = {
 export const meshConfig = z.strictObject({
   clusterDomain: optional(text, 'Domain of service names', { default: 'cluster.local' }),
   trustDomain: optional(text, 'Trust domain of identities', { default: 'cluster.local' }),
-  rootNamespace: optional(text, 'Namespace whose policies hold for the whole mesh', { default: 'istio-system' }),
+  rootNamespace: optional(text, 'Namespace whose policies hold for the whole mesh', {
+    default: 'istio-system',
+  }),
   connectTimeout: optional(duration, 'Limit of connecting', { default: '10s' }),
   accessLogFile: optional(text, 'Access log; /dev/stdout, or empty for none', { default: '/dev/stdout' }),
   accessLogEncoding: optional(z.enum(['TEXT', 'JSON']), 'Format of the access log', { default: 'TEXT' }),

@@ -21,7 +21,7 @@ export const metadataSchema = z.strictObject({
   uid: optional(text, 'Set by the server'),
   generation: optional(nonNegative, 'Set by the server; counts changes of the spec'),
   resourceVersion: optional(text, 'Set by the server; sent back to detect a concurrent change'),
-  creationTimestamp: optional(z.union([text, z.null()]), 'Set by the server'),
+  creationTimestamp: optional(text, 'Set by the server'),
   deletionTimestamp: optional(text, 'Set by the server'),
   deletionGracePeriodSeconds: optional(nonNegative, 'Set by the server'),
   ownerReferences: optional(z.array(ownerReference), 'Objects this one belongs to'),

@@ -2,7 +2,17 @@
 import { z } from 'zod';
 import { optional, required } from './field.ts';
 import { meshConfig } from './mesh-config.ts';
-import { duration, flag, nonEmpty, nonNegative, port, positive, stringMap, text, textList } from './primitives.ts';
+import {
+  duration,
+  flag,
+  nonEmpty,
+  nonNegative,
+  port,
+  positive,
+  stringMap,
+  text,
+  textList,
+} from './primitives.ts';
 
 const command = z.union([z.string().min(1), z.array(z.string()).min(1)], {
   error: 'must be a command line or a list of command and arguments',
@@ -62,32 +72,47 @@ const workloadFields = {
   namespace: optional(text, 'Namespace', { default: 'default' }),
   command: optional(command, 'Command to run; a text is split at blanks, quotes honoured'),
   requires: optional(z.union([text, textList]), 'Programs that must be on PATH'),
-  alternatives: optional(z.array(alternative), 'Commands to try in order before `command`; the first whose programs are found runs'),
+  alternatives: optional(
+    z.array(alternative),
+    'Commands to try in order before `command`; the first whose programs are found runs',
+  ),
   cwd: optional(text, 'Folder to run it in', { default: 'that of the file' }),
   env: optional(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])), 'Environment'),
   ...portFields,
   replicas: optional(nonNegative.max(1000, 'must be at most 1000'), 'Instances', { default: '1' }),
   labels: optional(stringMap, 'Labels', { default: 'app: name, version: version' }),
-  service: optional(z.union([text, z.literal(false)]), 'Service made for the workload; false for none', { default: 'the name' }),
+  service: optional(z.union([text, z.literal(false)]), 'Service made for the workload; false for none', {
+    default: 'the name',
+  }),
   serviceAccount: optional(text, 'Service account', { default: 'the name' }),
   version: optional(text, 'Value of the version label', { default: 'v1' }),
   locality: optional(text, 'region/zone/subzone'),
   weight: optional(positive, 'Share relative to other instances', { default: '1' }),
-  readiness: optional(readiness, 'When an instance takes traffic', { default: 'when its ports accept connections' }),
-  restart: optional(z.enum(['always', 'on-failure', 'never']), 'When it is started again', { default: 'always' }),
+  readiness: optional(readiness, 'When an instance takes traffic', {
+    default: 'when its ports accept connections',
+  }),
+  restart: optional(z.enum(['always', 'on-failure', 'never']), 'When it is started again', {
+    default: 'always',
+  }),
   dependsOn: optional(textList, 'Workloads that must be ready first'),
   sidecar: optional(flag, 'Run it behind a sidecar', { default: 'true' }),
   stopTimeout: optional(duration, 'Time between SIGTERM and SIGKILL', { default: '10s' }),
 };
 
 const namedWorkload = z.strictObject({ name: required(nonEmpty, 'Name'), ...workloadFields });
-const workload = z.strictObject({ name: optional(nonEmpty, 'Name, when it is not the key'), ...workloadFields });
+const workload = z.strictObject({
+  name: optional(nonEmpty, 'Name, when it is not the key'),
+  ...workloadFields,
+});
 
 export const sluiceFile = z.strictObject({
   name: optional(text, 'Name of the mesh', { default: 'that of the folder' }),
   meshConfig: optional(meshConfig, "Settings of the mesh, in the schema of Istio's MeshConfig"),
   resources: optional(z.union([text, textList]), 'Folders or files with mesh resources', { default: 'mesh' }),
-  workloads: optional(z.union([z.array(namedWorkload), z.record(z.string(), workload)]), 'Workloads, as a list or by name'),
+  workloads: optional(
+    z.union([z.array(namedWorkload), z.record(z.string(), workload)]),
+    'Workloads, as a list or by name',
+  ),
   ports: optional(
     z.strictObject({
       xds: optional(port, 'Configuration of proxies', { default: '15010' }),

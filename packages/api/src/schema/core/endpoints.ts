@@ -1,6 +1,6 @@
 /** Given endpoints of a service: discovery.k8s.io EndpointSlice and core Endpoints. */
 import { z } from 'zod';
-import { optional, required } from '../field.ts';
+import { optional, required, unused } from '../field.ts';
 import { flag, nonEmpty, opaque, port, stringMap, text, textList } from '../primitives.ts';
 
 const targetRef = z.looseObject({
@@ -10,7 +10,10 @@ const targetRef = z.looseObject({
 });
 
 const sliceEndpoint = z.strictObject({
-  addresses: required(textList.min(1, 'must have at least one address').max(100, 'must have at most 100 addresses'), 'Addresses of one endpoint'),
+  addresses: required(
+    textList.min(1, 'must have at least one address').max(100, 'must have at most 100 addresses'),
+    'Addresses of one endpoint',
+  ),
   conditions: optional(
     z.strictObject({
       ready: optional(flag, 'Takes traffic', { default: 'true' }),
@@ -24,7 +27,7 @@ const sliceEndpoint = z.strictObject({
   deprecatedTopology: optional(stringMap, 'Topology', { deprecated: 'use zone and nodeName' }),
   nodeName: optional(text, 'Node'),
   zone: optional(text, 'Zone'),
-  hints: optional(opaque, 'Hints for balancing by zone; not used'),
+  hints: unused(opaque),
 });
 
 export const endpointSliceFields = {
@@ -78,4 +81,3 @@ export const endpointsFields = {
 };
 const endpointsContent = z.strictObject(endpointsFields);
 export type EndpointsContent = z.infer<typeof endpointsContent>;
-

@@ -8,7 +8,9 @@ import { localReference, secretReference } from './references.ts';
 const allowedRoutes = z.strictObject({
   namespaces: optional(
     z.strictObject({
-      from: optional(z.enum(['All', 'Selector', 'Same', 'None']), 'Namespaces of routes that may attach', { default: 'Same' }),
+      from: optional(z.enum(['All', 'Selector', 'Same', 'None']), 'Namespaces of routes that may attach', {
+        default: 'Same',
+      }),
       selector: optional(labelSelector, 'Labels of the namespaces'),
     }),
     'Namespaces of routes that may attach',
@@ -47,7 +49,9 @@ const frontendValidation = z.strictObject({
   validation: optional(
     z.strictObject({
       caCertificateRefs: required(z.array(secretReference).max(8), 'ConfigMaps with the authorities'),
-      mode: optional(z.enum(['AllowValidOnly', 'AllowInsecureFallback']), 'Strictness', { default: 'AllowValidOnly' }),
+      mode: optional(z.enum(['AllowValidOnly', 'AllowInsecureFallback']), 'Strictness', {
+        default: 'AllowValidOnly',
+      }),
     }),
     'Verification of client certificates',
   ),
@@ -62,7 +66,9 @@ const gatewayTls = z.strictObject({
     z.strictObject({
       default: optional(frontendValidation, 'For all ports'),
       perPort: optional(
-        z.array(z.strictObject({ port: required(port, 'Port'), tls: required(frontendValidation, 'Settings') })),
+        z.array(
+          z.strictObject({ port: required(port, 'Port'), tls: required(frontendValidation, 'Settings') }),
+        ),
         'By port',
       ),
     }),
@@ -105,7 +111,9 @@ export const gatewaySpec = z.strictObject({
     'ListenerSets that may attach',
   ),
   tls: optional(gatewayTls, 'TLS for all listeners'),
-  defaultScope: optional(z.enum(['All', 'None']), 'Whether routes without parent attach', { default: 'None' }),
+  defaultScope: optional(z.enum(['All', 'None']), 'Whether routes without parent attach', {
+    default: 'None',
+  }),
 });
 export type GatewaySpec = z.infer<typeof gatewaySpec>;
 

@@ -68,7 +68,10 @@ const externalAuth = z.strictObject({
     }),
     'With HTTP',
   ),
-  forwardBody: optional(z.strictObject({ maxSize: optional(nonNegative, 'Most bytes') }), 'Send the body too'),
+  forwardBody: optional(
+    z.strictObject({ maxSize: optional(nonNegative, 'Most bytes') }),
+    'Send the body too',
+  ),
 });
 
 export const httpRouteFilter = z.strictObject({

@@ -16,15 +16,25 @@ const nameValueMatch = z.strictObject({
 const httpRouteMatch = z.strictObject({
   path: optional(
     z.strictObject({
-      type: optional(z.enum(['Exact', 'PathPrefix', 'RegularExpression']), 'How the path is compared; prefixes by whole elements', {
-        default: 'PathPrefix',
-      }),
+      type: optional(
+        z.enum(['Exact', 'PathPrefix', 'RegularExpression']),
+        'How the path is compared; prefixes by whole elements',
+        {
+          default: 'PathPrefix',
+        },
+      ),
       value: optional(text.max(1024, 'must have at most 1024 characters'), 'Path', { default: '/' }),
     }),
     'Path',
   ),
-  headers: optional(z.array(nameValueMatch).max(16, 'must have at most 16 entries'), 'Headers that must all match'),
-  queryParams: optional(z.array(nameValueMatch).max(16, 'must have at most 16 entries'), 'Query parameters that must all match'),
+  headers: optional(
+    z.array(nameValueMatch).max(16, 'must have at most 16 entries'),
+    'Headers that must all match',
+  ),
+  queryParams: optional(
+    z.array(nameValueMatch).max(16, 'must have at most 16 entries'),
+    'Query parameters that must all match',
+  ),
   method: optional(
     z.enum(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH']),
     'Method',
@@ -34,10 +44,17 @@ export type HttpRouteMatch = z.infer<typeof httpRouteMatch>;
 
 const httpBackendRef = z.strictObject({
   ...backendObjectFields,
-  weight: optional(z.int().min(0, 'must not be negative').max(1_000_000, 'must be at most 1000000'), 'Share relative to the other backends', {
-    default: '1',
-  }),
-  filters: optional(z.array(httpRouteFilter).max(16, 'must have at most 16 entries'), 'Filters for this backend'),
+  weight: optional(
+    z.int().min(0, 'must not be negative').max(1_000_000, 'must be at most 1000000'),
+    'Share relative to the other backends',
+    {
+      default: '1',
+    },
+  ),
+  filters: optional(
+    z.array(httpRouteFilter).max(16, 'must have at most 16 entries'),
+    'Filters for this backend',
+  ),
 });
 export type HttpBackendRef = z.infer<typeof httpBackendRef>;
 
@@ -62,11 +79,21 @@ const sessionPersistence = z.strictObject({
 
 const httpRouteRule = z.strictObject({
   name: optional(text, 'Name, unique in the route'),
-  matches: optional(z.array(httpRouteMatch).max(64, 'must have at most 64 entries'), 'Conditions of which one must hold', {
-    default: 'path prefix /',
-  }),
-  filters: optional(z.array(httpRouteFilter).max(16, 'must have at most 16 entries'), 'What is done with matching requests'),
-  backendRefs: optional(z.array(httpBackendRef).max(16, 'must have at most 16 entries'), 'Where matching requests go'),
+  matches: optional(
+    z.array(httpRouteMatch).max(64, 'must have at most 64 entries'),
+    'Conditions of which one must hold',
+    {
+      default: 'path prefix /',
+    },
+  ),
+  filters: optional(
+    z.array(httpRouteFilter).max(16, 'must have at most 16 entries'),
+    'What is done with matching requests',
+  ),
+  backendRefs: optional(
+    z.array(httpBackendRef).max(16, 'must have at most 16 entries'),
+    'Where matching requests go',
+  ),
   timeouts: optional(
     z.strictObject({
       request: optional(gatewayDuration, 'Limit of the whole request; 0s disables'),
@@ -76,7 +103,10 @@ const httpRouteRule = z.strictObject({
   ),
   retry: optional(
     z.strictObject({
-      codes: optional(z.array(z.int().min(400, 'must be from 400 to 599').max(599, 'must be from 400 to 599')), 'Statuses that are tried again'),
+      codes: optional(
+        z.array(z.int().min(400, 'must be from 400 to 599').max(599, 'must be from 400 to 599')),
+        'Statuses that are tried again',
+      ),
       attempts: optional(positive, 'Most retries', { default: '2' }),
       backoff: optional(gatewayDuration, 'Least wait between tries', { default: '25ms' }),
     }),
@@ -87,9 +117,17 @@ const httpRouteRule = z.strictObject({
 export type HttpRouteRule = z.infer<typeof httpRouteRule>;
 
 export const httpRouteSpec = z.strictObject({
-  parentRefs: optional(z.array(parentReference).max(32, 'must have at most 32 entries'), 'Gateways or Services that the route attaches to'),
+  parentRefs: optional(
+    z.array(parentReference).max(32, 'must have at most 32 entries'),
+    'Gateways or Services that the route attaches to',
+  ),
   useDefaultGateways: optional(z.enum(['All', 'None']), 'Attach to default Gateways', { default: 'None' }),
-  hostnames: optional(textList.max(16, 'must have at most 16 entries'), 'Hosts; not used with Service parents'),
-  rules: optional(z.array(httpRouteRule).max(16, 'must have at most 16 rules'), 'Rules', { default: 'one rule for path prefix /' }),
+  hostnames: optional(
+    textList.max(16, 'must have at most 16 entries'),
+    'Hosts; not used with Service parents',
+  ),
+  rules: optional(z.array(httpRouteRule).max(16, 'must have at most 16 rules'), 'Rules', {
+    default: 'one rule for path prefix /',
+  }),
 });
 export type HttpRouteSpec = z.infer<typeof httpRouteSpec>;

@@ -5,7 +5,9 @@ import { nonEmpty, port, text } from '../primitives.ts';
 
 export const parentReference = z.strictObject({
   group: optional(text, 'API group of the parent', { default: 'gateway.networking.k8s.io' }),
-  kind: optional(text, 'Gateway, or Service (with group "") for traffic inside the mesh', { default: 'Gateway' }),
+  kind: optional(text, 'Gateway, or Service (with group "") for traffic inside the mesh', {
+    default: 'Gateway',
+  }),
   namespace: optional(text, 'Namespace of the parent', { default: 'the own namespace' }),
   name: required(nonEmpty, 'Name of the parent'),
   sectionName: optional(text, 'Listener of the Gateway or port name of the Service'),
@@ -17,7 +19,9 @@ export const backendObjectFields = {
   group: optional(text, 'API group', { default: '""' }),
   kind: optional(text, 'Kind', { default: 'Service' }),
   name: required(nonEmpty, 'Name'),
-  namespace: optional(text, 'Namespace; another one needs a ReferenceGrant', { default: 'the own namespace' }),
+  namespace: optional(text, 'Namespace; another one needs a ReferenceGrant', {
+    default: 'the own namespace',
+  }),
   port: optional(port, 'Port of the Service'),
 };
 
@@ -27,7 +31,9 @@ export const secretReference = z.strictObject({
   group: optional(text, 'API group', { default: '""' }),
   kind: optional(text, 'Kind', { default: 'Secret' }),
   name: required(nonEmpty, 'Name'),
-  namespace: optional(text, 'Namespace; another one needs a ReferenceGrant', { default: 'the own namespace' }),
+  namespace: optional(text, 'Namespace; another one needs a ReferenceGrant', {
+    default: 'the own namespace',
+  }),
 });
 
 export const localReference = z.strictObject({

@@ -52,7 +52,10 @@ const server = z.strictObject({
     'Port that the server listens on',
   ),
   bind: optional(text, 'Address or unix socket', { default: '0.0.0.0' }),
-  hosts: required(textList.min(1, 'must name at least one host'), 'Hosts as namespace/name; wildcards allowed'),
+  hosts: required(
+    textList.min(1, 'must name at least one host'),
+    'Hosts as namespace/name; wildcards allowed',
+  ),
   tls: optional(serverTls, 'TLS'),
   defaultEndpoint: optional(text, 'Not used', { deprecated: 'remove it' }),
 });

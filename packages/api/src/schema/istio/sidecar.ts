@@ -16,7 +16,9 @@ const sidecarPort = z.strictObject({
 const captureMode = z.enum(['DEFAULT', 'IPTABLES', 'NONE']);
 
 export const sidecarSpec = z.strictObject({
-  workloadSelector: optional(workloadSelector, 'Workloads it applies to', { default: 'all of the namespace' }),
+  workloadSelector: optional(workloadSelector, 'Workloads it applies to', {
+    default: 'all of the namespace',
+  }),
   ingress: optional(
     z.array(
       z.strictObject({
@@ -36,7 +38,10 @@ export const sidecarSpec = z.strictObject({
         port: optional(sidecarPort, 'Only this port'),
         bind: optional(text, 'Address'),
         captureMode: optional(captureMode, 'How traffic is captured'),
-        hosts: required(textList.min(1, 'must name at least one host'), 'Visible hosts as namespace/name: `./*`, `*/*`, `~/*`'),
+        hosts: required(
+          textList.min(1, 'must name at least one host'),
+          'Visible hosts as namespace/name: `./*`, `*/*`, `~/*`',
+        ),
       }),
     ),
     'Services that the workload sees',

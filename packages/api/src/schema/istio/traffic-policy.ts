@@ -1,7 +1,17 @@
 /** Traffic policy of Istio's DestinationRule: load balancing, connection limits, ejection, TLS. */
 import { z } from 'zod';
 import { optional, required } from '../field.ts';
-import { duration, flag, int32, nonNegative, percentValue, stringMap, text, textList, uint32 } from '../primitives.ts';
+import {
+  duration,
+  flag,
+  int32,
+  nonNegative,
+  percentValue,
+  stringMap,
+  text,
+  textList,
+  uint32,
+} from '../primitives.ts';
 import { portSelector } from './destination.ts';
 
 const localityFailover = z.strictObject({
@@ -32,9 +42,7 @@ const consistentHash = z.strictObject({
       path: optional(text, 'Path of the cookie'),
       ttl: optional(duration, 'Life of the cookie, which is made when absent'),
       attributes: optional(
-        z.array(
-          z.strictObject({ name: required(text, 'Attribute'), value: optional(text, 'Its value') }),
-        ),
+        z.array(z.strictObject({ name: required(text, 'Attribute'), value: optional(text, 'Its value') })),
         'Further attributes of the cookie',
       ),
     }),
@@ -43,14 +51,18 @@ const consistentHash = z.strictObject({
   useSourceIp: optional(flag, 'Hash the source address'),
   httpQueryParameterName: optional(text, 'Hash this query parameter'),
   ringHash: optional(
-    z.strictObject({ minimumRingSize: optional(nonNegative, 'Least number of entries', { default: '1024' }) }),
+    z.strictObject({
+      minimumRingSize: optional(nonNegative, 'Least number of entries', { default: '1024' }),
+    }),
     'Use a hash ring',
   ),
   maglev: optional(
     z.strictObject({ tableSize: optional(nonNegative, 'Entries, a prime', { default: '65537' }) }),
     'Use a Maglev table',
   ),
-  minimumRingSize: optional(nonNegative, 'Least number of entries', { deprecated: 'use ringHash.minimumRingSize' }),
+  minimumRingSize: optional(nonNegative, 'Least number of entries', {
+    deprecated: 'use ringHash.minimumRingSize',
+  }),
 });
 
 const warmup = z.strictObject({
@@ -77,7 +89,9 @@ export const loadBalancer = z.strictObject({
     'Zone-aware balancing',
   ),
   warmup: optional(warmup, 'Send new endpoints less at first'),
-  warmupDurationSecs: optional(duration, 'How long a new endpoint is spared', { deprecated: 'use warmup.duration' }),
+  warmupDurationSecs: optional(duration, 'How long a new endpoint is spared', {
+    deprecated: 'use warmup.duration',
+  }),
 });
 export type LoadBalancerSettings = z.infer<typeof loadBalancer>;
 
@@ -101,18 +115,30 @@ export const connectionPool = z.strictObject({
   ),
   http: optional(
     z.strictObject({
-      http1MaxPendingRequests: optional(int32, 'Most requests waiting for a connection', { default: 'unlimited' }),
-      http2MaxRequests: optional(int32, 'Most requests in flight, HTTP/1 too', { default: 'unlimited' }),
-      maxRequestsPerConnection: optional(int32, 'Requests after which a connection is closed; 1 disables keep-alive', {
-        default: '0 (unlimited)',
+      http1MaxPendingRequests: optional(int32, 'Most requests waiting for a connection', {
+        default: 'unlimited',
       }),
+      http2MaxRequests: optional(int32, 'Most requests in flight, HTTP/1 too', { default: 'unlimited' }),
+      maxRequestsPerConnection: optional(
+        int32,
+        'Requests after which a connection is closed; 1 disables keep-alive',
+        {
+          default: '0 (unlimited)',
+        },
+      ),
       maxRetries: optional(int32, 'Most retries in flight', { default: 'unlimited' }),
       idleTimeout: optional(duration, 'How long a connection may be without requests', { default: '1h' }),
-      h2UpgradePolicy: optional(z.enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']), 'Whether HTTP/1 is turned into HTTP/2', {
-        default: 'DEFAULT',
-      }),
+      h2UpgradePolicy: optional(
+        z.enum(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE']),
+        'Whether HTTP/1 is turned into HTTP/2',
+        {
+          default: 'DEFAULT',
+        },
+      ),
       useClientProtocol: optional(flag, 'Keep the HTTP version of the client', { default: 'false' }),
-      maxConcurrentStreams: optional(int32, 'Most streams of an HTTP/2 connection', { default: '2147483647' }),
+      maxConcurrentStreams: optional(int32, 'Most streams of an HTTP/2 connection', {
+        default: '2147483647',
+      }),
       http2KeepAlive: optional(
         z.strictObject({
           interval: optional(duration, 'Time between pings'),
@@ -129,18 +155,27 @@ export type ConnectionPoolSettings = z.infer<typeof connectionPool>;
 const outlierDetection = z.strictObject({
   consecutiveErrors: optional(int32, 'Errors in a row', { deprecated: 'use consecutive5xxErrors' }),
   consecutive5xxErrors: optional(uint32, '5xx in a row before ejection; 0 disables', { default: '5' }),
-  consecutiveGatewayErrors: optional(uint32, '502, 503, 504 in a row before ejection; 0 disables', { default: '0' }),
+  consecutiveGatewayErrors: optional(uint32, '502, 503, 504 in a row before ejection; 0 disables', {
+    default: '0',
+  }),
   splitExternalLocalOriginErrors: optional(flag, 'Count failures to connect apart', { default: 'false' }),
-  consecutiveLocalOriginFailures: optional(uint32, 'Failures to connect in a row before ejection', { default: '5' }),
+  consecutiveLocalOriginFailures: optional(uint32, 'Failures to connect in a row before ejection', {
+    default: '5',
+  }),
   interval: optional(duration, 'Time between sweeps', { default: '10s' }),
   baseEjectionTime: optional(duration, 'Ejection time, times the number of ejections', { default: '30s' }),
   maxEjectionPercent: optional(int32.min(0).max(100), 'Most endpoints ejected at once', { default: '10' }),
-  minHealthPercent: optional(int32.min(0).max(100), 'Healthy share below which nothing is ejected', { default: '0' }),
+  minHealthPercent: optional(int32.min(0).max(100), 'Healthy share below which nothing is ejected', {
+    default: '0',
+  }),
   outlierDetectionHttpErrorCodes: optional(z.array(int32.min(100).max(599)), 'Statuses that count as errors'),
 });
 
 const clientTls = z.strictObject({
-  mode: optional(z.enum(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']), 'Whether and how connections are encrypted'),
+  mode: optional(
+    z.enum(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']),
+    'Whether and how connections are encrypted',
+  ),
   clientCertificate: optional(text, 'File with the client certificate'),
   privateKey: optional(text, 'File with its key'),
   caCertificates: optional(text, 'File with authorities that servers are verified by'),
@@ -178,7 +213,9 @@ export const trafficPolicy = z.strictObject({
   ),
   retryBudget: optional(
     z.strictObject({
-      percent: optional(percentValue, 'Retries allowed, in percent of active and pending requests', { default: '20' }),
+      percent: optional(percentValue, 'Retries allowed, in percent of active and pending requests', {
+        default: '20',
+      }),
       minRetryConcurrency: optional(uint32, 'Retries that are always allowed', { default: '3' }),
       budgetInterval: optional(duration, 'Time over which requests are counted', { default: '0ms' }),
     }),

@@ -1,7 +1,17 @@
 /** networking.istio.io VirtualService: how requests for a host are routed. */
 import { z } from 'zod';
 import { optional, required } from '../field.ts';
-import { duration, flag, int32, nonNegative, port, stringMap, text, textList, uint32 } from '../primitives.ts';
+import {
+  duration,
+  flag,
+  int32,
+  nonNegative,
+  port,
+  stringMap,
+  text,
+  textList,
+  uint32,
+} from '../primitives.ts';
 import { destination, headers, httpRouteDestination, routeDestination } from './destination.ts';
 import { percent, stringMatch } from './string-match.ts';
 
@@ -11,13 +21,22 @@ const httpMatch = z.strictObject({
   scheme: optional(stringMatch, 'Scheme'),
   method: optional(stringMatch, 'Method'),
   authority: optional(stringMatch, 'Host or :authority'),
-  headers: optional(z.record(z.string(), stringMatch), 'Headers by lower-case name; an empty match asks for presence'),
+  headers: optional(
+    z.record(z.string(), stringMatch),
+    'Headers by lower-case name; an empty match asks for presence',
+  ),
   port: optional(port, 'Port of the service that was called'),
   sourceLabels: optional(stringMap, 'Labels of the calling workloads that the rule applies to'),
   gateways: optional(textList, 'Gateways that the rule applies to, instead of those of the VirtualService'),
-  queryParams: optional(z.record(z.string(), stringMatch), 'Query parameters; an empty match asks for presence'),
+  queryParams: optional(
+    z.record(z.string(), stringMatch),
+    'Query parameters; an empty match asks for presence',
+  ),
   ignoreUriCase: optional(flag, 'Match exact and prefix paths regardless of case', { default: 'false' }),
-  withoutHeaders: optional(z.record(z.string(), stringMatch), 'Headers that must not match; an empty match asks for absence'),
+  withoutHeaders: optional(
+    z.record(z.string(), stringMatch),
+    'Headers that must not match; an empty match asks for absence',
+  ),
   sourceNamespace: optional(text, 'Namespace of the calling workloads that the rule applies to'),
   statPrefix: optional(text, 'Prefix of statistics kept for the route'),
 });
@@ -28,7 +47,10 @@ const httpRedirect = z.strictObject({
   prefixRewrite: optional(text, 'Path that replaces the matched prefix'),
   authority: optional(text, 'Host to redirect to'),
   port: optional(port, 'Port to redirect to'),
-  derivePort: optional(z.enum(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']), 'Where the port comes from when none is given'),
+  derivePort: optional(
+    z.enum(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']),
+    'Where the port comes from when none is given',
+  ),
   scheme: optional(text, 'http or https'),
   redirectCode: optional(uint32, 'Status: 301, 302, 303, 307 or 308', { default: '301' }),
 });
@@ -60,7 +82,9 @@ const httpRewrite = z.strictObject({
 export type HttpRewrite = z.infer<typeof httpRewrite>;
 
 const httpRetry = z.strictObject({
-  attempts: optional(int32.min(0, 'must not be negative'), 'Retries after the first try; 0 disables', { default: '2' }),
+  attempts: optional(int32.min(0, 'must not be negative'), 'Retries after the first try; 0 disables', {
+    default: '2',
+  }),
   perTryTimeout: optional(duration, 'Limit of each try', { default: 'the timeout of the route' }),
   retryOn: optional(text, 'Comma-separated conditions; numbers are response statuses', {
     default: 'connect-failure,refused-stream, and more for requests that are safe to repeat',
@@ -105,9 +129,13 @@ const corsPolicy = z.strictObject({
   exposeHeaders: optional(textList, 'Response headers that scripts may read'),
   maxAge: optional(duration, 'How long a preflight answer may be cached'),
   allowCredentials: optional(flag, 'Whether credentials may be sent'),
-  unmatchedPreflights: optional(z.enum(['UNSPECIFIED', 'FORWARD', 'IGNORE']), 'What happens to preflights of other origins', {
-    default: 'FORWARD',
-  }),
+  unmatchedPreflights: optional(
+    z.enum(['UNSPECIFIED', 'FORWARD', 'IGNORE']),
+    'What happens to preflights of other origins',
+    {
+      default: 'FORWARD',
+    },
+  ),
 });
 
 const httpRoute = z.strictObject({
@@ -156,7 +184,9 @@ const l4Match = z.strictObject({
 
 export const virtualServiceSpec = z.strictObject({
   hosts: optional(textList, 'Hosts whose traffic is routed; short names resolve in the own namespace'),
-  gateways: optional(textList, 'Gateways that serve the routes; `mesh` means all sidecars', { default: '[mesh]' }),
+  gateways: optional(textList, 'Gateways that serve the routes; `mesh` means all sidecars', {
+    default: '[mesh]',
+  }),
   http: optional(z.array(httpRoute), 'Routes of HTTP traffic; the first that matches wins'),
   tls: optional(
     z.array(

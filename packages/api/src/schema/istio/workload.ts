@@ -26,7 +26,10 @@ const serviceEntryPort = z.strictObject({
 });
 
 export const serviceEntrySpec = z.strictObject({
-  hosts: required(textList.min(1, 'must name at least one host').max(256, 'must name at most 256 hosts'), 'Names of the service'),
+  hosts: required(
+    textList.min(1, 'must name at least one host').max(256, 'must name at most 256 hosts'),
+    'Names of the service',
+  ),
   addresses: optional(textList, 'Virtual addresses (IP or CIDR)'),
   ports: optional(z.array(serviceEntryPort), 'Ports of the service'),
   location: optional(z.enum(['MESH_EXTERNAL', 'MESH_INTERNAL']), 'Whether its instances belong to the mesh', {
