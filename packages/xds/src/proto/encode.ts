@@ -147,10 +147,12 @@ function writeAny(writer: WireWriter, table: MessageTable<object>, any: Any): vo
   }
   const inner = table.registry.byTypeUrl(any.typeUrl);
   if (inner === undefined) throw new TypeError(`an Any of type ${any.typeUrl} must be given as bytes`);
+  const before = writer.position;
   writer.tag(2, wireBytes);
   const mark = writer.startLength();
   writeMessage(writer, inner, any.value as Fields);
-  writer.endLength(mark);
+  if (writer.position === mark) writer.truncate(before);
+  else writer.endLength(mark);
 }
 
 function writeScalar(writer: WireWriter, kind: FieldTable['kind'], value: unknown): void {

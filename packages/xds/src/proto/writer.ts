@@ -19,6 +19,15 @@ export class WireWriter {
     return this.#bytes.slice(0, this.#pos);
   }
 
+  get position(): number {
+    return this.#pos;
+  }
+
+  /** Forgets what was written from `position` on. */
+  truncate(position: number): void {
+    this.#pos = position;
+  }
+
   tag(number: number, wireType: number): void {
     this.uint32(((number << 3) | wireType) >>> 0);
   }
