@@ -22,16 +22,22 @@ export interface HttpFilter {
   onResponseHead?(x: HttpFilterContext, isEnd: boolean): FilterVerdict;
   onResponseData?(x: HttpFilterContext, chunk: BodyChunk, isEnd: boolean): FilterVerdict;
   onResponseTrailers?(x: HttpFilterContext, trailers: HeaderList): FilterVerdict;
+  /** True for filters that may call `replace` on chunks they did not collect: a declared length is dropped. */
+  readonly rewritesRequestBody?: boolean;
+  readonly rewritesResponseBody?: boolean;
   /** Called once when the exchange ends, however it ends; late callbacks never follow it. */
   onEnd?(x: HttpFilterContext): void;
 }
 
-/** Bytes in flight. `data.subarray(start, end)` is valid during the call; keep a copy to keep it longer. */
+/**
+ * Bytes in flight: [start, end) of `data`. The object is valid during the call, the bytes are never rewritten.
+ * The last call of a direction has `isEnd` set; its chunk may be empty.
+ */
 export interface BodyChunk {
   data: Uint8Array;
   start: number;
   end: number;
-  /** Replaces the chunk (rewriting a body); the framing becomes chunked where a length was declared. */
+  /** Replaces the chunk: after `bufferBody` freely, otherwise only with `rewrites…Body` declared. */
   replace(data: Uint8Array): void;
 }
 
@@ -55,7 +61,10 @@ export interface HttpFilterContext {
   answer(reply: LocalReply): void;
   /** Goes on after `'pause'`. Safe to call after the exchange has ended (it does nothing then). */
   resume(): void;
-  /** Asks the exchange to hold the whole body, up to `limitBytes`; beyond: 413 or 500 by direction. */
+  /**
+   * From `on…Head`, then return `'pause'`: the exchange holds head and whole body, up to `limitBytes` (beyond:
+   * 413 or 500 by direction), shows the body to `on…Data` in one chunk, and goes on with head and body.
+   */
   bufferBody(direction: 'request' | 'response', limitBytes: number): void;
   /** A call of the filter's own through a cluster; cancelled when the exchange ends. */
   call(cluster: string, request: SideRequest, onReply: (reply: SideReply) => void): Cancel;
@@ -140,6 +149,8 @@ export interface ListenerFilterBinding {
   readonly maxPeekBytes: number;
   /** False: `onPeek` is called once at accept with no bytes (original_dst). */
   readonly needsBytes: boolean;
+  /** Absent: to every connection. Asked once, after the filters before it have run. */
+  readonly appliesTo?: (facts: ConnectionFacts) => boolean;
   create(): ListenerFilter;
 }
 

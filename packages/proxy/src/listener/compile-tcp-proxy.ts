@@ -1,0 +1,54 @@
+/** TcpProxy message → what the TCP side of the data path reads. */
+import type { TcpProxy } from '@sluice/xds';
+import type { ProblemScope } from '../config/problems.ts';
+import { compileAccessLoggers } from './compile-access-loggers.ts';
+import type { ListenerCompileContext } from './compile-context.ts';
+import type { TcpProxyConfig } from './listener.ts';
+
+/** Envoy's default (tcp_proxy.proto). */
+const defaultIdleMs = 3_600_000;
+
+export function compileTcpProxy(
+  message: TcpProxy,
+  context: ListenerCompileContext,
+  scope: ProblemScope,
+): TcpProxyConfig {
+  scope.unhonouredWhenSet(
+    {
+      metadata_match: message.metadataMatch,
+      hash_policy: message.hashPolicy,
+      access_log_flush_interval: message.accessLogFlushInterval,
+      flush_access_log_on_connected: message.flushAccessLogOnConnected,
+      access_log_options: message.accessLogOptions,
+    },
+    'not supported by this proxy',
+  );
+  const weighted = compileWeights(message, scope);
+  if (weighted === null && (message.cluster ?? '') === '') scope.error('must name a cluster or weighted_clusters');
+  const maxConnectAttempts = message.maxConnectAttempts ?? 1;
+  if (maxConnectAttempts < 1) scope.at('max_connect_attempts').error('must be at least 1');
+  return {
+    kind: 'tcp',
+    statPrefix: message.statPrefix.replace(/;$/, ''),
+    cluster: message.cluster ?? '',
+    weighted,
+    idleTimeoutMs: message.idleTimeout ?? defaultIdleMs,
+    maxConnectAttempts,
+    maxDownstreamConnectionDurationMs: message.maxDownstreamConnectionDuration ?? 0,
+    accessLoggers: compileAccessLoggers(message.accessLog, context.accessLog, scope),
+  };
+}
+
+function compileWeights(message: TcpProxy, scope: ProblemScope): TcpProxyConfig['weighted'] {
+  const clusters = message.weightedClusters?.clusters;
+  if (clusters === undefined) return null;
+  const at = scope.at('weighted_clusters');
+  let total = 0;
+  const entries = clusters.map((entry, i) => {
+    at.at('clusters', i).unhonouredWhenSet({ metadata_match: entry.metadataMatch }, 'not supported by this proxy');
+    total += entry.weight;
+    return { cluster: entry.name, bound: total };
+  });
+  if (total === 0) at.error('the weights sum to 0');
+  return { total, entries };
+}
