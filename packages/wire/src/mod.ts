@@ -1,1 +1,24 @@
-export {};
+/** Codecs without I/O: octets and messages in, events and octets out. */
+export { wireErrors } from './errors.ts';
+export type { WireErrorCode } from './errors.ts';
+export { bytesEqual, decodeLatin1, isFieldValue, isToken, latin1Bytes, toByteString, writeDecimal, writeLatin1 } from './headers/bytes.ts';
+export type { ByteRange } from './headers/bytes.ts';
+export { HeaderList, MAX_EDIT_BYTES, MAX_LIST_ENTRIES } from './headers/header-list.ts';
+export { H, findNameId, internName, lookupNameId, nameOf } from './headers/names.ts';
+export type { NameId } from './headers/names.ts';
+export { defaultH1Limits } from './h1/limits.ts';
+export type { H1Limits } from './h1/limits.ts';
+export type { BodyKind, BodySink } from './h1/message-body.ts';
+export type { H1ParseError } from './h1/parse-error.ts';
+export { RequestHead } from './h1/request-head.ts';
+export type { RequestBodyKind, TargetForm } from './h1/request-head.ts';
+export { H1RequestParser } from './h1/request-parser.ts';
+export type { H1RequestSink } from './h1/request-parser.ts';
+export { ResponseHead } from './h1/response-head.ts';
+export type { ResponseBodyKind } from './h1/response-head.ts';
+export { H1ResponseParser } from './h1/response-parser.ts';
+export type { H1ResponseSink } from './h1/response-parser.ts';
+export { MAX_CHUNK_OVERHEAD_BYTES, writeChunkEnd, writeChunkHeader, writeLastChunk } from './h1/write-chunk.ts';
+export type { WriteConnection } from './h1/write-fields.ts';
+export { reasonPhrase, writeRequestHead, writeResponseHead } from './h1/write-head.ts';
+export type { RequestWriteOptions, ResponseWriteOptions } from './h1/write-head.ts';
