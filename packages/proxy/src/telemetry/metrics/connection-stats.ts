@@ -1,0 +1,164 @@
+/**
+ * What listeners, connection managers and TCP proxies count about downstream connections, under
+ * Envoy's names `listener.<address>.*`, `http.<stat_prefix>.*` and `tcp.<stat_prefix>.*`.
+ */
+import type { Counter, Gauge, Histogram, MetricsRegistry } from '@sluice/runtime';
+import { perRegistry, StatFamilies, statLabel, type StatDefinition } from './stat-set.ts';
+
+const counter = (name: string, help: string): StatDefinition => ({ name, type: 'counter', help });
+
+const CONNECTION = {
+  opened: counter('downstream_cx_total', 'Connections accepted.'),
+  active: { name: 'downstream_cx_active', type: 'gauge', help: 'Open connections.' },
+  closed: counter('downstream_cx_destroy', 'Connections closed.'),
+  lengthMs: {
+    name: 'downstream_cx_length_ms',
+    type: 'histogram',
+    help: 'Milliseconds that connections lived.',
+  },
+} as const satisfies Record<string, StatDefinition>;
+
+const LISTENER = {
+  ...CONNECTION,
+  overflow: counter('downstream_cx_overflow', 'Connections refused because the listener was full.'),
+  noFilterChain: counter('no_filter_chain_match', 'Connections that matched no filter chain.'),
+  inspectTimeout: counter(
+    'downstream_pre_cx_timeout',
+    'Connections that told too little before the inspection timeout.',
+  ),
+} as const satisfies Record<string, StatDefinition>;
+
+const MANAGER = {
+  ...CONNECTION,
+  closedByRemote: counter('downstream_cx_destroy_remote', 'Connections closed by the client.'),
+  closedLocally: counter('downstream_cx_destroy_local', 'Connections closed by the proxy.'),
+  received: counter('downstream_cx_rx_bytes_total', 'Bytes received from clients.'),
+  sent: counter('downstream_cx_tx_bytes_total', 'Bytes sent to clients.'),
+  idleTimeout: counter('downstream_cx_idle_timeout', 'Connections closed because they were idle.'),
+  maxDuration: counter('downstream_cx_max_duration_reached', 'Connections closed because of their age.'),
+  drainClose: counter('downstream_cx_drain_close', 'Connections closed by draining.'),
+  protocolError: counter('downstream_cx_protocol_error', 'Connections that broke the protocol.'),
+} as const satisfies Record<string, StatDefinition>;
+
+const TCP = {
+  ...CONNECTION,
+  noRoute: counter('downstream_cx_no_route', 'Connections without a cluster.'),
+  received: counter('downstream_cx_rx_bytes_total', 'Bytes received from clients.'),
+  sent: counter('downstream_cx_tx_bytes_total', 'Bytes sent to clients.'),
+  idleTimeout: counter('idle_timeout', 'Connections closed because they were idle.'),
+} as const satisfies Record<string, StatDefinition>;
+
+export interface ListenerStats {
+  connectionOpened(): void;
+  connectionClosed(durationMs: number): void;
+  connectionOverflow(): void;
+  noFilterChainMatch(): void;
+  inspectionTimeout(): void;
+}
+
+export interface ManagerStats {
+  connectionOpened(): void;
+  connectionClosed(byRemote: boolean, durationMs: number): void;
+  bytesReceived(count: number): void;
+  bytesSent(count: number): void;
+  idleTimeout(): void;
+  maxDurationReached(): void;
+  drainClose(): void;
+  protocolError(): void;
+}
+
+export interface TcpStats {
+  connectionOpened(): void;
+  connectionClosed(durationMs: number): void;
+  bytesReceived(count: number): void;
+  bytesSent(count: number): void;
+  idleTimeout(): void;
+  noRoute(): void;
+}
+
+const listenerFamilies = perRegistry(
+  (registry) => new StatFamilies(registry, 'envoy_listener_', 'envoy_listener_address', LISTENER),
+);
+const managerFamilies = perRegistry(
+  (registry) => new StatFamilies(registry, 'envoy_http_', 'envoy_http_conn_manager_prefix', MANAGER),
+);
+const tcpFamilies = perRegistry(
+  (registry) => new StatFamilies(registry, 'envoy_tcp_', 'envoy_tcp_prefix', TCP),
+);
+
+/** `address`: `0.0.0.0:15006`, or the listener's `stat_prefix`. */
+export function createListenerStats(registry: MetricsRegistry, address: string): ListenerStats {
+  const stats = new Bound(listenerFamilies(registry), statLabel(address));
+  return {
+    connectionOpened: () => stats.opened(),
+    connectionClosed: (durationMs) => stats.closed(durationMs),
+    connectionOverflow: () => stats.count('overflow', 1),
+    noFilterChainMatch: () => stats.count('noFilterChain', 1),
+    inspectionTimeout: () => stats.count('inspectTimeout', 1),
+  };
+}
+
+export function createManagerStats(registry: MetricsRegistry, statPrefix: string): ManagerStats {
+  const stats = new Bound(managerFamilies(registry), statLabel(statPrefix));
+  return {
+    connectionOpened: () => stats.opened(),
+    connectionClosed(byRemote, durationMs) {
+      stats.closed(durationMs);
+      stats.count(byRemote ? 'closedByRemote' : 'closedLocally', 1);
+    },
+    bytesReceived: (count) => stats.count('received', count),
+    bytesSent: (count) => stats.count('sent', count),
+    idleTimeout: () => stats.count('idleTimeout', 1),
+    maxDurationReached: () => stats.count('maxDuration', 1),
+    drainClose: () => stats.count('drainClose', 1),
+    protocolError: () => stats.count('protocolError', 1),
+  };
+}
+
+export function createTcpStats(registry: MetricsRegistry, statPrefix: string): TcpStats {
+  const stats = new Bound(tcpFamilies(registry), statLabel(statPrefix));
+  return {
+    connectionOpened: () => stats.opened(),
+    connectionClosed: (durationMs) => stats.closed(durationMs),
+    bytesReceived: (count) => stats.count('received', count),
+    bytesSent: (count) => stats.count('sent', count),
+    idleTimeout: () => stats.count('idleTimeout', 1),
+    noRoute: () => stats.count('noRoute', 1),
+  };
+}
+
+/** The counters of one object, bound on first use. */
+class Bound<Name extends string> {
+  readonly #families: StatFamilies<Name | keyof typeof CONNECTION>;
+  readonly #label: string;
+  readonly #counters = new Map<Name, Counter>();
+  #opened: Counter | null = null;
+  #active: Gauge | null = null;
+  #closed: Counter | null = null;
+  #lengthMs: Histogram | null = null;
+
+  constructor(families: StatFamilies<Name | keyof typeof CONNECTION>, label: string) {
+    this.#families = families;
+    this.#label = label;
+  }
+
+  opened(): void {
+    (this.#opened ??= this.#families.counter('opened', this.#label)).inc();
+    (this.#active ??= this.#families.gauge('active', this.#label)).add(1);
+  }
+
+  closed(durationMs: number): void {
+    (this.#active ??= this.#families.gauge('active', this.#label)).add(-1);
+    (this.#closed ??= this.#families.counter('closed', this.#label)).inc();
+    (this.#lengthMs ??= this.#families.histogram('lengthMs', this.#label)).observe(durationMs);
+  }
+
+  count(name: Name, n: number): void {
+    let bound = this.#counters.get(name);
+    if (bound === undefined) {
+      bound = this.#families.counter(name, this.#label);
+      this.#counters.set(name, bound);
+    }
+    bound.inc(n);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Istio's TCP metrics for one filter chain. Opened is counted when the upstream is known, bytes and
+ * closed at the end of the connection.
+ */
+import type { Counter, MetricsRegistry } from '@sluice/runtime';
+import type { RequestRecord } from '../record.ts';
+import { responseFlagsShort } from '../response-flags.ts';
+import { istioTcpFamilies, peerLabelValues, type IstioTcpFamilies } from './istio-families.ts';
+import { PeerCache, type PeerOptions, type PeerPair } from './istio-peers.ts';
+
+interface Bound {
+  readonly sent: Counter;
+  readonly received: Counter;
+  readonly opened: Counter;
+  readonly closed: Counter;
+}
+
+/** Bound per TCP filter chain. */
+export interface ConnectionMetrics {
+  /** Once the endpoint is chosen, or the connection has failed to get one. */
+  onConnectionOpened(record: RequestRecord): void;
+  onConnectionClosed(record: RequestRecord): void;
+}
+
+export function createConnectionMetrics(registry: MetricsRegistry, options: PeerOptions): ConnectionMetrics {
+  const families = istioTcpFamilies(registry);
+  const peers = new PeerCache(options, (pair) => new FlagSeries(families, options.reporter, pair));
+  return {
+    onConnectionOpened(record) {
+      // Flags are not final yet: an opened connection is counted under none.
+      peers.get(record).of(0).opened.inc();
+    },
+    onConnectionClosed(record) {
+      const bound = peers.get(record).of(record.flags);
+      bound.closed.inc();
+      if (record.bytesSent > 0) bound.sent.inc(record.bytesSent);
+      if (record.bytesReceived > 0) bound.received.inc(record.bytesReceived);
+    },
+  };
+}
+
+class FlagSeries {
+  readonly #byFlags = new Map<number, Bound>();
+  readonly #bind: (flags: number) => Bound;
+
+  constructor(families: IstioTcpFamilies, reporter: 'source' | 'destination', pair: PeerPair) {
+    const peers = peerLabelValues({ ...pair, reporter, protocol: 'tcp' });
+    this.#bind = (flags) => {
+      const labels = [...peers, responseFlagsShort(flags), pair.securityPolicy];
+      return {
+        sent: families.sent.labels(labels),
+        received: families.received.labels(labels),
+        opened: families.opened.labels(labels),
+        closed: families.closed.labels(labels),
+      };
+    };
+  }
+
+  of(flags: number): Bound {
+    let bound = this.#byFlags.get(flags);
+    if (bound === undefined) {
+      bound = this.#bind(flags);
+      this.#byFlags.set(flags, bound);
+    }
+    return bound;
+  }
+}
