@@ -55,7 +55,7 @@ export class ChangeLog {
   }
 
   #deliver(batch: readonly StoreChange[]): void {
-    for (const listener of [...this.#listeners]) {
+    for (const listener of Array.from(this.#listeners)) {
       try {
         listener(batch);
       } catch (error) {

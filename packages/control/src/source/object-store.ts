@@ -37,7 +37,11 @@ import type {
 
 /** What is checked and filled in before an object is stored; @sluice/api in production. */
 export interface Admission {
-  readonly validate: (object: KubeObject) => readonly Problem[];
+  /** The object as it is to be stored (members without a value gone), and all that is wrong with it. */
+  readonly admit: (object: KubeObject) => {
+    readonly object: KubeObject;
+    readonly problems: readonly Problem[];
+  };
   readonly withDefaults: (object: KubeObject) => KubeObject;
 }
 
@@ -111,7 +115,7 @@ export class ObjectStore implements ResourceStore {
     const before = this.#index.get(key);
     const refusal = refuseWrite(key, before, options);
     if (refusal !== null) return { ok: false, failure: refusal };
-    const problems = this.#admission.validate(object);
+    const { object: admitted, problems } = this.#admission.admit(object);
     if (hasErrors(problems)) {
       const message = problems
         .filter((problem) => problem.severity === 'error')
@@ -119,7 +123,7 @@ export class ObjectStore implements ResourceStore {
         .join('; ');
       return { ok: false, failure: { code: 'invalid', message, problems } };
     }
-    const written = { key, object, origin: options.origin, problems };
+    const written = { key, object: admitted, origin: options.origin, problems };
     const after = completeObject(before, written, this.#revision + 1, this.#rules);
     if (
       before !== null &&

@@ -12,7 +12,7 @@ const registration: Origin = { source: 'registration', instance: 'a.default' };
 
 /** Accepts anything but `spec.bad`, and fills in `spec.retries`. */
 export const testAdmission: Admission = {
-  validate: (object) => (specOf(object)['bad'] === undefined ? [] : [problem('spec.bad')]),
+  admit: (object) => ({ object, problems: specOf(object)['bad'] === undefined ? [] : [problem('spec.bad')] }),
   withDefaults: (object) => ({ ...object, spec: { retries: 2, ...specOf(object) } }),
 };
 

@@ -1,0 +1,103 @@
+/**
+ * A listening HTTP server of the control plane: binds, says clearly why it cannot, and closes. What is served is
+ * the caller's. Addresses beyond loopback are refused until they can be protected by TLS.
+ */
+import { ApiError, failureBody } from './api/status-body.ts';
+import { json } from './api/reply.ts';
+import { isLoopback } from './access.ts';
+import { maxBodyBytes } from './body.ts';
+
+export interface HttpServerOptions {
+  /** `host:port`, `:port` or `port`; port 0 takes any free one. */
+  readonly address: string;
+  /** The flag that sets the address, for messages. */
+  readonly flag: string;
+  /** What is served, for messages. */
+  readonly purpose: string;
+  readonly fetch: (request: Request, holdOpen: () => void) => Promise<Response> | Response;
+}
+
+export interface HttpServer {
+  /** `host:port` as bound. */
+  readonly address: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** A listening address that cannot be used, in words for the operator. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
+/** A silent connection is closed after this; watches hold themselves open. */
+const idleTimeoutSeconds = 120;
+
+export function parseAddress(
+  address: string,
+  flag: string,
+): { readonly host: string; readonly port: number } {
+  const match = /^(?:(?<host>\[[0-9a-fA-F:.]+\]|[^:\s]*):)?(?<port>\d{1,5})$/.exec(address);
+  const port = Number(match?.groups?.['port'] ?? NaN);
+  if (match === null || port > 65535) {
+    throw new ListenError(`${flag} ${address} is not an address: write HOST:PORT, such as 127.0.0.1:15080`);
+  }
+  const host = (match.groups?.['host'] ?? '').replace(/^\[|\]$/g, '');
+  return { host: host === '' ? '127.0.0.1' : host, port };
+}
+
+/** Binds and serves. Throws ListenError when the address is taken, not ours, or not allowed. */
+export function startHttpServer(options: HttpServerOptions): HttpServer {
+  const { host, port } = parseAddress(options.address, options.flag);
+  if (!isLoopback(host)) {
+    throw new ListenError(
+      `${options.flag} ${options.address}: ${options.purpose} is served on loopback only, because it is not protected by TLS; use 127.0.0.1:${port}`,
+    );
+  }
+  const server = listen(options, host, port);
+  return {
+    address: `${host.includes(':') ? `[${host}]` : host}:${server.port}`,
+    port: server.port ?? port,
+    close: () => server.stop(true),
+  };
+}
+
+function listen(options: HttpServerOptions, hostname: string, port: number): Bun.Server<undefined> {
+  try {
+    return Bun.serve({
+      hostname,
+      port,
+      idleTimeout: idleTimeoutSeconds,
+      // One byte more than our own limit, so that the reply is our Status and not a bare 413.
+      maxRequestBodySize: maxBodyBytes + 1,
+      fetch: (request, server) => options.fetch(request, () => server.timeout(request, 0)),
+      error: () => json(500, failureBody(new ApiError(500, 'the request failed inside the control plane'))),
+    });
+  } catch (error) {
+    throw describeListenFailure(error, options, hostname, port);
+  }
+}
+
+function describeListenFailure(
+  error: unknown,
+  options: HttpServerOptions,
+  host: string,
+  port: number,
+): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  if (code === 'EADDRINUSE') {
+    return new ListenError(
+      `port ${port} on ${host} (${options.purpose}) is already in use; stop what uses it, or choose another with ${options.flag}`,
+    );
+  }
+  if (code === 'EACCES') {
+    return new ListenError(
+      `port ${port} on ${host} (${options.purpose}) may not be opened by this user; choose one from 1024 up with ${options.flag}`,
+    );
+  }
+  if (code === 'EADDRNOTAVAIL') {
+    return new ListenError(
+      `${host} (${options.purpose}) is not an address of this machine; choose another with ${options.flag}`,
+    );
+  }
+  return error;
+}
