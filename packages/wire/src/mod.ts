@@ -1,8 +1,48 @@
 /** Codecs without I/O: octets and messages in, events and octets out. */
 export { wireErrors } from './errors.ts';
 export type { WireErrorCode } from './errors.ts';
-export { bytesEqual, decodeLatin1, isFieldValue, isToken, latin1Bytes, toByteString, writeDecimal, writeLatin1 } from './headers/bytes.ts';
+export {
+  bytesEqual,
+  decodeLatin1,
+  isFieldValue,
+  isToken,
+  latin1Bytes,
+  toByteString,
+  writeDecimal,
+  writeLatin1,
+} from './headers/bytes.ts';
 export type { ByteRange } from './headers/bytes.ts';
+export {
+  DEFAULT_MAX_GRPC_MESSAGE_BYTES,
+  GRPC_PREFIX_BYTES,
+  GrpcMessageDecoder,
+  frameGrpcMessage,
+  writeGrpcPrefix,
+} from './grpc/message-framing.ts';
+export type { GrpcMessageSink } from './grpc/message-framing.ts';
+export {
+  GrpcStatus,
+  decodeGrpcMessage,
+  encodeGrpcMessage,
+  formatGrpcTimeout,
+  grpcStatusName,
+  grpcStatusOfHttp,
+  httpStatusOfGrpc,
+  parseGrpcStatus,
+  parseGrpcTimeoutMs,
+  readGrpcTimeoutMs,
+} from './grpc/status.ts';
+export type {
+  GrpcClientStream,
+  GrpcHandler,
+  GrpcHandlers,
+  GrpcMetadata,
+  GrpcPeer,
+  GrpcServerStream,
+  GrpcServerStreamSink,
+  GrpcStreamSink,
+  GrpcStreamTransport,
+} from './grpc/transport.ts';
 export { HeaderList, MAX_EDIT_BYTES, MAX_LIST_ENTRIES } from './headers/header-list.ts';
 export { H, findNameId, internName, lookupNameId, nameOf } from './headers/names.ts';
 export type { NameId } from './headers/names.ts';
@@ -18,7 +58,12 @@ export { ResponseHead } from './h1/response-head.ts';
 export type { ResponseBodyKind } from './h1/response-head.ts';
 export { H1ResponseParser } from './h1/response-parser.ts';
 export type { H1ResponseSink } from './h1/response-parser.ts';
-export { MAX_CHUNK_OVERHEAD_BYTES, writeChunkEnd, writeChunkHeader, writeLastChunk } from './h1/write-chunk.ts';
+export {
+  MAX_CHUNK_OVERHEAD_BYTES,
+  writeChunkEnd,
+  writeChunkHeader,
+  writeLastChunk,
+} from './h1/write-chunk.ts';
 export type { WriteConnection } from './h1/write-fields.ts';
 export { reasonPhrase, writeRequestHead, writeResponseHead } from './h1/write-head.ts';
 export type { RequestWriteOptions, ResponseWriteOptions } from './h1/write-head.ts';

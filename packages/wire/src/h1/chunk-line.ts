@@ -59,7 +59,8 @@ export class ChunkLine {
       if (this.#state <= SIZE) {
         if (!this.#readSize(octet)) return FAILED;
       } else {
-        if (++this.#extensionBytes > this.#limits.maxChunkExtensionBytes) return this.#fail('h1-chunk-line-too-long');
+        if (++this.#extensionBytes > this.#limits.maxChunkExtensionBytes)
+          return this.#fail('h1-chunk-line-too-long');
         const next = nextState(this.#state, octet);
         if (next < 0) return this.#fail('h1-chunk-extension-invalid');
         this.#state = next;
@@ -101,7 +102,15 @@ function nextState(state: number, octet: number): number {
       return isSpace ? NAME_FIRST : isToken ? NAME : -1;
     case NAME:
       if (isToken) return NAME;
-      return octet === CR ? LINE_FEED : octet === SEMICOLON ? NAME_FIRST : octet === EQUALS ? VALUE_FIRST : isSpace ? NAME_SPACE : -1;
+      return octet === CR
+        ? LINE_FEED
+        : octet === SEMICOLON
+          ? NAME_FIRST
+          : octet === EQUALS
+            ? VALUE_FIRST
+            : isSpace
+              ? NAME_SPACE
+              : -1;
     case NAME_SPACE:
       return isSpace ? NAME_SPACE : octet === SEMICOLON ? NAME_FIRST : octet === EQUALS ? VALUE_FIRST : -1;
     case VALUE_FIRST:

@@ -64,7 +64,8 @@ export class FieldSection {
       if (at >= end) break;
       if (at === line || buf[at] !== COLON) {
         if (at === line && buf[at] === CR) return this.#readEmptyLine(buf, end);
-        if (at !== line || !this.#limits.unfolds || (buf[at] !== SP && buf[at] !== HTAB)) return this.#badName(buf, at, end);
+        if (at !== line || !this.#limits.unfolds || (buf[at] !== SP && buf[at] !== HTAB))
+          return this.#badName(buf, at, end);
         line = this.#unfold(buf, end);
         if (line < 0) return line;
         this.position = line;
@@ -100,7 +101,11 @@ export class FieldSection {
   #badName(buf: Uint8Array, at: number, end: number): number {
     const octet = buf[at]!;
     if (at === this.position && (octet === SP || octet === HTAB)) return this.#fail('h1-obs-fold', buf, end);
-    return this.#fail(octet === CR || octet === LF ? 'h1-line-ending-invalid' : 'h1-header-name-invalid', buf, end);
+    return this.#fail(
+      octet === CR || octet === LF ? 'h1-line-ending-invalid' : 'h1-header-name-invalid',
+      buf,
+      end,
+    );
   }
 
   /** Appends a folded line to the last value; returns the offset after it, NEED_MORE or FAILED. */
@@ -118,7 +123,9 @@ export class FieldSection {
     if (at + 2 > this.limitOffset) return this.#refuse(this.#limits.tooLarge);
     let valueEnd = at;
     while (valueEnd > start && (buf[valueEnd - 1] === SP || buf[valueEnd - 1] === HTAB)) valueEnd--;
-    return this.#list.extendValueAt(last, buf, start, valueEnd) ? at + 2 : this.#refuse(this.#limits.tooLarge);
+    return this.#list.extendValueAt(last, buf, start, valueEnd)
+      ? at + 2
+      : this.#refuse(this.#limits.tooLarge);
   }
 
   /** An error inside the line at `position`: reported when the line is complete, or as its limit if that comes first. */

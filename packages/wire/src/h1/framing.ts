@@ -62,12 +62,20 @@ export class Framing {
       this.hostCount++;
     } else if (id === CONTENT_LENGTH) {
       this.#lengthCount++;
-      this.contentLength = readContentLength(headers.bufferAt(index), headers.valueStartAt(index), headers.valueEndAt(index));
+      this.contentLength = readContentLength(
+        headers.bufferAt(index),
+        headers.valueStartAt(index),
+        headers.valueEndAt(index),
+      );
     } else if (id === TRANSFER_ENCODING) {
       this.hasTransferEncoding = true;
       this.#readCodings(headers.bufferAt(index), headers.valueStartAt(index), headers.valueEndAt(index));
     } else if (id === CONNECTION) {
-      this.connectionOptions |= readConnection(headers.bufferAt(index), headers.valueStartAt(index), headers.valueEndAt(index));
+      this.connectionOptions |= readConnection(
+        headers.bufferAt(index),
+        headers.valueStartAt(index),
+        headers.valueEndAt(index),
+      );
     } else if (id === UPGRADE) {
       this.hasUpgrade = true;
     } else if (id === EXPECT) {
@@ -76,7 +84,7 @@ export class Framing {
   }
 
   #readCodings(buf: Uint8Array, start: number, end: number): void {
-    for (let at = start; at <= end; ) {
+    for (let at = start; at <= end;) {
       const stop = elementEnd(buf, at, end);
       const first = skipSpace(buf, at, stop);
       const last = trimSpace(buf, first, stop);
@@ -116,7 +124,7 @@ export function readContentLength(buf: Uint8Array, start: number, end: number): 
 /** The options of a Connection value that a parser acts on. */
 export function readConnection(buf: Uint8Array, start: number, end: number): number {
   let options = 0;
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const stop = elementEnd(buf, at, end);
     const first = skipSpace(buf, at, stop);
     const last = trimSpace(buf, first, stop);

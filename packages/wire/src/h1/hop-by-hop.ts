@@ -19,10 +19,26 @@ const protectedNames: ReadonlySet<number> = new Set(
   Object.values(H).filter((id) => {
     const name = nameOf(id);
     return (
-      name.startsWith('x-') || id === H.host || id === H.contentLength || id === H.authorization || id === H.cookie ||
-      id === H.setCookie || id === H.cacheControl || id === H.forwarded || id === H.via || id === H.traceparent ||
-      id === H.tracestate || id === H.baggage || id === H.b3 || id === H.contentType || id === H.location ||
-      id === H.idempotencyKey || id === H.origin || id === H.grpcTimeout || id === H.grpcStatus || id === H.expect
+      name.startsWith('x-') ||
+      id === H.host ||
+      id === H.contentLength ||
+      id === H.authorization ||
+      id === H.cookie ||
+      id === H.setCookie ||
+      id === H.cacheControl ||
+      id === H.forwarded ||
+      id === H.via ||
+      id === H.traceparent ||
+      id === H.tracestate ||
+      id === H.baggage ||
+      id === H.b3 ||
+      id === H.contentType ||
+      id === H.location ||
+      id === H.idempotencyKey ||
+      id === H.origin ||
+      id === H.grpcTimeout ||
+      id === H.grpcStatus ||
+      id === H.expect
     );
   }),
 );
@@ -61,7 +77,7 @@ export class NominatedFields {
   }
 
   #readValue(buf: Uint8Array, start: number, end: number): void {
-    for (let at = start; at < end; ) {
+    for (let at = start; at < end;) {
       const stop = elementEnd(buf, at, end);
       const first = skipSpace(buf, at, stop);
       const last = trimSpace(buf, first, stop);
@@ -69,7 +85,13 @@ export class NominatedFields {
       const id = lookupNameId(buf, first, last);
       if (id === H.upgrade) this.namesUpgrade = true;
       else if (id === H.te) this.namesTe = true;
-      else if (first < last && id !== H.keepAlive && !isClose(buf, first, last) && !protectedNames.has(id) && this.count < MAX_NOMINATED) {
+      else if (
+        first < last &&
+        id !== H.keepAlive &&
+        !isClose(buf, first, last) &&
+        !protectedNames.has(id) &&
+        this.count < MAX_NOMINATED
+      ) {
         this.#starts[this.count] = first;
         this.#ends[this.count] = last;
         this.#buffers[this.count] = buf;

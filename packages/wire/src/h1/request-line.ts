@@ -14,7 +14,12 @@ const ZERO = 0x30;
 const NINE = 0x39;
 
 /** Offset after the request line's CRLF, NEED_MORE, or a code. Fills method, target, form and version of `head`. */
-export function readRequestLine(head: RequestHead, buf: Uint8Array, start: number, end: number): number | WireErrorCode {
+export function readRequestLine(
+  head: RequestHead,
+  buf: Uint8Array,
+  start: number,
+  end: number,
+): number | WireErrorCode {
   let at = start;
   while (at < end && TOKEN_LOWER[buf[at]!] !== 0) at++;
   if (at >= end) return NEED_MORE;
@@ -41,7 +46,11 @@ export function readRequestLine(head: RequestHead, buf: Uint8Array, start: numbe
 /** 10 or 11 for the eight octets at `at`, or the code of what is wrong with them (RFC 9112 §2.3). */
 export function readVersion(buf: Uint8Array, at: number): 10 | 11 | WireErrorCode {
   const isHttp =
-    buf[at] === 0x48 && buf[at + 1] === 0x54 && buf[at + 2] === 0x54 && buf[at + 3] === 0x50 && buf[at + 4] === SLASH;
+    buf[at] === 0x48 &&
+    buf[at + 1] === 0x54 &&
+    buf[at + 2] === 0x54 &&
+    buf[at + 3] === 0x50 &&
+    buf[at + 4] === SLASH;
   const major = buf[at + 5]!;
   const minor = buf[at + 7]!;
   if (!isHttp || buf[at + 6] !== 0x2e || major < ZERO || major > NINE || minor < ZERO || minor > NINE) {
@@ -92,5 +101,9 @@ function readAbsolute(head: RequestHead, buf: Uint8Array, start: number, end: nu
 }
 
 function lineFailure(octet: number, otherwise: WireErrorCode): WireErrorCode {
-  return octet === LF || octet === CR ? (otherwise === 'h1-version-invalid' ? 'h1-line-ending-invalid' : 'h1-request-line-invalid') : otherwise;
+  return octet === LF || octet === CR
+    ? otherwise === 'h1-version-invalid'
+      ? 'h1-line-ending-invalid'
+      : 'h1-request-line-invalid'
+    : otherwise;
 }

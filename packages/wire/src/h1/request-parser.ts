@@ -221,7 +221,9 @@ class RequestGrammar implements HeadGrammar {
   }
 
   get limitOffset(): number {
-    return this.#part === IN_LINE ? this.#lineStart + this.#limits.maxStartLineBytes + 2 : this.#fields.limitOffset;
+    return this.#part === IN_LINE
+      ? this.#lineStart + this.#limits.maxStartLineBytes + 2
+      : this.#fields.limitOffset;
   }
 
   beginHead(at: number): void {
@@ -262,7 +264,8 @@ class RequestGrammar implements HeadGrammar {
 
   #readLine(buf: Uint8Array, end: number): number {
     const outcome = readRequestLine(this.#head, buf, this.#lineStart, end);
-    if (typeof outcome === 'number' && outcome > this.limitOffset) return this.#refuse('h1-request-line-too-long');
+    if (typeof outcome === 'number' && outcome > this.limitOffset)
+      return this.#refuse('h1-request-line-too-long');
     if (typeof outcome === 'number' && outcome !== NEED_MORE) return outcome;
     // As for fields: an error counts when its line is complete, the limit when it is passed.
     const lf = buf.indexOf(LF, this.#lineStart);
@@ -282,9 +285,11 @@ class RequestGrammar implements HeadGrammar {
       head.bodyKind = 'length';
       head.contentLength = framing.contentLength;
     }
-    if (head.targetForm === 'authority' && (head.bodyKind === 'chunked' || head.contentLength > 0)) return 'h1-connect-with-content';
+    if (head.targetForm === 'authority' && (head.bodyKind === 'chunked' || head.contentLength > 0))
+      return 'h1-connect-with-content';
     const options = framing.connectionOptions;
-    head.isKeepAlive = (options & OPTION_CLOSE) === 0 && (head.version === 11 || (options & OPTION_KEEP_ALIVE) !== 0);
+    head.isKeepAlive =
+      (options & OPTION_CLOSE) === 0 && (head.version === 11 || (options & OPTION_KEEP_ALIVE) !== 0);
     head.isUpgrade = head.version === 11 && framing.hasUpgrade && (options & OPTION_UPGRADE) !== 0;
     return undefined;
   }
@@ -299,9 +304,18 @@ class RequestGrammar implements HeadGrammar {
       return undefined;
     }
     const headers = head.headers;
-    if (!isAuthority(headers.bufferAt(hostIndex), headers.valueStartAt(hostIndex), headers.valueEndAt(hostIndex), false)) return 'h1-host-invalid';
+    if (
+      !isAuthority(
+        headers.bufferAt(hostIndex),
+        headers.valueStartAt(hostIndex),
+        headers.valueEndAt(hostIndex),
+        false,
+      )
+    )
+      return 'h1-host-invalid';
     // RFC 9112 §3.2.2: a proxy replaces Host by the authority of an absolute-form target.
-    if (head.targetForm === 'absolute' && !headers.valueEquals(H.host, head.authority)) headers.setAt(hostIndex, head.authority);
+    if (head.targetForm === 'absolute' && !headers.valueEquals(H.host, head.authority))
+      headers.setAt(hostIndex, head.authority);
     return undefined;
   }
 
@@ -311,7 +325,12 @@ class RequestGrammar implements HeadGrammar {
     // RFC 9110 §10.1.1: of an HTTP/1.0 client it is ignored.
     if (index < 0 || head.version === 10) return undefined;
     const headers = head.headers;
-    const isContinue = tokenEquals(headers.bufferAt(index), headers.valueStartAt(index), headers.valueEndAt(index), '100-continue');
+    const isContinue = tokenEquals(
+      headers.bufferAt(index),
+      headers.valueStartAt(index),
+      headers.valueEndAt(index),
+      '100-continue',
+    );
     if (!isContinue) return 'h1-expectation-unsupported';
     head.expectsContinue = this.#framing.hasTransferEncoding || this.#framing.contentLength > 0;
     return undefined;

@@ -154,7 +154,8 @@ export class H1ResponseParser {
     if (after === FAILED) return this.#fail(this.#grammar.failure);
     const head = this.head;
     if (head.status < 200 && head.bodyKind !== 'tunnel') {
-      if (++this.#informationalCount > this.#limits.maxInformationalResponses) return this.#fail('h1-too-many-informational');
+      if (++this.#informationalCount > this.#limits.maxInformationalResponses)
+        return this.#fail('h1-too-many-informational');
       this.#sink.onInformationalHead(head);
       return after;
     }
@@ -213,7 +214,9 @@ class ResponseGrammar implements HeadGrammar {
   }
 
   get limitOffset(): number {
-    return this.#part === IN_LINE ? this.#lineStart + this.#limits.maxStartLineBytes + 2 : this.#fields.limitOffset;
+    return this.#part === IN_LINE
+      ? this.#lineStart + this.#limits.maxStartLineBytes + 2
+      : this.#fields.limitOffset;
   }
 
   beginHead(at: number): void {
@@ -249,7 +252,8 @@ class ResponseGrammar implements HeadGrammar {
 
   #readLine(buf: Uint8Array, end: number): number {
     const outcome = readStatusLine(this.#head, buf, this.#lineStart, end);
-    if (typeof outcome === 'number' && outcome > this.limitOffset) return this.#refuse('h1-status-line-too-long');
+    if (typeof outcome === 'number' && outcome > this.limitOffset)
+      return this.#refuse('h1-status-line-too-long');
     if (typeof outcome === 'number' && outcome !== NEED_MORE) return outcome;
     const lf = buf.indexOf(LF, this.#lineStart);
     const isComplete = lf >= 0 && lf < end;
@@ -265,9 +269,11 @@ class ResponseGrammar implements HeadGrammar {
     const code = framing.read(head.headers, head.version);
     if (code !== undefined) return code;
     const options = framing.connectionOptions;
-    head.isKeepAlive = (options & OPTION_CLOSE) === 0 && (head.version === 11 || (options & OPTION_KEEP_ALIVE) !== 0);
+    head.isKeepAlive =
+      (options & OPTION_CLOSE) === 0 && (head.version === 11 || (options & OPTION_KEEP_ALIVE) !== 0);
     const { status } = head;
-    const isTunnel = status === 101 || ((this.expectation & EXPECTS_TUNNEL) !== 0 && status >= 200 && status < 300);
+    const isTunnel =
+      status === 101 || ((this.expectation & EXPECTS_TUNNEL) !== 0 && status >= 200 && status < 300);
     if (isTunnel) {
       if (status === 101 && (this.expectation & EXPECTS_UPGRADE) === 0) return 'h1-upgrade-unexpected';
       head.bodyKind = 'tunnel';

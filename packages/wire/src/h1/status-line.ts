@@ -6,7 +6,12 @@ import { readVersion } from './request-line.ts';
 import type { ResponseHead } from './response-head.ts';
 
 /** Offset after the status line's CRLF, NEED_MORE, or a code. Fills status, reason and version of `head`. */
-export function readStatusLine(head: ResponseHead, buf: Uint8Array, start: number, end: number): number | WireErrorCode {
+export function readStatusLine(
+  head: ResponseHead,
+  buf: Uint8Array,
+  start: number,
+  end: number,
+): number | WireErrorCode {
   if (start + 13 > end) return NEED_MORE;
   const version = readVersion(buf, start);
   if (typeof version === 'string') return version;

@@ -81,7 +81,10 @@ export function writeFields(
       } else if (id === CONNECTION || id === KEEP_ALIVE || id === PROXY_CONNECTION || id === HTTP2_SETTINGS) {
         continue;
       }
-    } else if (hasNominated && nominated.has(headers.bufferAt(i), headers.nameStartAt(i), headers.nameEndAt(i))) {
+    } else if (
+      hasNominated &&
+      nominated.has(headers.bufferAt(i), headers.nameStartAt(i), headers.nameEndAt(i))
+    ) {
       continue;
     }
     const buf = headers.bufferAt(i);
@@ -138,10 +141,18 @@ function writeFraming(out: Uint8Array, at: number, framing: WriteFraming, conten
   return to + 2;
 }
 
-function writeConnection(out: Uint8Array, at: number, connection: WriteConnection, upgrade: boolean, te: boolean): number {
+function writeConnection(
+  out: Uint8Array,
+  at: number,
+  connection: WriteConnection,
+  upgrade: boolean,
+  te: boolean,
+): number {
   if (upgrade) return writeLatin1(out, at, te ? 'connection: upgrade, te\r\n' : 'connection: upgrade\r\n');
-  if (connection === 'close') return writeLatin1(out, at, te ? 'connection: close, te\r\n' : 'connection: close\r\n');
-  if (connection === 'keep-alive') return writeLatin1(out, at, te ? 'connection: keep-alive, te\r\n' : 'connection: keep-alive\r\n');
+  if (connection === 'close')
+    return writeLatin1(out, at, te ? 'connection: close, te\r\n' : 'connection: close\r\n');
+  if (connection === 'keep-alive')
+    return writeLatin1(out, at, te ? 'connection: keep-alive, te\r\n' : 'connection: keep-alive\r\n');
   return te ? writeLatin1(out, at, 'connection: te\r\n') : at;
 }
 
@@ -151,7 +162,10 @@ function sizeBound(headers: HeaderList): number {
   for (let i = 0; i < headers.count; i++) {
     const lineEnd = headers.lineEndAt(i);
     const start = headers.nameStartAt(i);
-    size += lineEnd !== 0 ? lineEnd - start : headers.nameEndAt(i) - start + headers.valueEndAt(i) - headers.valueStartAt(i) + 4;
+    size +=
+      lineEnd !== 0
+        ? lineEnd - start
+        : headers.nameEndAt(i) - start + headers.valueEndAt(i) - headers.valueStartAt(i) + 4;
   }
   return size;
 }
@@ -166,14 +180,19 @@ function isLength(headers: HeaderList, index: number, contentLength: number): bo
 }
 
 function isChunked(headers: HeaderList, index: number): boolean {
-  return tokenEquals(headers.bufferAt(index), headers.valueStartAt(index), headers.valueEndAt(index), 'chunked');
+  return tokenEquals(
+    headers.bufferAt(index),
+    headers.valueStartAt(index),
+    headers.valueEndAt(index),
+    'chunked',
+  );
 }
 
 /** Of TE only `trailers` goes on (RFC 9110 §10.1.4): codings were agreed with us, not with the next hop. */
 function namesTrailers(headers: HeaderList, index: number): boolean {
   const buf = headers.bufferAt(index);
   const end = headers.valueEndAt(index);
-  for (let at = headers.valueStartAt(index); at < end; ) {
+  for (let at = headers.valueStartAt(index); at < end;) {
     const stop = elementEnd(buf, at, end);
     const first = skipSpace(buf, at, stop);
     if (tokenEquals(buf, first, trimSpace(buf, first, stop), 'trailers')) return true;

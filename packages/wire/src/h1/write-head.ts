@@ -48,9 +48,20 @@ export function writeRequestHead(
   if (at + method.length + targetLength + 12 > out.length) return -1;
   let to = writeLatin1(out, at, method);
   out[to++] = SP;
-  to = typeof target === 'string' ? writeLatin1(out, to, target) : copyRun(target.buf, target.start, target.end, out, to);
+  to =
+    typeof target === 'string'
+      ? writeLatin1(out, to, target)
+      : copyRun(target.buf, target.start, target.end, out, to);
   to = writeLatin1(out, to, ' HTTP/1.1\r\n');
-  return writeFields(out, to, headers, options.bodyKind, options.contentLength, options.connection, options.passesUpgrade);
+  return writeFields(
+    out,
+    to,
+    headers,
+    options.bodyKind,
+    options.contentLength,
+    options.connection,
+    options.passesUpgrade,
+  );
 }
 
 /**
@@ -75,7 +86,10 @@ export function writeResponseHead(
   out[to++] = 0x30 + tens;
   out[to++] = 0x30 + (status - hundreds * 100 - tens * 10);
   out[to++] = SP;
-  to = typeof phrase === 'string' ? writeLatin1(out, to, phrase) : copyRun(phrase.buf, phrase.start, phrase.end, out, to);
+  to =
+    typeof phrase === 'string'
+      ? writeLatin1(out, to, phrase)
+      : copyRun(phrase.buf, phrase.start, phrase.end, out, to);
   out[to] = CR;
   out[to + 1] = LF;
   const { bodyKind } = options;
@@ -99,17 +113,56 @@ export function reasonPhrase(status: number): string {
 }
 
 const phrases: ReadonlyMap<number, string> = new Map([
-  [100, 'Continue'], [101, 'Switching Protocols'], [102, 'Processing'], [103, 'Early Hints'],
-  [200, 'OK'], [201, 'Created'], [202, 'Accepted'], [203, 'Non-Authoritative Information'], [204, 'No Content'],
-  [205, 'Reset Content'], [206, 'Partial Content'], [207, 'Multi-Status'],
-  [300, 'Multiple Choices'], [301, 'Moved Permanently'], [302, 'Found'], [303, 'See Other'], [304, 'Not Modified'],
-  [307, 'Temporary Redirect'], [308, 'Permanent Redirect'],
-  [400, 'Bad Request'], [401, 'Unauthorized'], [402, 'Payment Required'], [403, 'Forbidden'], [404, 'Not Found'],
-  [405, 'Method Not Allowed'], [406, 'Not Acceptable'], [407, 'Proxy Authentication Required'], [408, 'Request Timeout'],
-  [409, 'Conflict'], [410, 'Gone'], [411, 'Length Required'], [412, 'Precondition Failed'], [413, 'Content Too Large'],
-  [414, 'URI Too Long'], [415, 'Unsupported Media Type'], [416, 'Range Not Satisfiable'], [417, 'Expectation Failed'],
-  [421, 'Misdirected Request'], [422, 'Unprocessable Content'], [425, 'Too Early'], [426, 'Upgrade Required'],
-  [428, 'Precondition Required'], [429, 'Too Many Requests'], [431, 'Request Header Fields Too Large'],
-  [500, 'Internal Server Error'], [501, 'Not Implemented'], [502, 'Bad Gateway'], [503, 'Service Unavailable'],
-  [504, 'Gateway Timeout'], [505, 'HTTP Version Not Supported'], [507, 'Insufficient Storage'], [511, 'Network Authentication Required'],
+  [100, 'Continue'],
+  [101, 'Switching Protocols'],
+  [102, 'Processing'],
+  [103, 'Early Hints'],
+  [200, 'OK'],
+  [201, 'Created'],
+  [202, 'Accepted'],
+  [203, 'Non-Authoritative Information'],
+  [204, 'No Content'],
+  [205, 'Reset Content'],
+  [206, 'Partial Content'],
+  [207, 'Multi-Status'],
+  [300, 'Multiple Choices'],
+  [301, 'Moved Permanently'],
+  [302, 'Found'],
+  [303, 'See Other'],
+  [304, 'Not Modified'],
+  [307, 'Temporary Redirect'],
+  [308, 'Permanent Redirect'],
+  [400, 'Bad Request'],
+  [401, 'Unauthorized'],
+  [402, 'Payment Required'],
+  [403, 'Forbidden'],
+  [404, 'Not Found'],
+  [405, 'Method Not Allowed'],
+  [406, 'Not Acceptable'],
+  [407, 'Proxy Authentication Required'],
+  [408, 'Request Timeout'],
+  [409, 'Conflict'],
+  [410, 'Gone'],
+  [411, 'Length Required'],
+  [412, 'Precondition Failed'],
+  [413, 'Content Too Large'],
+  [414, 'URI Too Long'],
+  [415, 'Unsupported Media Type'],
+  [416, 'Range Not Satisfiable'],
+  [417, 'Expectation Failed'],
+  [421, 'Misdirected Request'],
+  [422, 'Unprocessable Content'],
+  [425, 'Too Early'],
+  [426, 'Upgrade Required'],
+  [428, 'Precondition Required'],
+  [429, 'Too Many Requests'],
+  [431, 'Request Header Fields Too Large'],
+  [500, 'Internal Server Error'],
+  [501, 'Not Implemented'],
+  [502, 'Bad Gateway'],
+  [503, 'Service Unavailable'],
+  [504, 'Gateway Timeout'],
+  [505, 'HTTP Version Not Supported'],
+  [507, 'Insufficient Storage'],
+  [511, 'Network Authentication Required'],
 ]);

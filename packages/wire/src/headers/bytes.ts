@@ -121,7 +121,8 @@ export function writeDecimal(out: Uint8Array, at: number, value: number): number
 
 function tokenTable(): Uint8Array {
   const table = new Uint8Array(256);
-  for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz") table[c.charCodeAt(0)] = c.charCodeAt(0);
+  for (const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+    table[c.charCodeAt(0)] = c.charCodeAt(0);
   for (let c = 0x41; c <= 0x5a; c++) table[c] = c + 0x20;
   return table;
 }

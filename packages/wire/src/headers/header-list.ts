@@ -10,7 +10,17 @@
  * Invariant: no value in the list holds CR, LF or NUL (pushers validate, `set`/`append` refuse).
  */
 import {
-  COLON, CR, EMPTY_BYTES, LF, SP, bytesEqual, decodeLatin1, isFieldValue, isToken, tokenEquals, writeLatin1,
+  COLON,
+  CR,
+  EMPTY_BYTES,
+  LF,
+  SP,
+  bytesEqual,
+  decodeLatin1,
+  isFieldValue,
+  isToken,
+  tokenEquals,
+  writeLatin1,
 } from './bytes.ts';
 import { findNameId, internedNameCount, lookupNameId, nameOf, type NameId } from './names.ts';
 
@@ -66,7 +76,12 @@ export class HeaderList {
     const entries = this.#entries;
     let size = 0;
     for (let at = 0, end = this.#count * STRIDE; at < end; at += STRIDE) {
-      size += entries[at + NAME_END]! - entries[at + NAME_START]! + entries[at + VALUE_END]! - entries[at + VALUE_START]! + 4;
+      size +=
+        entries[at + NAME_END]! -
+        entries[at + NAME_START]! +
+        entries[at + VALUE_END]! -
+        entries[at + VALUE_START]! +
+        4;
     }
     return size;
   }
@@ -81,14 +96,23 @@ export class HeaderList {
     this.#scratchLength = 0;
     if (this.#scratch.length > KEPT_SCRATCH_BYTES) this.#scratch = EMPTY_BYTES;
     this.#others = undefined;
-    if (this.#entries.length > 8 * INITIAL_ENTRIES * STRIDE) this.#entries = new Int32Array(INITIAL_ENTRIES * STRIDE);
+    if (this.#entries.length > 8 * INITIAL_ENTRIES * STRIDE)
+      this.#entries = new Int32Array(INITIAL_ENTRIES * STRIDE);
   }
 
   /**
    * Adds a received field; name and value have been validated by the caller. `lineEnd` is the offset
    * after the CRLF of its HTTP/1 line, 0 if there is none. Returns false at the hard cap.
    */
-  push(id: NameId, buf: Uint8Array, nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, lineEnd = 0): boolean {
+  push(
+    id: NameId,
+    buf: Uint8Array,
+    nameStart: number,
+    nameEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    lineEnd = 0,
+  ): boolean {
     const at = this.#count * STRIDE;
     if (at === this.#entries.length && !this.#grow()) return false;
     const entries = this.#entries;
@@ -182,13 +206,16 @@ export class HeaderList {
     const first = this.#find(name, 0);
     if (first < 0) return undefined;
     let value = this.valueAt(first);
-    for (let i = this.#find(name, first + 1); i >= 0; i = this.#find(name, i + 1)) value += ',' + this.valueAt(i);
+    for (let i = this.#find(name, first + 1); i >= 0; i = this.#find(name, i + 1))
+      value += ',' + this.valueAt(i);
     return value;
   }
   /** True if the first value of this id is exactly `ascii`; makes no string. */
   valueEquals(id: NameId, ascii: string): boolean {
     const index = this.indexOf(id);
-    return index >= 0 && bytesEqual(this.bufferAt(index), this.valueStartAt(index), this.valueEndAt(index), ascii);
+    return (
+      index >= 0 && bytesEqual(this.bufferAt(index), this.valueStartAt(index), this.valueEndAt(index), ascii)
+    );
   }
 
   /** Gives the first entry of this name a new value, removes the others, or appends one. False if refused. */
@@ -206,7 +233,13 @@ export class HeaderList {
     const nameLength = this.nameEndAt(index) - this.nameStartAt(index);
     if (!this.#reserveScratch(nameLength + value.length + 4)) return false;
     const start = this.#scratchLength;
-    const nameEnd = copyBytes(this.bufferAt(index), this.nameStartAt(index), this.nameEndAt(index), this.#scratch, start);
+    const nameEnd = copyBytes(
+      this.bufferAt(index),
+      this.nameStartAt(index),
+      this.nameEndAt(index),
+      this.#scratch,
+      start,
+    );
     this.#finishLine(index, this.nameIdAt(index), start, nameEnd, value);
     return true;
   }

@@ -31,7 +31,8 @@ const idByName = new Map<string, NameId>();
 export function internName(lower: string): NameId {
   const known = idByName.get(lower);
   if (known !== undefined) return known;
-  if (names.length > MAX_NAMES || lower.length > 0xffff || !isToken(lower) || lower !== lower.toLowerCase()) return 0;
+  if (names.length > MAX_NAMES || lower.length > 0xffff || !isToken(lower) || lower !== lower.toLowerCase())
+    return 0;
   const id = names.length;
   const bytes = latin1Bytes(lower);
   if (arenaLength + bytes.length > arena.length) {
