@@ -6,7 +6,7 @@
  * reader sleeps nor a slow disk blocks the loop (a synchronous write to a full pipe would). Opening and
  * renaming are synchronous: they happen once per rotation, on the main thread, which carries no traffic.
  */
-import { closeSync, fstatSync, openSync, renameSync, rmSync, write } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, write } from 'node:fs';
 import type { TimerWheel } from '@sluice/runtime';
 import type { LogDestination } from './log-queue.ts';
 
@@ -22,6 +22,9 @@ export const DEFAULT_ROTATION: RotationOptions = { maxBytes: 100 * 1024 * 1024, 
 
 /** Owner and group may read; the log holds addresses and paths of users. */
 const FILE_MODE = 0o640;
+
+/** Non-blocking: opening a named pipe that nobody reads fails (ENXIO) instead of stopping the process. */
+const FILE_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
 const STREAMS: ReadonlyMap<string, number> = new Map([
   ['/dev/stdout', 1],
@@ -102,7 +105,7 @@ class LogFile implements LogDestination {
   }
 
   #open(): void {
-    this.#fd = openSync(this.name, 'a', FILE_MODE);
+    this.#fd = openSync(this.name, FILE_FLAGS, FILE_MODE);
     const stat = fstatSync(this.#fd);
     this.#size = stat.size;
     this.#isRegular = stat.isFile();
