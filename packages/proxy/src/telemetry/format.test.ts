@@ -245,7 +245,7 @@ describe('no peer byte can forge a line', () => {
         expect(out.match(/\n/g)).toHaveLength(1);
         expect(out.endsWith('\n')).toBe(true);
         expect(out.match(/"/g)).toHaveLength(4);
-        expect(out.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffd]/);
+        expect(out.slice(0, -1)).not.toMatch(/[\p{Cc}\u2028\u2029\ufffd]/u);
       }),
       { numRuns: 300 },
     );
@@ -256,7 +256,7 @@ describe('no peer byte can forge a line', () => {
       fc.property(octets, fc.string({ unit: 'binary' }), (bytes, path) => {
         const out = line(jsonFormat, hostile(bytes, path));
         expect(out.match(/\n/g)).toHaveLength(1);
-        expect(out.slice(0, -1)).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+        expect(out.slice(0, -1)).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
         const value: unknown = JSON.parse(out);
         expect(Object.keys(value as object)).toEqual(['a', 'p', 'mixed']);
       }),
