@@ -1,0 +1,26 @@
+/** What a data loop needs of the traffic side; `stack.ts` composes it, tests replace it. */
+import type { Logger, MetricsRegistry, TimerWheel } from '@sluice/runtime';
+import type { ClusterSet } from '../cluster/cluster-set.ts';
+import type { Cluster, ClusterStats } from '../cluster/cluster.ts';
+import type { FilterChain, ListenerRuntime } from '../listener/listener.ts';
+import type { LoopInit } from '../data-loop.ts';
+
+export interface DataPlane {
+  /** Accepts on an adopted descriptor. `listener` is asked per connection: it is replaced by updates. */
+  listen(listener: () => ListenerRuntime | null, fd: number): { stop(): void };
+  /** Ends the connections of these chains in order: close when idle, `Connection: close` on the next answer. */
+  retireChains(chains: readonly FilterChain[]): void;
+  /** All connections end likewise, at `afterMs` by force; `onDone` follows when none is left. */
+  drain(afterMs: number, onDone: () => void): void;
+  readonly connectionCount: number;
+}
+
+export interface DataPlaneDeps {
+  readonly init: LoopInit;
+  readonly timers: TimerWheel;
+  readonly metrics: MetricsRegistry;
+  readonly logger: Logger;
+  readonly clusters: ClusterSet;
+}
+
+export type BindClusterStats = (cluster: Cluster) => ClusterStats;

@@ -1,0 +1,18 @@
+/** Entry of a data loop's Worker: the first message makes the loop, the rest feed it. */
+import type { FromLoop, ToLoop } from '../data-loop.ts';
+import { createDataPlane } from '../stack.ts';
+import { Loop } from './loop.ts';
+
+declare const self: {
+  onmessage: ((event: { data: ToLoop }) => void) | null;
+  postMessage(message: FromLoop, transfer?: ArrayBuffer[]): void;
+  close(): void;
+};
+
+let loop: Loop | null = null;
+
+self.onmessage = ({ data: message }) => {
+  if (message.kind === 'init') loop = new Loop(message, (reply, transfer) => self.postMessage(reply, transfer), createDataPlane);
+  else loop?.handle(message);
+  if (message.kind === 'stop') self.close();
+};
