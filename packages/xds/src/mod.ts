@@ -1,6 +1,13 @@
 /** xDS: Envoy's messages by compact tables, and ADS as pure state machines. Never loads protobuf-es (see `@sluice/xds/es`). */
 export type * from './gen/messages.ts';
 export * from './gen/tables.ts';
+export { AdsClient, type AdsReceived, type AdsVariant } from './ads/client.ts';
+export type { AdsUpdate, ReceivedResource, RejectedResource } from './ads/client-response.ts';
+export { AdsServerSession, type AdsServerEvent } from './ads/server.ts';
+export type { SyncState, TypeStatus } from './ads/server-status.ts';
+export type { AdsChanges, AdsResource, AdsResources, AdsSnapshot } from './ads/snapshot.ts';
+export { wildcard, xdsTypes } from './ads/types.ts';
+export { contentVersion, setVersion } from './ads/version.ts';
 export { packAny, unpackAny } from './proto/any.ts';
 export { createMessage } from './proto/create.ts';
 export { decodeMessage, defaultDecodeLimits, type DecodeLimits } from './proto/decode.ts';

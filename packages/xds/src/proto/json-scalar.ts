@@ -74,7 +74,9 @@ export function durationToJson(ms: number): string {
   const { seconds, nanos } = splitMs(ms);
   const sign = seconds < 0 || nanos < 0 ? '-' : '';
   // Protobuf prints 0, 3, 6 or 9 digits.
-  const fraction = String(Math.abs(nanos)).padStart(9, '0').replace(/(?:000){1,3}$/, '');
+  const fraction = String(Math.abs(nanos))
+    .padStart(9, '0')
+    .replace(/(?:000){1,3}$/, '');
   return `${sign}${Math.abs(seconds)}${fraction === '' ? '' : `.${fraction}`}s`;
 }
 

@@ -10,13 +10,20 @@ const initialBytes = 256;
 const encoder = new TextEncoder();
 
 export class WireWriter {
-  #bytes = new Uint8Array(initialBytes);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   #pos = 0;
 
-  /** The bytes written so far, as a copy of exactly that size. */
+  /** `capacity`: the expected size, if known; the buffer grows as needed. */
+  constructor(capacity: number = initialBytes) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** The bytes written so far. A buffer that is mostly filled is handed out, else a copy of the right size. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#pos);
+    const isMostlyFilled = this.#pos * 2 > this.#bytes.length && this.#pos > initialBytes;
+    return isMostlyFilled ? this.#bytes.subarray(0, this.#pos) : this.#bytes.slice(0, this.#pos);
   }
 
   get position(): number {
