@@ -82,9 +82,10 @@ export function formatProtoDuration(ms: number): string {
   return `${sign}${seconds}${digits === '' ? '' : `.${digits}`}s`;
 }
 
+/** Takes off what binary fractions added; a duration too long to count in nanoseconds stays as it is. */
 function roundToNanoseconds(ms: number): number {
-  const rounded = Math.round(ms * 1e6) / 1e6;
-  return Number.isFinite(rounded) ? rounded : ms;
+  const nanos = Math.round(ms * 1e6);
+  return Number.isSafeInteger(nanos) ? nanos / 1e6 : ms;
 }
 
 function decimal(value: number): string {
