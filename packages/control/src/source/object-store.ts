@@ -123,12 +123,13 @@ export class ObjectStore implements ResourceStore {
         .join('; ');
       return { ok: false, failure: { code: 'invalid', message, problems } };
     }
-    const written = { key, object: admitted, origin: options.origin, problems };
+    const written = { key, object: admitted, origin: options.origin, problems, status: options.status };
     const after = completeObject(before, written, this.#revision + 1, this.#rules);
     if (
       before !== null &&
       sameOwner(before.origin, options.origin) &&
-      sameContent(before.object, after.object)
+      sameContent(before.object, after.object) &&
+      deepEquals(before.object.status, after.object.status)
     ) {
       return { ok: true, stored: before, isChanged: false };
     }

@@ -62,6 +62,8 @@ export interface WriteOptions {
   readonly isDryRun?: boolean;
   /** Moves an object from its present owner to this origin (`apply --adopt`). */
   readonly adopt?: boolean;
+  /** Status written in the same revision, so that an instance is never seen without its health. */
+  readonly status?: unknown;
 }
 
 export interface ResourceStore {

@@ -20,6 +20,8 @@ export interface Written {
   readonly object: KubeObject;
   readonly origin: Origin;
   readonly problems: readonly Problem[];
+  /** In place of the status that was there; absent keeps that. */
+  readonly status?: unknown;
 }
 
 export interface CompletionRules {
@@ -45,7 +47,8 @@ export function completeObject(
   };
   if (!statusIsContent(object)) {
     delete object.status;
-    if (before?.object.status !== undefined) object.status = before.object.status;
+    const status = written.status ?? before?.object.status;
+    if (status !== undefined) object.status = status;
   }
   const isValid = !hasErrors(written.problems);
   return {

@@ -1,0 +1,357 @@
+/**
+ * The registry: registrations kept on disk, leases in memory, and a WorkloadEntry in the store for each instance
+ * that lives. Registering, leaving and changes of health are writes; renewing is not.
+ *
+ * A token proves an instance. Only its hash is kept: who reads the state cannot speak for a workload.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import type { OutboundBinding, Registration, RegistrationReply, ResourceKey } from '@sluice/api';
+import type { Clock, Logger } from '@sluice/runtime';
+import { StorageFullError } from '../source/journal.ts';
+import type { ResourceStore, WriteFailure } from '../source/store.ts';
+import { LeaseTable, type LeaseCheck } from './lease-table.ts';
+import { PortAllocator } from './port-allocator.ts';
+import type { RegisteredInstance, Registry } from './registry.ts';
+import type { RegistrationRow, RegistryTable } from './registry-table.ts';
+import { instanceName, nodeIdOf, toWorkloadEntry, withHealth, type Health } from './workload-entry.ts';
+
+/** A service port that an instance with interception mode NONE reaches by a listener of its own. */
+export interface OutboundService {
+  /** Key of the allotment: `namespace/hostname`. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly hostname: string;
+  readonly port: number;
+}
+
+export interface InstanceRegistryOptions {
+  readonly store: ResourceStore;
+  readonly table: RegistryTable;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly clusterDomain: string;
+  /** Services an instance can see; asked whenever its bindings are. */
+  readonly outboundServices: (instance: RegisteredInstance) => readonly OutboundService[];
+}
+
+/** A registration that the store does not take: the name is taken, or the disk is full. */
+export class RegistrationRefused extends Error {
+  override readonly name = 'RegistrationRefused';
+  readonly failure: WriteFailure;
+
+  constructor(failure: WriteFailure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+const tokenBytes = 32;
+const outboundAddress = '127.0.0.1';
+
+/** Opens the registry with everything it remembers, each lease at its full length. */
+export class InstanceRegistry implements Registry {
+  readonly #options: InstanceRegistryOptions;
+  readonly #leases: LeaseTable;
+  readonly #ports = new PortAllocator();
+  readonly #rows = new Map<string, RegistrationRow>();
+  readonly #instances = new Map<string, RegisteredInstance>();
+  readonly #byTokenHash = new Map<string, string>();
+  /** Gone, but still in the store because the disk is full: deleted as soon as it takes writes again. */
+  readonly #undeleted = new Map<string, Registration>();
+  #isFlushPlanned = false;
+  #evictions = 0;
+
+  /** Restoring is done in the constructor: whoever holds a registry holds a restored one. */
+  readonly isRestored = true;
+
+  constructor(options: InstanceRegistryOptions) {
+    this.#options = options;
+    this.#leases = new LeaseTable(options.clock);
+    this.#restore();
+  }
+
+  get isFrozen(): boolean {
+    return this.#leases.isFrozen;
+  }
+
+  get instances(): ReadonlyMap<string, RegisteredInstance> {
+    return this.#instances;
+  }
+
+  /** Instances expired since the start. */
+  get evictions(): number {
+    return this.#evictions;
+  }
+
+  /** Throws RegistrationRefused. A second registration of a name replaces the first: a sidecar that came back. */
+  register(registration: Registration, isHealthy = true): RegistrationReply {
+    const { store, table, clock, log } = this.#options;
+    const instance = instanceName(registration);
+    const token = randomBytes(tokenBytes).toString('base64url');
+    const health: Health = { isHealthy, message: isHealthy ? '' : 'waiting for the first probe' };
+    const entry = toWorkloadEntry(registration);
+    const origin = { source: 'registration', instance } as const;
+    const row: RegistrationRow = {
+      instance,
+      registration,
+      tokenHash: hashOf(token),
+      registeredWallMs: clock.wallMs(),
+      isHealthy,
+      healthMessage: health.message,
+    };
+    const planned = store.put(entry, { origin, mode: 'upsert', isDryRun: true });
+    if (!planned.ok) throw new RegistrationRefused(planned.failure);
+    this.#write(() => {
+      if (!this.#ports.fits(instance, registration)) {
+        table.deletePorts(instance);
+        this.#ports.forget(instance);
+      }
+      table.put(row);
+    });
+    this.#adopt(row);
+    this.#undeleted.delete(instance);
+    this.#leases.grant(instance, registration.ttlMs);
+    const status = withHealth(planned.stored.object.status, health, clock.wallMs());
+    const written = store.put(entry, { origin, mode: 'upsert', status });
+    if (!written.ok) throw new RegistrationRefused(written.failure);
+    log.info('instance registered', { instance, address: registration.address, isHealthy });
+    return {
+      instance,
+      token,
+      nodeId: nodeIdOf(registration, this.#options.clusterDomain),
+      outbound: this.bindings(instance),
+      leaseMs: registration.ttlMs,
+    };
+  }
+
+  renew(instance: string, token: string): boolean {
+    return this.#owns(instance, token) && this.#leases.renew(instance);
+  }
+
+  /** Lease of an instance, for the reply to a renewal. */
+  leaseMsOf(instance: string): number | null {
+    return this.#leases.leaseMsOf(instance);
+  }
+
+  /** Time since an instance last renewed. */
+  silentMs(instance: string): number | null {
+    return this.#leases.ageMs(instance);
+  }
+
+  reportHealth(instance: string, token: string, isHealthy: boolean, message: string): boolean {
+    const row = this.#rows.get(instance);
+    if (row === undefined || !this.#owns(instance, token)) return false;
+    this.#leases.renew(instance);
+    if (row.isHealthy === isHealthy && row.healthMessage === message) return true;
+    const changed: RegistrationRow = { ...row, isHealthy, healthMessage: message };
+    this.#write(() => this.#options.table.put(changed));
+    this.#adopt(changed);
+    this.#writeHealth(changed);
+    if (row.isHealthy !== isHealthy) {
+      const { log } = this.#options;
+      if (isHealthy) log.info('instance is healthy', { instance });
+      else log.warning('instance is not healthy', { instance, message });
+    }
+    return true;
+  }
+
+  deregister(instance: string, token: string): boolean {
+    if (!this.#owns(instance, token)) return false;
+    this.#remove(instance, true);
+    this.#options.log.info('instance left', { instance });
+    return true;
+  }
+
+  authenticate(token: string): RegisteredInstance | null {
+    const instance = this.#byTokenHash.get(hashOf(token));
+    return instance === undefined ? null : (this.#instances.get(instance) ?? null);
+  }
+
+  outboundPort(instance: string, service: string, servicePort: number): number | null {
+    const row = this.#rows.get(instance);
+    if (row === undefined) return null;
+    const port = this.#ports.allot(instance, row.registration, service, servicePort);
+    this.#planFlush();
+    return port;
+  }
+
+  /** Where an instance's own listeners are for the services it sees now. Durable when this returns. */
+  bindings(instance: string): readonly OutboundBinding[] {
+    const registered = this.#instances.get(instance);
+    if (registered?.registration.interceptionMode !== 'NONE') return [];
+    const bindings = this.#options.outboundServices(registered).flatMap((service): OutboundBinding[] => {
+      const localPort = this.outboundPort(instance, service.key, service.port);
+      if (localPort === null) return [];
+      const { name, namespace, hostname, port } = service;
+      return [{ service: name, namespace, hostname, port, address: outboundAddress, localPort }];
+    });
+    this.#flush();
+    return bindings;
+  }
+
+  /** To be called every `checkIntervalMs`: expires leases, unless too many went at once. */
+  check(): LeaseCheck {
+    const wasFrozen = this.isFrozen;
+    const check = this.#leases.check();
+    const { log } = this.#options;
+    if (check.wasAway) log.warning('the control plane stood still; every lease begins anew', {});
+    if (check.isFrozen && !wasFrozen) {
+      log.error(
+        'more than half of all instances went silent at once; nothing is evicted until they return or an operator releases it',
+        {
+          silent: check.silent,
+          instances: this.#instances.size,
+        },
+      );
+    }
+    if (wasFrozen && !check.isFrozen) log.info('eviction works again', { silent: check.silent });
+    for (const instance of check.expired) {
+      log.warning('instance stopped renewing and is taken out', { instance });
+      this.#evictions++;
+      this.#remove(instance, false);
+    }
+    for (const [instance, registration] of this.#undeleted) this.#deleteEntry(instance, registration);
+    return check;
+  }
+
+  /** Ends a freeze: the silent instances are gone for good. */
+  releaseFreeze(): void {
+    this.#options.log.warning('an operator released the eviction of silent instances', {});
+    this.#leases.release();
+  }
+
+  #restore(): void {
+    const { table, store } = this.#options;
+    const { registrations, ports } = table.load();
+    const known = new Set(registrations.map((row) => row.instance));
+    this.#ports.restore(ports);
+    for (const instance of new Set(ports.map((row) => row.instance))) {
+      if (known.has(instance)) continue;
+      this.#ports.forget(instance);
+      this.#tryWrite('allotted ports', () => table.deletePorts(instance));
+    }
+    for (const row of registrations) {
+      this.#adopt(row);
+      this.#leases.grant(row.instance, row.registration.ttlMs);
+      const origin = { source: 'registration', instance: row.instance } as const;
+      const entry = toWorkloadEntry(row.registration);
+      const present = store.put(entry, { origin, mode: 'upsert', isDryRun: true });
+      const status = present.ok ? present.stored.object.status : undefined;
+      const health = { isHealthy: row.isHealthy, message: row.healthMessage };
+      const written = store.put(entry, {
+        origin,
+        mode: 'upsert',
+        status: withHealth(status, health, row.registeredWallMs),
+      });
+      if (!written.ok) {
+        this.#options.log.error('a registration could not be restored', {
+          instance: row.instance,
+          reason: written.failure.message,
+        });
+      }
+    }
+    for (const { key, origin } of store.all()) {
+      // Its registration was removed, and the process ended before the entry was.
+      if (origin.source === 'registration' && !known.has(origin.instance)) store.delete(key, { origin });
+    }
+  }
+
+  #adopt(row: RegistrationRow): void {
+    const before = this.#rows.get(row.instance);
+    if (before !== undefined) this.#byTokenHash.delete(before.tokenHash);
+    this.#rows.set(row.instance, row);
+    this.#byTokenHash.set(row.tokenHash, row.instance);
+    this.#instances.set(row.instance, {
+      instance: row.instance,
+      registration: row.registration,
+      registeredWallMs: row.registeredWallMs,
+      isHealthy: row.isHealthy,
+      healthMessage: row.healthMessage,
+    });
+  }
+
+  #remove(instance: string, forgetPorts: boolean): void {
+    const { table } = this.#options;
+    const row = this.#rows.get(instance);
+    if (row === undefined) return;
+    this.#leases.remove(instance);
+    this.#rows.delete(instance);
+    this.#instances.delete(instance);
+    this.#byTokenHash.delete(row.tokenHash);
+    if (forgetPorts) this.#ports.forget(instance);
+    this.#tryWrite('the end of a registration', () => table.delete(instance, forgetPorts));
+    this.#deleteEntry(instance, row.registration);
+  }
+
+  #deleteEntry(instance: string, registration: Registration): void {
+    const { store, log } = this.#options;
+    const deleted = store.delete(entryKey(registration), { origin: { source: 'registration', instance } });
+    if (deleted.ok || deleted.failure.code !== 'storage-full') {
+      this.#undeleted.delete(instance);
+      return;
+    }
+    if (!this.#undeleted.has(instance)) {
+      log.error('a WorkloadEntry could not be deleted; it is tried again', {
+        instance,
+        reason: deleted.failure.message,
+      });
+    }
+    this.#undeleted.set(instance, registration);
+  }
+
+  #writeHealth(row: RegistrationRow): void {
+    const { store, clock, log } = this.#options;
+    const key = entryKey(row.registration);
+    const health = { isHealthy: row.isHealthy, message: row.healthMessage };
+    const written = store.putStatus(key, withHealth(store.get(key)?.object.status, health, clock.wallMs()));
+    if (!written.ok)
+      log.error('health could not be written', { instance: row.instance, reason: written.failure.message });
+  }
+
+  #owns(instance: string, token: string): boolean {
+    return this.#byTokenHash.get(hashOf(token)) === instance;
+  }
+
+  /** Allotments made while translating reach the disk in one write when that is done. */
+  #planFlush(): void {
+    if (this.#isFlushPlanned || !this.#ports.hasUnwritten) return;
+    this.#isFlushPlanned = true;
+    queueMicrotask(() => {
+      this.#isFlushPlanned = false;
+      this.#flush();
+    });
+  }
+
+  /** On a full disk the allotments hold in memory, come out the same after a restart, and are written later. */
+  #flush(): void {
+    this.#tryWrite('allotted ports', () => this.#ports.flush((rows) => this.#options.table.addPorts(rows)));
+  }
+
+  /** For what is made good later: a full disk is told and not passed on. */
+  #tryWrite(what: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof StorageFullError)) throw error;
+      this.#options.log.error(`${what} could not be written`, { error: error.message });
+    }
+  }
+
+  #write(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof StorageFullError)) throw error;
+      throw new RegistrationRefused({ code: 'storage-full', message: error.message });
+    }
+  }
+}
+
+function entryKey({ namespace, name }: Registration): ResourceKey {
+  return { group: 'networking.istio.io', kind: 'WorkloadEntry', namespace, name };
+}
+
+function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}
