@@ -83,3 +83,15 @@ test('a listener that lets go of the last holder ends the drain', async () => {
 test('leaving more often than entering is a broken invariant', () => {
   expect(() => setup().drain.leave()).toThrow(RangeError);
 });
+
+test('a listener that throws is reported and stops neither the others nor the drain', async () => {
+  const errors: unknown[] = [];
+  const drain = new Drain(setup().wheel, (error) => errors.push(error));
+  let heard = 0;
+  drain.onBegin(() => {
+    throw new Error('boom');
+  });
+  drain.onBegin(() => heard++);
+  expect(await drain.begin(1000)).toBe('empty');
+  expect([heard, errors]).toEqual([1, [new Error('boom')]]);
+});

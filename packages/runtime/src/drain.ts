@@ -15,6 +15,7 @@ export type DrainOutcome = 'empty' | 'deadline';
 
 export class Drain {
   readonly #wheel: TimerWheel;
+  readonly #onError: (error: unknown) => void;
   readonly #deadline = new TimerNode(() => this.#finish('deadline'));
   readonly #listeners = new Set<() => void>();
   #inFlight = 0;
@@ -22,8 +23,10 @@ export class Drain {
   #finished: PromiseWithResolver | undefined;
   #outcome: DrainOutcome | undefined;
 
-  constructor(wheel: TimerWheel) {
+  /** `onError` receives what a listener throws; without it, it becomes an uncaught exception. */
+  constructor(wheel: TimerWheel, onError: (error: unknown) => void = throwLater) {
     this.#wheel = wheel;
+    this.#onError = onError;
   }
 
   get isDraining(): boolean {
@@ -63,8 +66,7 @@ export class Drain {
 
   /**
    * Tells every listener to wind down, then resolves when nothing is in flight or after `deadlineMs`.
-   * A further call may bring the deadline forward, never put it off. Errors of listeners are thrown
-   * together after all listeners ran and the drain is under way.
+   * A further call may bring the deadline forward, never put it off.
    */
   begin(deadlineMs: number = Infinity): Promise<DrainOutcome> {
     const isFirst = this.#finished === undefined;
@@ -96,21 +98,14 @@ export class Drain {
   }
 
   #announce(): void {
-    const errors: unknown[] = [];
     for (const listener of this.#listeners) {
       try {
         listener();
       } catch (error) {
-        errors.push(error);
+        this.#onError(error);
       }
     }
     this.#listeners.clear();
-    if (errors.length > 0) {
-      const error = new AggregateError(errors, 'drain: listeners failed');
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
   }
 
   #finish(outcome: DrainOutcome): void {
@@ -133,4 +128,10 @@ function newResolver(): PromiseWithResolver {
     resolve = settle;
   });
   return { promise, resolve };
+}
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }
