@@ -3,7 +3,7 @@
  * relies on types runs only where the schema found none, so that one wrong value does not hide the rest.
  */
 import type { ResourceKey } from '../object.ts';
-import { formatPath, type Locate, type Path } from '../position.ts';
+import { formatPath, type Locate, type Path, type PathStep } from '../position.ts';
 import type { Problem, Severity } from '../problem.ts';
 
 export interface Details {
@@ -47,6 +47,23 @@ export class Findings {
     this.#broken.push(path);
   }
 
+  /**
+   * The object without the members whose type is wrong, so that checks may rely on what is there: a member has
+   * its type or is absent. Items of lists stay, because their indices are places; `each` passes over broken ones.
+   */
+  withoutBroken<T extends object>(object: T): T {
+    if (this.#broken.length === 0) return object;
+    const copy = structuredClone(object);
+    for (const path of this.#broken) {
+      const last = path.at(-1);
+      let parent: unknown = copy;
+      for (const step of path.slice(0, -1)) parent = memberOf(parent, step);
+      if (typeof last === 'string' && typeof parent === 'object' && parent !== null)
+        Reflect.deleteProperty(parent, last);
+    }
+    return copy;
+  }
+
   /** Runs a check of the value at `path` unless something in it has the wrong type. */
   check<T>(value: T | undefined, path: Path, run: (value: T, path: Path) => void): void {
     if (value !== undefined && !this.isBroken(path)) run(value, path);
@@ -75,4 +92,8 @@ export class Findings {
       return true;
     });
   }
+}
+
+function memberOf(value: unknown, step: PathStep): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<PathStep, unknown>)[step] : undefined;
 }

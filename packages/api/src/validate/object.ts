@@ -78,7 +78,7 @@ function validateKnown(
   checkSchema(schema, value, findings);
   if (isMapping(metadata)) checkMetadata(metadata, kind, findings);
   checkSupport(`${kind.group}/${kind.kind}`, schema, value, findings);
-  checkContent(value as unknown as KubeObject, findings);
+  checkContent({ metadata: {}, ...findings.withoutBroken(value) } as unknown as KubeObject, findings);
   return findings.problems;
 }
 

@@ -1,0 +1,115 @@
+/** DestinationRule: hosts, subsets and limits. */
+import type { Path } from '../position.ts';
+import type { DestinationRule } from '../resource-types.ts';
+import type {
+  ConnectionPoolSettings,
+  PortTrafficPolicy,
+  TrafficPolicy,
+} from '../schema/istio/traffic-policy.ts';
+import { checkLeastDuration } from './durations.ts';
+import type { Findings } from './findings.ts';
+import { checkExportTo } from './istio-common.ts';
+import { checkLabels } from './metadata.ts';
+import { hostProblem } from './names.ts';
+
+export function checkDestinationRule(object: DestinationRule, findings: Findings): void {
+  const { host, subsets, trafficPolicy, exportTo } = object.spec;
+  const path = ['spec'];
+  findings.check(host, [...path, 'host'], (host, at) => {
+    const problem = hostProblem(host, { wildcard: true, all: true });
+    if (problem !== undefined) findings.add('invalid-host', at, problem);
+  });
+  checkExportTo(exportTo, [...path, 'exportTo'], findings);
+  checkTrafficPolicy(trafficPolicy, [...path, 'trafficPolicy'], findings);
+  const names = new Map<string, number>();
+  findings.each(subsets, [...path, 'subsets'], (subset, at, index) => {
+    const first = names.get(subset.name);
+    if (first === undefined) names.set(subset.name, index);
+    else findings.add('duplicate-name', [...at, 'name'], `is the name of subset ${first} too`);
+    // The name becomes part of cluster names, whose parts are separated by |.
+    if (!/^[A-Za-z0-9](?:[\w.-]{0,251}[A-Za-z0-9])?$/.test(subset.name)) {
+      findings.add(
+        'invalid-name',
+        [...at, 'name'],
+        'must be letters, digits, -, _ and ., and begin and end with a letter or digit',
+      );
+    }
+    checkLabels(subset.labels, [...at, 'labels'], findings);
+    checkTrafficPolicy(subset.trafficPolicy, [...at, 'trafficPolicy'], findings);
+  });
+}
+
+function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: Path, findings: Findings): void {
+  findings.check(policy, path, (policy) => {
+    checkLoadBalancer(policy, path, findings);
+    checkConnectionPool(policy.connectionPool, [...path, 'connectionPool'], findings);
+    const ports = new Set<number>();
+    findings.each(policy.portLevelSettings, [...path, 'portLevelSettings'], (settings, at) => {
+      const number = settings.port?.number;
+      if (number === undefined)
+        findings.add('required', [...at, 'port', 'number'], 'is required', { part: 'key' });
+      else if (ports.has(number))
+        findings.add('duplicate-port', [...at, 'port', 'number'], `has settings already`);
+      else ports.add(number);
+      checkLoadBalancer(settings, at, findings);
+      checkConnectionPool(settings.connectionPool, [...at, 'connectionPool'], findings);
+    });
+    if (policy.retryBudget !== undefined && policy.connectionPool?.http?.maxRetries !== undefined) {
+      findings.add(
+        'ineffective-field',
+        [...path, 'connectionPool', 'http', 'maxRetries'],
+        'has no effect beside retryBudget',
+        {
+          severity: 'warning',
+          part: 'key',
+        },
+      );
+    }
+  });
+}
+
+function checkLoadBalancer(policy: TrafficPolicy | PortTrafficPolicy, path: Path, findings: Findings): void {
+  const settings = policy.loadBalancer;
+  if (settings?.simple !== undefined && settings.consistentHash !== undefined) {
+    findings.add(
+      'conflicting-fields',
+      [...path, 'loadBalancer'],
+      'may have only one of simple and consistentHash',
+    );
+  }
+  if (settings?.simple === 'LEAST_CONN') {
+    findings.add('deprecated', [...path, 'loadBalancer', 'simple'], 'LEAST_CONN is deprecated', {
+      severity: 'warning',
+      suggestion: 'use LEAST_REQUEST',
+    });
+  }
+}
+
+export function checkConnectionPool(
+  pool: ConnectionPoolSettings | undefined,
+  path: Path,
+  findings: Findings,
+): void {
+  const { tcp, http } = pool ?? {};
+  for (const field of ['connectTimeout', 'maxConnectionDuration', 'idleTimeout'] as const) {
+    checkLeastDuration(tcp?.[field], [...path, 'tcp', field], findings, {
+      allowZero: field === 'idleTimeout',
+    });
+  }
+  checkLeastDuration(http?.idleTimeout, [...path, 'http', 'idleTimeout'], findings, { allowZero: true });
+  const keepalive = tcp?.tcpKeepalive;
+  for (const field of ['time', 'interval'] as const) {
+    checkLeastDuration(keepalive?.[field], [...path, 'tcp', 'tcpKeepalive', field], findings);
+  }
+  const limits = [
+    [tcp?.maxConnections, [...path, 'tcp', 'maxConnections']],
+    [http?.http1MaxPendingRequests, [...path, 'http', 'http1MaxPendingRequests']],
+    [http?.http2MaxRequests, [...path, 'http', 'http2MaxRequests']],
+    [http?.maxRequestsPerConnection, [...path, 'http', 'maxRequestsPerConnection']],
+    [http?.maxRetries, [...path, 'http', 'maxRetries']],
+    [http?.maxConcurrentStreams, [...path, 'http', 'maxConcurrentStreams']],
+  ] as const;
+  for (const [limit, at] of limits) {
+    if (limit !== undefined && limit < 0) findings.add('invalid-value', at, 'must not be negative');
+  }
+}
