@@ -168,6 +168,7 @@ export interface NetworkFilterBinding {
 
 /** Per attempt, after an endpoint was chosen: may change the upstream head. */
 export interface UpstreamHttpFilter {
-  onAttemptHead?(x: HttpFilterContext, attempt: number): 'continue' | 'answered';
+  /** `headers` are this attempt's own: changes do not show in the next one. */
+  onAttemptHead?(x: HttpFilterContext, headers: HeaderList, attempt: number): 'continue' | 'answered';
   onAttemptEnd?(x: HttpFilterContext, attempt: number): void;
 }

@@ -14,7 +14,7 @@ import type {
   SocketProvider,
 } from './connection.ts';
 import { IoLoop } from './io-loop.ts';
-import { openFullListener } from './full-listener.test-double.ts';
+import { openFullListener } from './test-full-listener.ts';
 
 export interface ProviderUnderTest {
   sockets: SocketProvider;

@@ -1,0 +1,495 @@
+/**
+ * The terminal HTTP filter: sends the request to an endpoint of the route's cluster, again where that is
+ * allowed and safe, and hands the response back.
+ *
+ *   idle ──start──► trying ⇄ backing off
+ *                     │ response accepted        │ nothing more to try
+ *                     ▼                          ▼
+ *                  answering ──────────────────► over
+ *
+ * Three kinds of second try, from cheap to dear: a kept-alive connection that died before its first byte
+ * (safe when the method is idempotent or nothing was sent); an endpoint that refuses connections is passed
+ * over; the retry policy, with its count, budget and backoff. Only the last counts against the policy.
+ */
+import { retryBackoffMs, TimerNode } from '@sluice/runtime';
+import { H, HeaderList } from '@sluice/wire';
+import type { Cluster, Endpoint, PickContext, PriorityLimits } from '../../cluster/cluster.ts';
+import type { ProxyErrorCode } from '../../errors.ts';
+import { Deadline } from '../../http/deadline.ts';
+import { localReply } from '../../http/reply.ts';
+import { RequestBody } from '../../http/request-body.ts';
+import type { ResponseMessage, UpstreamConnector, UpstreamRequest } from '../../http/streams.ts';
+import type { ForwardAction, HeaderOperation, RetryPolicy, WeightedCluster } from '../../route/route.ts';
+import { FLAG } from '../../telemetry/response-flags.ts';
+import { applyHeaderOperations } from '../header-operations.ts';
+import { Attempt, type AttemptHost } from './attempt.ts';
+import { chooseClusterName } from './choose-cluster.ts';
+import { detailsAfterResponse, failureFlag, failureReply } from './failure-reply.ts';
+import { answerOfRoute } from './route-answer.ts';
+import { isIdempotent, retriesFailure, retriesResponse, type AttemptFailure } from './retry-decision.ts';
+import { rewritePath, rewrittenHost, setHost } from './rewrite.ts';
+import type { RouterHost } from './router-host.ts';
+import { smallDecimal } from './small-decimal.ts';
+import { readUpstreamTimeouts, type UpstreamTimeouts } from './upstream-timeouts.ts';
+
+/** Tries that the retry policy does not count: dead idle connections, and endpoints passed over. */
+const MAX_FREE_TRIES = 3;
+const NO_OPERATIONS: readonly HeaderOperation[] = [];
+
+export class Router implements AttemptHost {
+  readonly body = new RequestBody();
+  readonly upstream: UpstreamConnector;
+  readonly #host: RouterHost;
+  readonly #attempt: Attempt;
+  readonly #routeDeadline: Deadline;
+  readonly #durationDeadline: Deadline;
+  readonly #backoff = new TimerNode(onBackoff);
+  readonly #pick: PickContext;
+  readonly #timeouts: UpstreamTimeouts = { routeMs: 0, perTryMs: 0, perTryIdleMs: 0, maxRetries: 0 };
+  readonly #request: UpstreamRequest;
+  #attemptHeaders: HeaderList | null = null;
+  #state: 'idle' | 'trying' | 'answering' | 'over' = 'idle';
+  #action: ForwardAction | null = null;
+  #cluster: Cluster | null = null;
+  #limits: PriorityLimits | null = null;
+  #weighted: WeightedCluster | null = null;
+  #retry: RetryPolicy | null = null;
+  #retriesUsed = 0;
+  #freeTries = 0;
+  #holdsRetryBudget = false;
+  #isRetry = false;
+  #hasStarted = false;
+
+  constructor(host: RouterHost) {
+    const { timers, upstream, draw } = host.services;
+    this.#host = host;
+    this.upstream = upstream;
+    this.#attempt = new Attempt(this, timers);
+    this.#routeDeadline = new Deadline(timers, this, onRouteTimeout);
+    this.#durationDeadline = new Deadline(timers, this, onMaxDuration);
+    this.#backoff.owner = this;
+    this.#pick = {
+      tried: [], avoidTried: false, selectionAttempts: 1, headers: null, hash: 0, originalAddress: null, originalPort: 0, random: draw,
+    };
+    const message = host.message;
+    this.#request = { method: '', path: '', headers: message.headers, upgrade: '', contentLength: -1 };
+  }
+
+  /** False while some attempt still wants its response's end. */
+  get isIdle(): boolean {
+    return this.#state === 'idle' || this.#state === 'over';
+  }
+
+  get hasStarted(): boolean {
+    return this.#hasStarted;
+  }
+
+  /** True when body bytes may keep coming. */
+  get takesBytes(): boolean {
+    if (this.isIdle) return true;
+    const attempt = this.#attempt;
+    return attempt.hasSentHead && attempt.stream !== null && attempt.stream.isWritable && attempt.position === this.body.totalBytes;
+  }
+
+  start(isEnd: boolean): void {
+    this.#hasStarted = true;
+    if (isEnd) this.body.end(null);
+    const route = this.#host.route;
+    const answer = answerOfRoute(this.#host);
+    if (answer !== null) {
+      if (route !== null) applyHeaderOperations(this.#host.message.headers, route.requestHeaders, this.#host.record);
+      this.#host.answer(answer);
+      return;
+    }
+    if (route === null || route.action.kind !== 'forward') return;
+    this.#forward(route.action, isEnd);
+  }
+
+  data(data: Uint8Array, start: number, end: number): void {
+    if (this.isIdle) return;
+    const attempt = this.#attempt;
+    const body = this.body;
+    if (!body.isReplayable && this.takesBytes) {
+      attempt.sendNow(data, start, end);
+      body.skip(end - start);
+      return;
+    }
+    const wasReplayable = body.isReplayable;
+    body.append(data, start, end);
+    if (wasReplayable && !body.isReplayable && this.#retry !== null) this.#host.record.decide('retry', this.#policyName(), 'given up: body over 64 KiB');
+    attempt.pump();
+  }
+
+  end(trailers: HeaderList | null): void {
+    if (this.isIdle) return;
+    this.body.end(trailers);
+    this.#startClocks();
+    this.#attempt.pump();
+  }
+
+  /** The client takes bytes again. */
+  onDownstreamWritable(): void {
+    this.#attempt.credit();
+  }
+
+  /** The exchange is over, by whatever cause. */
+  cancel(): void {
+    if (this.#attempt.isOpen) {
+      this.#cluster?.stats.requestCancelled();
+      this.#attempt.release();
+    }
+    this.#over();
+  }
+
+  reset(): void {
+    this.cancel();
+    this.#state = 'idle';
+    this.#hasStarted = false;
+    this.body.reset();
+    this.#action = null;
+    this.#cluster = null;
+    this.#limits = null;
+    this.#weighted = null;
+    this.#retry = null;
+    this.#retriesUsed = 0;
+    this.#freeTries = 0;
+    this.#isRetry = false;
+    if (this.#pick.tried.length > 0) this.#pick.tried.length = 0;
+    this.#pick.headers = null;
+  }
+
+  dispose(): void {
+    this.cancel();
+    this.#attempt.dispose();
+    this.#routeDeadline.dispose();
+    this.#durationDeadline.dispose();
+    this.#host.services.timers.disarm(this.#backoff);
+  }
+
+  prepareHead(attempt: Attempt): UpstreamRequest | null {
+    const host = this.#host;
+    const { record, message } = host;
+    const endpoint = attempt.endpoint!;
+    const request = this.#request as { -readonly [K in keyof UpstreamRequest]: UpstreamRequest[K] };
+    record.endpoint = endpoint;
+    record.upstreamLocalAddress = attempt.stream!.localAddress;
+    record.attempts++;
+    request.headers = message.headers;
+    const hasFilters = host.upstreamFilters.length > 0;
+    if (hasFilters) {
+      // What a filter writes for one attempt must not show in the next.
+      request.headers = this.#attemptHeaders ??= new HeaderList();
+      message.headers.copyTo(request.headers);
+    }
+    if (host.route!.virtualHost.includeRequestAttemptCount) request.headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
+    const rewrite = this.#weighted?.hostRewrite ?? this.#action!.hostRewrite;
+    if (rewrite?.kind === 'auto' && endpoint.hostname !== '') request.headers.set(H.host, endpoint.hostname);
+    request.method = message.method;
+    request.path = message.path;
+    request.upgrade = message.upgrade;
+    request.contentLength = message.contentLength;
+    if (!hasFilters) return request;
+    for (const filter of host.upstreamFilters) {
+      const verdict = filter.onAttemptHead?.(host.upstreamFilterContext(), request.headers, record.attempts);
+      if (verdict === 'answered' || !attempt.isOpen) return null;
+    }
+    return request;
+  }
+
+  onAttemptSent(): void {
+    this.#host.record.upstreamHeadSentMs = this.#host.services.timers.clock.nowMs();
+    if (this.body.hasEnded) this.#startTryClock();
+    else this.#host.grantRequestCredit();
+  }
+
+  onAttemptProgress(): void {
+    this.#host.grantRequestCredit();
+  }
+
+  onAttemptInformational(_attempt: Attempt, response: ResponseMessage): void {
+    this.#host.informational(response);
+  }
+
+  onAttemptHead(attempt: Attempt, response: ResponseMessage, isEnd: boolean): void {
+    const { record, message } = this.#host;
+    record.upstreamFirstByteMs = this.#host.services.timers.clock.nowMs();
+    this.#countResponse(attempt, response.status);
+    if (this.#retry !== null && retriesResponse(this.#retry, response.status, response.headers, message) && this.#mayRetry()) {
+      this.#endAttempt(attempt, response.status);
+      attempt.release();
+      this.#scheduleRetry(attempt.endpoint!);
+      return;
+    }
+    if (this.#isRetry) attempt.cluster!.stats.requestRetried(response.status < 500);
+    this.#state = 'answering';
+    attempt.clearTryTimeout();
+    this.#prepareResponse(response);
+    const isTunnel = message.upgrade !== '' && (response.status === 101 || (message.upgrade === 'connect' && response.status >= 200 && response.status < 300));
+    attempt.isTunnel = isTunnel;
+    if (isTunnel) this.#routeDeadline.clear();
+    this.#host.beginResponse(response, isEnd, isTunnel);
+  }
+
+  onAttemptData(attempt: Attempt, data: Uint8Array, start: number, end: number): void {
+    this.#host.record.upstreamBytesReceived += end - start;
+    this.#host.responseData(data, start, end);
+    if (this.#host.isDownstreamWritable) attempt.credit();
+  }
+
+  onAttemptEnd(attempt: Attempt, trailers: HeaderList | null): void {
+    const { record } = this.#host;
+    record.upstreamLastByteMs = this.#host.services.timers.clock.nowMs();
+    this.#endAttempt(attempt, record.status);
+    this.#over();
+    this.#host.responseEnd(trailers);
+  }
+
+  onAttemptHalfEnd(): void {
+    this.#host.responseEnd(null);
+  }
+
+  onAttemptFailed(attempt: Attempt, failure: AttemptFailure, detail: string): void {
+    const { record } = this.#host;
+    const endpoint = attempt.endpoint!;
+    endpoint.stats.errors++;
+    record.upstreamTransportFailure = detail;
+    this.#endAttempt(attempt, 0);
+    if (this.#state === 'answering') {
+      this.#over();
+      this.#host.abortResponse(failureFlag(failure), detailsAfterResponse(failure));
+      return;
+    }
+    record.endpoint = endpoint;
+    if (this.#tryForFree(attempt, failure)) return;
+    const policy = this.#retry;
+    if (policy !== null && retriesFailure(policy, failure, attempt.hasSentHead, this.#host.message) && this.#mayRetry()) {
+      this.#scheduleRetry(endpoint);
+      return;
+    }
+    this.#over();
+    this.#host.answer(failureReply(failure));
+  }
+
+  onBackoffEnd(): void {
+    this.#try(true);
+  }
+
+  onRouteTimeout(): void {
+    this.#cluster?.stats.requestTimeout();
+    const endpoint = this.#attempt.endpoint;
+    if (this.#attempt.isOpen && endpoint !== null) endpoint.stats.timeouts++;
+    this.#giveUp('request-timeout', FLAG.UT, 'response_timeout');
+  }
+
+  onMaxDuration(): void {
+    this.#giveUp('max-stream-duration', FLAG.UMSDR, 'upstream_max_stream_duration_reached');
+  }
+
+  #giveUp(code: ProxyErrorCode, flag: number, details: string): void {
+    if (this.isIdle) return;
+    const wasAnswering = this.#state === 'answering';
+    if (this.#attempt.isOpen) this.#endAttempt(this.#attempt, 504);
+    this.#attempt.release();
+    this.#over();
+    if (wasAnswering) this.#host.abortResponse(flag, details);
+    else this.#host.answer(localReply(code, details));
+  }
+
+  #forward(action: ForwardAction, isEnd: boolean): void {
+    const host = this.#host;
+    const { message, record, services } = host;
+    this.#action = action;
+    this.#weighted = host.weighted;
+    const name = chooseClusterName(action.clusters, message.headers, this.#weighted);
+    record.clusterName = name;
+    const cluster = name === '' ? null : services.findCluster(name);
+    if (cluster === null) {
+      host.answer(localReply('cluster-not-found', 'cluster_not_found', { status: action.clusterNotFoundStatus }));
+      return;
+    }
+    record.cluster = cluster;
+    this.#cluster = cluster;
+    this.#limits = action.priority === 'high' ? cluster.highPriorityLimits : cluster.limits;
+    this.#retry = action.retry ?? host.route!.virtualHost.retry;
+    readUpstreamTimeouts(action, this.#retry, message.headers, this.#timeouts);
+    this.#editRequest(action);
+    this.#preparePick(cluster);
+    this.#state = 'trying';
+    if (isEnd) this.#startClocks();
+    if (action.maxStreamDurationMs !== undefined && action.maxStreamDurationMs > 0) {
+      this.#durationDeadline.setIn(action.maxStreamDurationMs, services.timers.clock.nowMs());
+    }
+    this.#try(true);
+  }
+
+  #editRequest(action: ForwardAction): void {
+    const { message, record, route } = this.#host;
+    applyHeaderOperations(message.headers, this.#weighted?.requestHeaders ?? NO_OPERATIONS, record);
+    applyHeaderOperations(message.headers, route!.requestHeaders, record);
+    const originalPath = message.path;
+    if (action.rewrite !== null) {
+      message.path = rewritePath(message.path, action.rewrite);
+      record.path = message.path;
+      if (message.path !== originalPath) message.headers.set(H.xEnvoyOriginalPath, originalPath);
+    }
+    const rewrite = this.#weighted?.hostRewrite ?? action.hostRewrite;
+    if (rewrite !== null) {
+      const host = rewrittenHost(rewrite, message.headers, originalPath);
+      if (host !== null) setHost(message, host);
+    }
+    const expectedMs = this.#timeouts.perTryMs > 0 ? this.#timeouts.perTryMs : this.#timeouts.routeMs;
+    if (expectedMs > 0) message.headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
+  }
+
+  #preparePick(cluster: Cluster): void {
+    const pick = this.#pick;
+    const { connection, message } = this.#host;
+    pick.headers = message.headers;
+    pick.hash = 0;
+    pick.avoidTried = this.#retry?.avoidPreviousHosts ?? false;
+    pick.selectionAttempts = this.#retry?.hostSelectionAttempts ?? 1;
+    if (cluster.type !== 'ORIGINAL_DST') return;
+    pick.originalAddress = connection.destinationAddress;
+    pick.originalPort = connection.destinationPort;
+  }
+
+  #try(mayReuse: boolean): void {
+    const cluster = this.#cluster!;
+    const endpoint = cluster.pick(this.#pick);
+    if (endpoint === null) {
+      cluster.stats.noHealthyEndpoint();
+      this.#over();
+      this.#host.answer(localReply('no-healthy-upstream', 'no_healthy_upstream'));
+      return;
+    }
+    this.#attempt.start(cluster, this.#limits!, endpoint, mayReuse, this.#host.message.upgrade === 'connect');
+  }
+
+  /** A second try that no policy needs to allow. True when one was started. */
+  #tryForFree(attempt: Attempt, failure: AttemptFailure): boolean {
+    if (this.#freeTries >= MAX_FREE_TRIES || (attempt.position > 0 && !this.body.isReplayable)) return false;
+    if (failure === 'connection-termination' && attempt.wasReused) {
+      if (attempt.hasSentHead && !isIdempotent(this.#host.message)) return false;
+      this.#freeTries++;
+      this.#host.record.decide('reconnect', '', 'a kept-alive connection had ended');
+      this.#try(false);
+      return true;
+    }
+    if (failure !== 'connect-failed' || !this.#hasOtherEndpoint(attempt.endpoint!)) return false;
+    this.#freeTries++;
+    this.#pick.tried.push(attempt.endpoint!);
+    this.#pick.avoidTried = true;
+    this.#host.record.decide('pass-over', '', `${attempt.endpoint!.label} refused the connection`);
+    this.#try(true);
+    return true;
+  }
+
+  #hasOtherEndpoint(refused: Endpoint): boolean {
+    for (const endpoint of this.#cluster!.endpoints) {
+      if (endpoint !== refused && !this.#pick.tried.includes(endpoint)) return true;
+    }
+    return false;
+  }
+
+  /** Count, body and budget; says why not in the record. Takes a share of the budget when true. */
+  #mayRetry(): boolean {
+    const { record } = this.#host;
+    const stats = this.#cluster!.stats;
+    if (this.#retriesUsed >= this.#timeouts.maxRetries) {
+      record.flags |= FLAG.URX;
+      stats.retryLimitExceeded();
+      record.decide('retry', this.#policyName(), `limit of ${this.#timeouts.maxRetries} reached`);
+      return false;
+    }
+    if (this.#attempt.position > 0 && !this.body.isReplayable) {
+      record.decide('retry', this.#policyName(), 'skipped: body over 64 KiB');
+      return false;
+    }
+    this.#releaseRetryBudget();
+    if (!this.#limits!.retries.tryAcquire()) {
+      record.flags |= FLAG.UO;
+      stats.retryOverflow();
+      record.decide('retry', this.#policyName(), 'skipped: retry budget spent');
+      return false;
+    }
+    this.#holdsRetryBudget = true;
+    return true;
+  }
+
+  #scheduleRetry(failed: Endpoint): void {
+    const policy = this.#retry!;
+    this.#retriesUsed++;
+    this.#isRetry = true;
+    this.#pick.tried.push(failed);
+    this.#host.record.decide('retry', this.#policyName(), `number ${this.#retriesUsed} after ${failed.label}`);
+    const { timers, random } = this.#host.services;
+    const delayMs = retryBackoffMs({ baseMs: policy.backoffBaseMs, maxMs: policy.backoffMaxMs }, this.#retriesUsed, random);
+    timers.arm(this.#backoff, delayMs);
+  }
+
+  #prepareResponse(response: ResponseMessage): void {
+    const { record, route } = this.#host;
+    const headers = response.headers;
+    const serviceTimeMs = Math.max(0, Math.floor(record.upstreamFirstByteMs - (record.requestEndMs || record.startMs)));
+    headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
+    record.status = response.status;
+    record.responseHeaders = headers;
+    if (route!.virtualHost.includeAttemptCountInResponse) headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
+    applyHeaderOperations(headers, this.#weighted?.responseHeaders ?? NO_OPERATIONS, record);
+    applyHeaderOperations(headers, route!.responseHeaders, record);
+  }
+
+  #countResponse(attempt: Attempt, status: number): void {
+    const stats = attempt.endpoint!.stats;
+    if (status >= 500) stats.errors++;
+    else stats.successes++;
+  }
+
+  #endAttempt(attempt: Attempt, status: number): void {
+    const cluster = attempt.cluster!;
+    if (attempt.hasSentHead) cluster.stats.requestEnded(status, this.#host.services.timers.clock.nowMs() - attempt.startMs);
+    for (const filter of this.#host.upstreamFilters) filter.onAttemptEnd?.(this.#host.upstreamFilterContext(), this.#host.record.attempts);
+  }
+
+  /** The whole request is here: its timeouts begin (Envoy's rule: not while the client still sends). */
+  #startClocks(): void {
+    const nowMs = this.#host.services.timers.clock.nowMs();
+    if (this.#timeouts.routeMs > 0 && this.#host.message.upgrade === '') this.#routeDeadline.setIn(this.#timeouts.routeMs, nowMs);
+    if (this.#attempt.isOpen && this.#attempt.hasSentHead) this.#startTryClock();
+  }
+
+  #startTryClock(): void {
+    const { perTryMs, perTryIdleMs } = this.#timeouts;
+    if (perTryMs > 0 || perTryIdleMs > 0) this.#attempt.setTimeouts(perTryMs, perTryIdleMs, this.#host.services.timers.clock.nowMs());
+  }
+
+  #policyName(): string {
+    return this.#host.route?.origin ?? '';
+  }
+
+  #releaseRetryBudget(): void {
+    if (!this.#holdsRetryBudget) return;
+    this.#holdsRetryBudget = false;
+    this.#limits!.retries.release();
+  }
+
+  #over(): void {
+    if (this.#state !== 'idle') this.#state = 'over';
+    this.#releaseRetryBudget();
+    this.#routeDeadline.clear();
+    this.#durationDeadline.clear();
+    if (this.#backoff.isArmed) this.#host.services.timers.disarm(this.#backoff);
+  }
+}
+
+function onBackoff(node: TimerNode): void {
+  (node.owner as Router).onBackoffEnd();
+}
+
+function onRouteTimeout(owner: unknown): void {
+  (owner as Router).onRouteTimeout();
+}
+
+function onMaxDuration(owner: unknown): void {
+  (owner as Router).onMaxDuration();
+}

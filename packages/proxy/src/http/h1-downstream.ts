@@ -1,0 +1,400 @@
+/**
+ * A client's HTTP/1 connection: one exchange at a time, pipelined requests waiting behind it.
+ *
+ *   idle ──first octet──► head ──► request ∥ response ──both over──► idle …
+ *                                        └──► tunnel
+ *   any ──close announced, response sent──► lingering ──FIN or timeout──► closed
+ *
+ * Reading goes on while a request is in progress, because a paused socket reports no FIN and a client that
+ * went away must cancel upstream; what arrives early is held up to 64 KiB.
+ * Invariant: the parser stands before the next head until both the message and its exchange are over.
+ */
+import { defaultH1Limits, H, H1RequestParser, writeChunkEnd, writeChunkHeader, writeLastChunk, writeResponseHead } from '@sluice/wire';
+import type { H1Limits, H1ParseError, H1RequestSink, HeaderList, RequestHead, ResponseWriteOptions } from '@sluice/wire';
+import type { Connection, ConnectionHandler } from '../io/connection.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import { Deadline } from './deadline.ts';
+import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
+import { Exchange } from './exchange.ts';
+import { hasNoContent } from './reply.ts';
+import { STREAM_WINDOW_BYTES, type DownstreamStream, type RequestMessage, type ResponseMessage } from './streams.ts';
+
+/** Octets of later requests that may wait while one is served (design §6). */
+export const MAX_PIPELINED_BYTES = 64 * 1024;
+const USUAL_HEAD_BYTES = 4096;
+
+export class H1DownstreamConnection implements ConnectionHandler, DownstreamStream, H1RequestSink {
+  readonly #connection: Connection;
+  readonly #binding: HttpBinding;
+  readonly #services: ExchangeServices;
+  readonly #parser: H1RequestParser;
+  readonly #message: RequestMessage;
+  readonly #exchange: Exchange;
+  readonly #onGone: () => void;
+  readonly #options: ResponseWriteOptions = { bodyKind: 'none', contentLength: 0, connection: 'omit', passesUpgrade: false, isAnswerToHead: false };
+  /** Of the phase: idle, head, lingering. */
+  readonly #phaseDeadline: Deadline;
+  #requestDeadline: Deadline | null = null;
+  readonly #openedMs: number;
+  #held: Uint8Array | null = null;
+  #requestCount = 0;
+  #isParsing = false;
+  #isMessageOpen = false;
+  #hasToldEnd = true;
+  #isKeepAlive = true;
+  #isClosing = false;
+  #isLingering = false;
+  #isTunnel = false;
+  #isUpgrade = false;
+  #uncreditedBytes = 0;
+  #trailers: HeaderList | null = null;
+
+  constructor(connection: Connection, facts: ConnectionFacts, binding: HttpBinding, services: ExchangeServices, onGone: () => void) {
+    const { config } = binding;
+    this.#connection = connection;
+    this.#binding = binding;
+    this.#services = services;
+    this.#onGone = onGone;
+    this.#parser = new H1RequestParser(this, limitsOf(binding));
+    this.#message = {
+      method: '', scheme: 'http', authority: '', path: '', protocol: 'HTTP/1.1',
+      headers: this.#parser.head.headers, upgrade: '', expectsContinue: false, contentLength: -1,
+    };
+    this.#exchange = new Exchange(services, binding, this, this.#message, facts);
+    this.#phaseDeadline = new Deadline(services.timers, this, onPhaseTimeout);
+    this.#openedMs = services.timers.clock.nowMs();
+    if (config.connectionIdleTimeoutMs > 0) this.#phaseDeadline.setIn(config.connectionIdleTimeoutMs, this.#openedMs);
+  }
+
+  /** Octets held for later requests. */
+  get heldBytes(): number {
+    return this.#held === null ? 0 : this.#held.length;
+  }
+  get isIdle(): boolean {
+    return !this.#exchange.isActive && !this.#isMessageOpen && this.#parser.isIdle;
+  }
+
+  /** Closes an idle connection now, a busy one after its response. */
+  drain(): void {
+    this.#isClosing = true;
+    if (this.isIdle && !this.#isLingering) this.#linger();
+  }
+
+  // --- the socket ---
+
+  onData(_connection: Connection, data: Uint8Array): void {
+    if (this.#isLingering) return;
+    if (this.#held !== null) {
+      this.#held = Buffer.concat([this.#held, data]);
+      this.#pauseIfFull();
+      return;
+    }
+    this.#read(data);
+  }
+
+  onEnd(connection: Connection): void {
+    if (this.#isTunnel) {
+      this.#parser.finish();
+      return;
+    }
+    this.#exchange.onDownstreamReset('disconnected', 'downstream_remote_disconnect');
+    connection.close();
+  }
+
+  onDrain(): void {
+    this.#exchange.onWritable();
+  }
+
+  onClose(): void {
+    this.#isLingering = true;
+    this.#exchange.onDownstreamReset('disconnected', 'downstream_remote_disconnect');
+    this.#exchange.dispose();
+    this.#phaseDeadline.dispose();
+    this.#requestDeadline?.dispose();
+    this.#held = null;
+    this.#onGone();
+  }
+
+  // --- the parser ---
+
+  onRequestHead(head: RequestHead): void {
+    const message = this.#message;
+    const nowMs = this.#services.timers.clock.nowMs();
+    this.#phaseDeadline.clear();
+    this.#parser.pause();
+    this.#requestCount++;
+    this.#isMessageOpen = true;
+    this.#trailers = null;
+    this.#uncreditedBytes = 0;
+    message.method = head.method;
+    message.protocol = head.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0';
+    message.path = head.targetForm === 'authority' ? '' : head.path;
+    message.authority = head.authority;
+    message.expectsContinue = head.expectsContinue;
+    this.#isUpgrade = head.isUpgrade || head.targetForm === 'authority';
+    message.upgrade = !this.#isUpgrade ? '' : head.isUpgrade ? (head.headers.get(H.upgrade) ?? '').toLowerCase() : 'connect';
+    if (head.expectsContinue && !this.#binding.config.proxy100Continue) head.headers.remove(H.expect);
+    message.contentLength = head.bodyKind === 'length' ? head.contentLength : -1;
+    this.#isKeepAlive = head.isKeepAlive;
+    const hasBody = head.bodyKind === 'chunked' || head.contentLength > 0;
+    this.#hasToldEnd = !hasBody && !this.#isUpgrade;
+    if (hasBody) this.#armRequestTimeout(nowMs);
+    this.#exchange.onRequestHead(message, this.#hasToldEnd);
+  }
+
+  onBodyData(buf: Uint8Array, start: number, end: number): void {
+    this.#uncreditedBytes += end - start;
+    this.#exchange.onRequestData(buf, start, end);
+    if (this.#uncreditedBytes > STREAM_WINDOW_BYTES) this.#connection.pause();
+  }
+
+  onTrailers(trailers: HeaderList): void {
+    this.#trailers = trailers;
+  }
+
+  onMessageEnd(): void {
+    this.#isMessageOpen = false;
+    this.#requestDeadline?.clear();
+    if (!this.#hasToldEnd && (!this.#isUpgrade || this.#isTunnel)) this.#tellEnd();
+    this.#nextIfDone();
+  }
+
+  onParseError(error: H1ParseError): void {
+    this.#isClosing = true;
+    if (this.#exchange.isActive) {
+      this.#exchange.onRequestInvalid(error.status, error.code, error.message);
+      return;
+    }
+    if (this.#isMessageOpen || this.#isLingering) {
+      // The answer was out before the rest of the request went wrong.
+      this.#connection.close();
+      return;
+    }
+    this.#hasToldEnd = true;
+    this.#exchange.onHeadInvalid(error.status, error.code, error.message);
+  }
+
+  // --- the stream ---
+
+  get isWritable(): boolean {
+    return this.#connection.isWritable;
+  }
+
+  sendInformational(response: ResponseMessage): void {
+    const options = this.#options;
+    options.bodyKind = 'none';
+    options.connection = 'omit';
+    options.passesUpgrade = false;
+    this.#writeHead(response);
+  }
+
+  sendHead(response: ResponseMessage, isEnd: boolean, isTunnel: boolean): void {
+    if (this.#isUpgrade && !isTunnel) this.#refuseUpgrade();
+    const options = this.#options;
+    const isHead = this.#message.method === 'HEAD';
+    options.isAnswerToHead = isHead;
+    options.passesUpgrade = response.status === 101 || response.status === 426;
+    options.contentLength = response.contentLength;
+    if (isTunnel) options.bodyKind = 'tunnel';
+    else if (isEnd || isHead || hasNoContent(response.status)) options.bodyKind = 'none';
+    else if (response.contentLength >= 0) options.bodyKind = 'length';
+    else options.bodyKind = this.#message.protocol === 'HTTP/1.0' ? 'until-close' : 'chunked';
+    this.#judgeClosing(options.bodyKind === 'until-close', isTunnel);
+    this.#writeHead(response);
+    if (!isTunnel) return;
+    this.#isTunnel = true;
+    this.#parser.switchToTunnel();
+    if (!this.#isParsing) this.#readHeld();
+  }
+
+  sendData(data: Uint8Array, start: number, end: number): void {
+    const connection = this.#connection;
+    if (this.#options.bodyKind !== 'chunked') {
+      if (this.#options.bodyKind !== 'none') connection.write(data, start, end);
+      return;
+    }
+    connection.commit(writeChunkHeader(connection.reserve(32), connection.writeOffset, end - start));
+    connection.write(data, start, end);
+    connection.commit(writeChunkEnd(connection.reserve(2), connection.writeOffset));
+  }
+
+  sendEnd(trailers: HeaderList | null): void {
+    const connection = this.#connection;
+    if (this.#isTunnel) connection.end();
+    else if (this.#options.bodyKind === 'chunked') {
+      const room = connection.reserve(64 + (trailers === null ? 0 : trailers.byteSize));
+      connection.commit(writeLastChunk(room, connection.writeOffset, trailers ?? undefined));
+    }
+  }
+
+  consumed(byteCount: number): void {
+    this.#uncreditedBytes -= byteCount;
+    this.#resumeIfRoom();
+  }
+
+  abort(): void {
+    this.#isClosing = true;
+    // Where only the end of the connection ends the body, an orderly end would look complete.
+    if (this.#options.bodyKind === 'until-close') this.#connection.terminate();
+    else this.#connection.close();
+  }
+
+  flush(): void {
+    this.#connection.flush();
+  }
+
+  exchangeEnded(): void {
+    this.#nextIfDone();
+  }
+
+  onPhaseTimeout(): void {
+    if (this.#isLingering) this.#connection.terminate();
+    else if (this.#parser.isIdle) this.#linger();
+    else {
+      this.#isClosing = true;
+      this.#hasToldEnd = true;
+      this.#exchange.onHeadInvalid(408, 'request-headers-timeout', 'The request head was not complete in time.');
+    }
+  }
+
+  onRequestTimeout(): void {
+    this.#isClosing = true;
+    this.#exchange.onRequestTimeout();
+  }
+
+  #read(data: Uint8Array): void {
+    this.#isParsing = true;
+    const wasIdle = this.#parser.isIdle;
+    const at = this.#parser.execute(data, 0, data.length);
+    this.#isParsing = false;
+    if (at < data.length && !this.#isLingering && this.#connection.isOpen) {
+      this.#held = at === 0 ? data : data.subarray(at);
+      this.#pauseIfFull();
+      return;
+    }
+    if (wasIdle && !this.#exchange.isActive && !this.#parser.isIdle) this.#armHeadTimeout();
+  }
+
+  /** What waited behind the exchange that has just ended. */
+  #readHeld(): void {
+    const held = this.#held;
+    this.#held = null;
+    if (held !== null) this.#read(held);
+    this.#resumeIfRoom();
+  }
+
+  #tellEnd(): void {
+    this.#hasToldEnd = true;
+    this.#exchange.onRequestEnd(this.#trailers);
+  }
+
+  #refuseUpgrade(): void {
+    this.#isUpgrade = false;
+    if (!this.#isMessageOpen && !this.#hasToldEnd) this.#tellEnd();
+  }
+
+  #nextIfDone(): void {
+    if (this.#exchange.isActive || this.#isLingering) return;
+    if (this.#isTunnel) {
+      this.#connection.close();
+      return;
+    }
+    if (this.#isClosing || !this.#connection.isOpen) {
+      this.#linger();
+      return;
+    }
+    if (this.#isMessageOpen) return;
+    const idleMs = this.#binding.config.connectionIdleTimeoutMs;
+    if (idleMs > 0) this.#phaseDeadline.setIn(idleMs, this.#services.timers.clock.nowMs());
+    this.#parser.resume();
+    // Inside `execute` the parser goes on by itself.
+    if (!this.#isParsing) this.#readHeld();
+  }
+
+  /** FIN first, and time for the client to read what it was sent: a close with unread octets would reset it. */
+  #linger(): void {
+    if (this.#isLingering) return;
+    this.#isLingering = true;
+    this.#held = null;
+    const connection = this.#connection;
+    if (!connection.isOpen) return;
+    connection.resume();
+    const lingerMs = this.#binding.config.delayedCloseTimeoutMs;
+    if (lingerMs <= 0) {
+      connection.close();
+      return;
+    }
+    connection.end();
+    this.#phaseDeadline.setIn(lingerMs, this.#services.timers.clock.nowMs());
+  }
+
+  #judgeClosing(isUntilClose: boolean, isTunnel: boolean): void {
+    const { config, isDraining } = this.#binding;
+    const isUsedUp = config.maxRequestsPerConnection > 0 && this.#requestCount >= config.maxRequestsPerConnection;
+    const isOld = config.maxConnectionDurationMs > 0 && this.#services.timers.clock.nowMs() - this.#openedMs >= config.maxConnectionDurationMs;
+    if (!this.#isKeepAlive || isUsedUp || isOld || isUntilClose || isDraining() || !this.#hasToldEnd) this.#isClosing = true;
+    if (isTunnel) this.#options.connection = 'omit';
+    else if (this.#isClosing) this.#options.connection = 'close';
+    else this.#options.connection = this.#message.protocol === 'HTTP/1.0' ? 'keep-alive' : 'omit';
+  }
+
+  #writeHead(response: ResponseMessage): void {
+    const connection = this.#connection;
+    if (!connection.isOpen) return;
+    let buffer = connection.reserve(USUAL_HEAD_BYTES);
+    let end = writeResponseHead(buffer, connection.writeOffset, response.status, undefined, response.headers, this.#options);
+    if (end < 0) {
+      buffer = connection.reserve(2 * response.headers.byteSize + USUAL_HEAD_BYTES);
+      end = writeResponseHead(buffer, connection.writeOffset, response.status, undefined, response.headers, this.#options);
+    }
+    if (end < 0) connection.terminate();
+    else connection.commit(end);
+  }
+
+  #pauseIfFull(): void {
+    if (this.heldBytes > MAX_PIPELINED_BYTES) this.#connection.pause();
+  }
+
+  #resumeIfRoom(): void {
+    if (!this.#connection.isPaused || this.#uncreditedBytes > STREAM_WINDOW_BYTES / 2) return;
+    if (this.heldBytes <= MAX_PIPELINED_BYTES) this.#connection.resume();
+  }
+
+  #armHeadTimeout(): void {
+    const timeoutMs = this.#binding.config.requestHeadersTimeoutMs;
+    if (timeoutMs > 0) this.#phaseDeadline.setIn(timeoutMs, this.#services.timers.clock.nowMs());
+    else this.#phaseDeadline.clear();
+  }
+
+  #armRequestTimeout(nowMs: number): void {
+    const timeoutMs = this.#binding.config.requestTimeoutMs;
+    if (timeoutMs <= 0) return;
+    this.#requestDeadline ??= new Deadline(this.#services.timers, this, onRequestTimeout);
+    this.#requestDeadline.setIn(timeoutMs, nowMs);
+  }
+}
+
+function onPhaseTimeout(owner: unknown): void {
+  (owner as H1DownstreamConnection).onPhaseTimeout();
+}
+
+function onRequestTimeout(owner: unknown): void {
+  (owner as H1DownstreamConnection).onRequestTimeout();
+}
+
+const limitsOfBinding = new WeakMap<HttpBinding, H1Limits>();
+
+function limitsOf(binding: HttpBinding): H1Limits {
+  let limits = limitsOfBinding.get(binding);
+  if (limits === undefined) {
+    const { maxRequestHeadersBytes, maxRequestHeadersCount } = binding.config;
+    limits = {
+      ...defaultH1Limits,
+      maxStartLineBytes: maxRequestHeadersBytes,
+      maxHeaderBytes: maxRequestHeadersBytes,
+      maxHeaderCount: maxRequestHeadersCount,
+    };
+    limitsOfBinding.set(binding, limits);
+  }
+  return limits;
+}

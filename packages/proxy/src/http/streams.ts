@@ -1,0 +1,129 @@
+/**
+ * The seams between the exchange and the protocols: one stream towards the client, one per attempt towards
+ * an endpoint. HTTP/1.1 implements both; HTTP/2 will without a change to the exchange.
+ *
+ * Bodies move by credit. Whoever receives body bytes says `consumed(n)` once they have left (or been
+ * dropped); a stream that has handed out a window's worth without credit stops its peer: HTTP/1 by pausing
+ * the socket, HTTP/2 by withholding WINDOW_UPDATE. In the other direction `isWritable` turns false when
+ * too much waits, and `onWritable` follows.
+ *
+ * An upgraded or CONNECT stream goes on as opaque bytes through the same calls; an end is a half-close.
+ */
+import type { HeaderList } from '@sluice/wire';
+import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
+
+/** Octets of body that a stream hands out before it wants credit. */
+export const STREAM_WINDOW_BYTES = 64 * 1024;
+
+/** A request as all protocols mean it. One per stream, reused. `headers` always holds `host`. */
+export interface RequestMessage {
+  method: string;
+  scheme: 'http' | 'https';
+  authority: string;
+  /** With query; `*` for OPTIONS of the server; empty for CONNECT. */
+  path: string;
+  protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+  readonly headers: HeaderList;
+  /** Lower-case Upgrade protocol, `connect` for CONNECT, empty for a plain request. */
+  upgrade: string;
+  expectsContinue: boolean;
+  /** Declared length of the body, -1 when it is not known: framing follows this, not the header field. */
+  contentLength: number;
+}
+
+export interface ResponseMessage {
+  status: number;
+  readonly headers: HeaderList;
+  /** Declared length of the body, -1 when it is not known. Without meaning where there is no body. */
+  contentLength: number;
+}
+
+export type DownstreamResetCause = 'disconnected' | 'protocol-error';
+
+/** What a downstream stream tells its exchange. */
+export interface RequestSink {
+  /** `isEnd`: there is no body. */
+  onRequestHead(message: RequestMessage, isEnd: boolean): void;
+  onRequestData(data: Uint8Array, start: number, end: number): void;
+  /** After this nothing but onWritable and onDownstreamReset comes. */
+  onRequestEnd(trailers: HeaderList | null): void;
+  onWritable(): void;
+  onDownstreamReset(cause: DownstreamResetCause, detail: string): void;
+}
+
+/** What an exchange tells its downstream stream. */
+export interface DownstreamStream {
+  readonly isWritable: boolean;
+  sendInformational(response: ResponseMessage): void;
+  /** With `isTunnel` (101, or 2xx to CONNECT) both directions are opaque bytes from here on. */
+  sendHead(response: ResponseMessage, isEnd: boolean, isTunnel: boolean): void;
+  /** `data` must not change afterwards. */
+  sendData(data: Uint8Array, start: number, end: number): void;
+  sendEnd(trailers: HeaderList | null): void;
+  consumed(byteCount: number): void;
+  /** The response cannot be completed: the client must notice (HTTP/1 closes, HTTP/2 resets). */
+  abort(): void;
+  /** What was written leaves now; telemetry follows. */
+  flush(): void;
+  /** The last call: the exchange is free for the next request. */
+  exchangeEnded(): void;
+}
+
+export type UpstreamReset =
+  /** Provably unprocessed. */
+  | 'connect-failed'
+  | 'connect-timeout'
+  | 'no-descriptor'
+  | 'overflow'
+  | 'refused-stream'
+  /** The connection or stream ended before the response was complete. */
+  | 'connection-termination'
+  | 'remote-reset'
+  | 'protocol-error';
+
+/** What an upstream stream tells its attempt. Nothing follows `onResponseEnd` or `onUpstreamReset`. */
+export interface ResponseSink {
+  onUpstreamReady(stream: UpstreamStream): void;
+  onInformational(response: ResponseMessage): void;
+  /** `isEnd`: no body follows; `onResponseEnd` still does. */
+  onResponseHead(response: ResponseMessage, isEnd: boolean): void;
+  onResponseData(data: Uint8Array, start: number, end: number): void;
+  onResponseEnd(trailers: HeaderList | null): void;
+  onUpstreamWritable(): void;
+  /** `detail` is for the log (`%UPSTREAM_TRANSPORT_FAILURE_REASON%`), never for the client. */
+  onUpstreamReset(reset: UpstreamReset, detail: string): void;
+}
+
+export interface UpstreamRequest {
+  method: string;
+  path: string;
+  readonly headers: HeaderList;
+  upgrade: string;
+  contentLength: number;
+}
+
+/** What an attempt tells its upstream stream. */
+export interface UpstreamStream {
+  readonly endpoint: Endpoint;
+  readonly localAddress: string;
+  /** The connection has carried a request before: a death before any response byte may be its idle end. */
+  readonly isReused: boolean;
+  readonly isWritable: boolean;
+  sendHead(request: UpstreamRequest, isEnd: boolean): void;
+  sendData(data: Uint8Array, start: number, end: number): void;
+  sendEnd(trailers: HeaderList | null): void;
+  consumed(byteCount: number): void;
+  /** The attempt is over for us, finished or not; no callback follows. */
+  release(): void;
+}
+
+/** Where attempts get their streams from: the connection pools. */
+export interface UpstreamConnector {
+  /**
+   * Calls `onUpstreamReady` or `onUpstreamReset`, perhaps before it returns. Without `mayReuse` the stream
+   * is on a connection that has carried nothing. A tunnel is a connection of its own, never pooled.
+   */
+  open(cluster: Cluster, limits: PriorityLimits, endpoint: Endpoint, sink: ResponseSink, mayReuse: boolean, isTunnel: boolean): void;
+  /** The sink waits no more. Does nothing once it was called. */
+  cancel(endpoint: Endpoint, sink: ResponseSink): void;
+}

@@ -1,0 +1,286 @@
+/**
+ * One HTTP/1.1 connection to an endpoint, and the stream of the request it carries.
+ *
+ *   connecting ──► idle ⇄ busy ──► closed
+ *                          └──► tunnel ──► closed      (101)
+ *
+ * A connection is pooled again only when request and response have both ended, the upstream allows it and
+ * not an octet more has come: what an upstream sends unasked must never become another request's answer.
+ */
+import { H1ResponseParser, writeChunkEnd, writeChunkHeader, writeLastChunk, writeRequestHead } from '@sluice/wire';
+import type { H1ParseError, H1ResponseSink, HeaderList, RequestWriteOptions, ResponseHead } from '@sluice/wire';
+import type { TimerWheel } from '@sluice/runtime';
+import type { Endpoint } from '../cluster/cluster.ts';
+import { Deadline } from '../http/deadline.ts';
+import { STREAM_WINDOW_BYTES, type ResponseMessage, type ResponseSink, type UpstreamRequest, type UpstreamReset, type UpstreamStream } from '../http/streams.ts';
+import type { CloseCause, ConnectFailure, ConnectHandler, Connection } from '../io/connection.ts';
+
+/** What a connection needs of its pool. */
+export interface H1ConnectionOwner {
+  readonly endpoint: Endpoint;
+  onConnected(connection: H1UpstreamConnection): void;
+  onConnectFailed(connection: H1UpstreamConnection, failure: ConnectFailure): void;
+  /** The connection may carry another request. */
+  onIdle(connection: H1UpstreamConnection): void;
+  onClosed(connection: H1UpstreamConnection, byRemote: boolean): void;
+  onBytes(sent: number, received: number): void;
+}
+
+/** Room for a head that is not unusually large; the rest of the join buffer is used too. */
+const USUAL_HEAD_BYTES = 4096;
+
+export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1ResponseSink {
+  readonly openedMs: number;
+  /** Requests carried, the present one included. */
+  requestCount = 0;
+  /** Index in the pool's idle stack is not kept; this says whether it is there. */
+  isIdle = false;
+  readonly #owner: H1ConnectionOwner;
+  readonly #wheel: TimerWheel;
+  readonly #parser = new H1ResponseParser(this);
+  readonly #response: ResponseMessage = { status: 0, headers: this.#parser.head.headers, contentLength: -1 };
+  readonly #options: RequestWriteOptions = { bodyKind: 'none', contentLength: 0, connection: 'omit', passesUpgrade: false };
+  readonly #idleDeadline: Deadline;
+  #connection: Connection | null = null;
+  #sink: ResponseSink | null = null;
+  #hasSentEnd = false;
+  #hasResponseEnded = false;
+  #trailers: HeaderList | null = null;
+  #isTainted = false;
+  #isTunnel = false;
+  #uncreditedBytes = 0;
+  #reportedSent = 0;
+  #reportedReceived = 0;
+
+  constructor(owner: H1ConnectionOwner, wheel: TimerWheel) {
+    this.#owner = owner;
+    this.#wheel = wheel;
+    this.openedMs = wheel.clock.nowMs();
+    this.#idleDeadline = new Deadline(wheel, this, onIdleTooLong);
+  }
+
+  get endpoint(): Endpoint {
+    return this.#owner.endpoint;
+  }
+  get localAddress(): string {
+    const connection = this.#connection;
+    return connection === null ? '' : `${connection.localAddress}:${connection.localPort}`;
+  }
+  get isReused(): boolean {
+    return this.requestCount > 1;
+  }
+  get isWritable(): boolean {
+    return this.#connection !== null && this.#connection.isWritable;
+  }
+  get isOpen(): boolean {
+    return this.#connection !== null && this.#connection.isOpen;
+  }
+
+  /** Called once by the pool, before any event. */
+  attach(connection: Connection): void {
+    this.#connection = connection;
+  }
+
+  /** Takes it out of idleness for one request; `sink.onUpstreamReady` comes before this returns. */
+  assign(sink: ResponseSink): void {
+    this.isIdle = false;
+    this.#idleDeadline.clear();
+    this.requestCount++;
+    this.#sink = sink;
+    this.#hasSentEnd = false;
+    this.#hasResponseEnded = false;
+    this.#trailers = null;
+    this.#uncreditedBytes = 0;
+    sink.onUpstreamReady(this);
+  }
+
+  /** The pool keeps it for the next request. */
+  rest(idleTimeoutMs: number): void {
+    this.isIdle = true;
+    if (idleTimeoutMs > 0) this.#idleDeadline.setIn(idleTimeoutMs, this.#wheel.clock.nowMs());
+  }
+
+  close(): void {
+    this.#idleDeadline.dispose();
+    this.#connection?.close();
+  }
+
+  // --- the stream ---
+
+  sendHead(request: UpstreamRequest, isEnd: boolean): void {
+    const options = this.#options;
+    const isUpgrade = request.upgrade !== '';
+    options.passesUpgrade = isUpgrade;
+    if (isUpgrade || (isEnd && request.contentLength !== 0)) options.bodyKind = 'none';
+    else options.bodyKind = request.contentLength >= 0 ? 'length' : 'chunked';
+    options.contentLength = request.contentLength;
+    this.#parser.expectResponseTo(request.method, isUpgrade);
+    this.#parser.resume();
+    this.#hasSentEnd = isEnd && !isUpgrade;
+    const connection = this.#connection!;
+    let buffer = connection.reserve(USUAL_HEAD_BYTES);
+    let end = writeRequestHead(buffer, connection.writeOffset, request.method, request.path, request.headers, options);
+    if (end < 0) {
+      buffer = connection.reserve(2 * request.headers.byteSize + request.path.length + USUAL_HEAD_BYTES);
+      end = writeRequestHead(buffer, connection.writeOffset, request.method, request.path, request.headers, options);
+    }
+    if (end < 0) this.#fail('protocol-error', 'request head too large to write');
+    else connection.commit(end);
+  }
+
+  sendData(data: Uint8Array, start: number, end: number): void {
+    const connection = this.#connection!;
+    if (this.#isTunnel || this.#options.bodyKind !== 'chunked') {
+      connection.write(data, start, end);
+      return;
+    }
+    connection.commit(writeChunkHeader(connection.reserve(32), connection.writeOffset, end - start));
+    connection.write(data, start, end);
+    connection.commit(writeChunkEnd(connection.reserve(2), connection.writeOffset));
+  }
+
+  sendEnd(trailers: HeaderList | null): void {
+    const connection = this.#connection!;
+    this.#hasSentEnd = true;
+    if (this.#isTunnel) connection.end();
+    else if (this.#options.bodyKind === 'chunked') {
+      const room = connection.reserve(64 + (trailers === null ? 0 : trailers.byteSize));
+      connection.commit(writeLastChunk(room, connection.writeOffset, trailers ?? undefined));
+    }
+  }
+
+  consumed(byteCount: number): void {
+    this.#uncreditedBytes -= byteCount;
+    const connection = this.#connection;
+    if (connection !== null && connection.isPaused && this.#uncreditedBytes <= STREAM_WINDOW_BYTES / 2) connection.resume();
+  }
+
+  release(): void {
+    if (this.#sink === null) return;
+    this.#sink = null;
+    const connection = this.#connection!;
+    if (!connection.isOpen) return;
+    const isWhole = this.#hasResponseEnded && this.#hasSentEnd && !this.#isTainted && !this.#isTunnel;
+    if (!isWhole) {
+      // An unfinished exchange cannot be ended any other way in HTTP/1.
+      if (this.#isTunnel && this.#hasResponseEnded) connection.close();
+      else connection.terminate();
+      return;
+    }
+    if (connection.isPaused) connection.resume();
+    this.#reportBytes();
+    if (this.#parser.head.isKeepAlive) this.#owner.onIdle(this);
+    else connection.close();
+  }
+
+  // --- the socket ---
+
+  onConnect(): void {
+    this.#owner.onConnected(this);
+  }
+
+  onConnectError(_connection: Connection, failure: ConnectFailure): void {
+    this.#idleDeadline.dispose();
+    this.#owner.onConnectFailed(this, failure);
+  }
+
+  onData(connection: Connection, data: Uint8Array): void {
+    if (this.#sink === null) {
+      // Nobody asked: a 408 before closing, or an upstream that cannot be trusted with the next request.
+      connection.close();
+      return;
+    }
+    const at = this.#parser.execute(data, 0, data.length);
+    if (at < data.length) this.#isTainted = true;
+    this.#deliverEnd();
+  }
+
+  onEnd(connection: Connection): void {
+    if (this.#sink === null) {
+      connection.close();
+      return;
+    }
+    this.#isTainted = true;
+    this.#parser.finish();
+    this.#deliverEnd();
+    if (!this.#isTunnel && connection.isOpen) connection.close();
+  }
+
+  onDrain(): void {
+    this.#sink?.onUpstreamWritable();
+  }
+
+  onClose(_connection: Connection, cause: CloseCause): void {
+    this.#idleDeadline.dispose();
+    this.#reportBytes();
+    this.#owner.onClosed(this, cause !== 'local');
+    this.#fail('connection-termination', cause === 'reset' ? 'connection reset by peer' : 'connection closed by peer');
+  }
+
+  // --- the parser ---
+
+  onInformationalHead(head: ResponseHead): void {
+    this.#response.status = head.status;
+    this.#sink?.onInformational(this.#response);
+  }
+
+  onResponseHead(head: ResponseHead): void {
+    this.#parser.pause();
+    const response = this.#response;
+    response.status = head.status;
+    response.contentLength = head.bodyKind === 'length' ? head.contentLength : head.bodyKind === 'none' ? 0 : -1;
+    this.#isTunnel = head.bodyKind === 'tunnel';
+    this.#sink?.onResponseHead(response, head.bodyKind === 'none' || (head.bodyKind === 'length' && head.contentLength === 0));
+  }
+
+  onBodyData(buf: Uint8Array, start: number, end: number): void {
+    const sink = this.#sink;
+    if (sink === null) return;
+    this.#uncreditedBytes += end - start;
+    sink.onResponseData(buf, start, end);
+    const connection = this.#connection!;
+    if (this.#uncreditedBytes > STREAM_WINDOW_BYTES && connection.isOpen) connection.pause();
+  }
+
+  onTrailers(trailers: HeaderList): void {
+    this.#trailers = trailers;
+  }
+
+  onMessageEnd(): void {
+    this.#hasResponseEnded = true;
+  }
+
+  onParseError(error: H1ParseError): void {
+    this.#fail(error.code === 'h1-truncated' ? 'connection-termination' : 'protocol-error', error.message);
+    this.#connection?.terminate();
+  }
+
+  onIdleTooLong(): void {
+    if (this.isIdle) this.close();
+  }
+
+  /** After the whole chunk was read, so that octets behind the response are seen before it counts as done. */
+  #deliverEnd(): void {
+    const sink = this.#sink;
+    if (sink !== null && this.#hasResponseEnded) sink.onResponseEnd(this.#trailers);
+  }
+
+  #fail(reset: UpstreamReset, detail: string): void {
+    const sink = this.#sink;
+    if (sink === null) return;
+    this.#sink = null;
+    sink.onUpstreamReset(reset, detail);
+  }
+
+  #reportBytes(): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    this.#owner.onBytes(connection.bytesWritten - this.#reportedSent, connection.bytesRead - this.#reportedReceived);
+    this.#reportedSent = connection.bytesWritten;
+    this.#reportedReceived = connection.bytesRead;
+  }
+}
+
+function onIdleTooLong(owner: unknown): void {
+  (owner as H1UpstreamConnection).onIdleTooLong();
+}
