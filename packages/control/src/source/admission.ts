@@ -1,5 +1,5 @@
 /** What @sluice/api says of objects, in the forms the store and the folder source take it. */
-import { readObjects, validateObject, type KubeObject, type Problem } from '@sluice/api';
+import { readObjects, validateObject, withDefaults, type Problem } from '@sluice/api';
 import type { ReadResourceText } from './folder.ts';
 import type { Admission } from './object-store.ts';
 import type { FolderObject } from './store.ts';
@@ -9,7 +9,7 @@ export const admission: Admission = {
     const { problems, value } = validateObject(object);
     return { object: value ?? object, problems };
   },
-  withDefaults: (object: KubeObject) => object,
+  withDefaults: (object) => withDefaults(object),
 };
 
 /**

@@ -1,5 +1,6 @@
 /** The columns each kind prints, as Kubernetes and Istio's own definitions name them, and how long ago is said. */
 import type { KubeObject } from '@sluice/api';
+import { conditionsOf } from '../conditions.ts';
 
 export interface Column {
   readonly name: string;
@@ -59,11 +60,8 @@ function condition(name: string, type: string): Column {
     name,
     about: `Condition ${type}`,
     cell: (object) => {
-      const found = conditionsOf(object).filter((item) => item['type'] === type);
-      if (found.length === 0) return '';
-      return found.every((item) => item['status'] === 'True')
-        ? 'True'
-        : show(found.find((item) => item['status'] !== 'True')?.['status']);
+      const found = conditionsOf(object).filter((item) => item.type === type);
+      return (found.find((item) => item.status !== 'True') ?? found[0])?.status ?? '';
     },
   };
 }
@@ -222,11 +220,4 @@ function labels(value: unknown): string {
 function servicePort(port: Fields): string {
   const nodePort = port['nodePort'] === undefined ? '' : `:${show(port['nodePort'])}`;
   return `${show(port['port'])}${nodePort}/${show(port['protocol']) || 'TCP'}`;
-}
-
-/** Conditions at `status.conditions`, and those of each parent of a route. */
-function conditionsOf(object: KubeObject): readonly Fields[] {
-  const own = listAt(object, ['status', 'conditions']);
-  const ofParents = listAt(object, ['status', 'parents']).flatMap((parent) => listAt(parent, ['conditions']));
-  return [...own, ...ofParents];
 }

@@ -1,0 +1,92 @@
+/**
+ * The Envoy bootstrap of a registered instance: who it is, where its configuration comes from, and its admin
+ * address. Our own proxy and a real Envoy both start from it.
+ */
+import type { Registration } from '@sluice/api';
+import { instanceName, nodeIdOf } from '../registry/workload-entry.ts';
+
+export interface BootstrapOptions {
+  /** `host:port` of ADS as proxies reach it. */
+  readonly xdsAddress: string;
+  readonly clusterDomain: string;
+  readonly clusterId: string;
+}
+
+/** Name of the cluster that ADS comes from, as Istio's bootstrap has it. */
+const xdsClusterName = 'xds-grpc';
+/** Keep-alive finds a control plane that vanished without closing its connections. */
+const keepAlive = { interval: '5s', timeout: '3s' };
+
+export function envoyBootstrap(
+  registration: Registration,
+  token: string | null,
+  options: BootstrapOptions,
+): object {
+  const initialMetadata =
+    token === null ? {} : { initial_metadata: [{ key: 'authorization', value: `Bearer ${token}` }] };
+  return {
+    node: {
+      id: nodeIdOf(registration, options.clusterDomain),
+      cluster: `${registration.replicaOf ?? registration.app ?? registration.name}.${registration.namespace}`,
+      ...localityOf(registration),
+      metadata: {
+        NAME: registration.name,
+        NAMESPACE: registration.namespace,
+        LABELS: registration.labels,
+        SERVICE_ACCOUNT: registration.serviceAccount,
+        WORKLOAD_NAME: registration.replicaOf ?? registration.app ?? registration.name,
+        INTERCEPTION_MODE: registration.interceptionMode,
+        CLUSTER_ID: options.clusterId,
+        ...(registration.network === undefined ? {} : { NETWORK: registration.network }),
+        SLUICE_INSTANCE: instanceName(registration),
+        SLUICE_VERSION: registration.version,
+        SLUICE_CAPABILITIES: registration.capabilities ?? [],
+      },
+    },
+    admin: { address: socketAddress('127.0.0.1', registration.adminPort) },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: xdsClusterName }, ...initialMetadata }],
+      },
+      cds_config: { ads: {}, resource_api_version: 'V3' },
+      lds_config: { ads: {}, resource_api_version: 'V3' },
+    },
+    static_resources: { clusters: [xdsCluster(options.xdsAddress)] },
+  };
+}
+
+function xdsCluster(xdsAddress: string): object {
+  const colon = xdsAddress.lastIndexOf(':');
+  const host = xdsAddress.slice(0, colon).replace(/^\[|\]$/g, '');
+  return {
+    name: xdsClusterName,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: {
+      cluster_name: xdsClusterName,
+      endpoints: [
+        {
+          lb_endpoints: [{ endpoint: { address: socketAddress(host, Number(xdsAddress.slice(colon + 1))) } }],
+        },
+      ],
+    },
+    typed_extension_protocol_options: {
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+        '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+        explicit_http_config: { http2_protocol_options: { connection_keepalive: keepAlive } },
+      },
+    },
+  };
+}
+
+function socketAddress(address: string, port: number): object {
+  return { socket_address: { address, port_value: port } };
+}
+
+function localityOf({ locality }: Registration): object {
+  if (locality === undefined) return {};
+  const [region = '', zone = '', sub_zone = ''] = locality.split('/');
+  return { locality: { region, zone, sub_zone } };
+}

@@ -1,0 +1,51 @@
+/** The views of the API and the page, computed from the store, the registry and what the ADS side reports. */
+import { formatOrigin, type Problem } from '@sluice/api';
+import type { InstanceRegistry } from '../registry/instance-registry.ts';
+import type { ResourceStore } from '../source/store.ts';
+import type { ProxyState } from '../status/proxy-state.ts';
+import { conditionsOf } from './conditions.ts';
+import type { MeshSummary, MeshViews, ServiceView } from './mesh-views.ts';
+
+export interface ViewSources {
+  readonly store: ResourceStore;
+  readonly registry: InstanceRegistry;
+  readonly proxies: () => Iterable<ProxyState>;
+  readonly services: () => readonly ServiceView[];
+  readonly analyze: (text: string) => readonly Problem[];
+  readonly about: () => Omit<MeshSummary, 'revision' | 'isEvictionFrozen' | 'fileProblems'>;
+}
+
+export function buildViews({ store, registry, proxies, services, analyze, about }: ViewSources): MeshViews {
+  return {
+    summary: () => ({
+      ...about(),
+      revision: store.revision,
+      isEvictionFrozen: registry.isFrozen,
+      fileProblems: [...store.fileProblems.values()].flat(),
+    }),
+    proxies: () => [...proxies()],
+    instances: () =>
+      [...registry.instances.values()].map(
+        ({ instance, registration, isHealthy, healthMessage, registeredWallMs }) => ({
+          instance,
+          registration,
+          isHealthy,
+          healthMessage,
+          registeredAt: new Date(registeredWallMs).toISOString(),
+          silentMs: Math.round(registry.silentMs(instance) ?? 0),
+        }),
+      ),
+    services,
+    resources: () =>
+      [...store.all()].map(({ key, object, serving, origin, generation, problems }) => ({
+        key,
+        origin: formatOrigin(origin),
+        generation,
+        isCurrent: serving?.metadata.generation === generation,
+        isServing: serving !== null,
+        problems,
+        conditions: conditionsOf(object),
+      })),
+    analyze,
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * The part of the control plane that turns resources into proxy configuration, as stack.ts sees it: model,
+ * translation, ADS and status behind one seam, so that the rest runs and is tested without them.
+ */
+import type { MeshSettings } from '@sluice/api';
+import type { Clock, Logger, MetricsRegistry } from '@sluice/runtime';
+import type { OutboundService } from '../registry/instance-registry.ts';
+import type { RegisteredInstance, Registry } from '../registry/registry.ts';
+import type { ResourceStore } from '../source/store.ts';
+import type { ProxyStates } from '../status/proxy-state.ts';
+import type { ServiceView } from './mesh-views.ts';
+
+export interface MeshServingOptions {
+  /** Holds everything already: sources and registry are restored before this part is made. */
+  readonly store: ResourceStore;
+  readonly registry: Registry;
+  readonly settings: MeshSettings;
+  readonly metrics: MetricsRegistry;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `host:port` to open xDS on. */
+  readonly xdsAddress: string;
+}
+
+export interface MeshServing {
+  readonly proxies: ProxyStates;
+  services(): readonly ServiceView[];
+  /** The same array as before while nothing has changed for the instance. */
+  outboundServices(instance: RegisteredInstance): readonly OutboundService[];
+  updateSettings(settings: MeshSettings): void;
+  /** Opens xDS; resolves with the address bound. */
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
+export type CreateMeshServing = (options: MeshServingOptions) => MeshServing;

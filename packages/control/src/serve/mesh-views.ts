@@ -1,0 +1,71 @@
+/**
+ * What the API and the page show of the mesh beyond its resources. The model, the registry and the ADS server
+ * provide it (stack.ts ties them together); everything here is data, ready to be written as JSON.
+ */
+import type { Problem, Registration, ResourceKey } from '@sluice/api';
+import type { ProxyState } from '../status/proxy-state.ts';
+
+export interface EndpointView {
+  readonly address: string;
+  readonly port: number | null;
+  readonly workload: string;
+  readonly isHealthy: boolean;
+  readonly locality: string;
+}
+
+export interface ServiceView {
+  readonly name: string;
+  readonly namespace: string;
+  readonly hostname: string;
+  readonly ports: readonly { readonly number: number; readonly name: string; readonly protocol: string }[];
+  readonly endpoints: readonly EndpointView[];
+  readonly source: ResourceKey;
+}
+
+export interface InstanceView {
+  readonly instance: string;
+  readonly registration: Registration;
+  readonly isHealthy: boolean;
+  readonly healthMessage: string;
+  readonly registeredAt: string;
+  /** Time since the last renewal. */
+  readonly silentMs: number;
+}
+
+export interface ResourceView {
+  readonly key: ResourceKey;
+  /** `file:line:column`, `API` or the registration. */
+  readonly origin: string;
+  readonly generation: number;
+  /** Generation in use is the present one. */
+  readonly isCurrent: boolean;
+  readonly isServing: boolean;
+  readonly problems: readonly Problem[];
+  readonly conditions: readonly ConditionView[];
+}
+
+export interface ConditionView {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface MeshSummary {
+  readonly version: string;
+  readonly revision: number;
+  readonly startedAt: string;
+  readonly isEvictionFrozen: boolean;
+  readonly addresses: { readonly xds: string; readonly api: string; readonly metrics: string };
+  readonly fileProblems: readonly Problem[];
+}
+
+export interface MeshViews {
+  summary(): MeshSummary;
+  proxies(): readonly ProxyState[];
+  instances(): readonly InstanceView[];
+  services(): readonly ServiceView[];
+  resources(): readonly ResourceView[];
+  /** Problems of a text with resources, judged together with what is live. */
+  analyze(text: string): readonly Problem[];
+}

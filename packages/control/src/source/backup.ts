@@ -1,0 +1,82 @@
+/**
+ * Backups of the state: a consistent copy of `state.db`, made by SQLite while the control plane runs, and put back
+ * while none does. A copy is complete (resources, registrations, allotted ports, revision) and checked both ways.
+ */
+import { Database } from 'bun:sqlite';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { checkVersion, lockStateDir, StateFileError, stateFileName } from './state-file.ts';
+
+export interface BackupSummary {
+  readonly path: string;
+  readonly schemaVersion: number;
+  readonly revision: number;
+  readonly resources: number;
+}
+
+/** Copies the state of `stateDir` to `path`, which must not exist. Works beside a running control plane. */
+export function backUpState(stateDir: string, path: string): BackupSummary {
+  const source = join(stateDir, stateFileName);
+  if (!existsSync(source)) throw new StateFileError(`there is no state in ${stateDir}`);
+  if (existsSync(path))
+    throw new StateFileError(`${path} exists already; name another file, or move it away`);
+  const database = new Database(source, { readonly: true });
+  try {
+    database.run('PRAGMA busy_timeout = 5000');
+    database.run('VACUUM INTO ?', [path]);
+  } finally {
+    database.close();
+  }
+  chmodSync(path, 0o600);
+  return inspect(path);
+}
+
+/**
+ * Puts a backup in place of the state of `stateDir`; what was there is kept beside it as `state.db.before-restore`.
+ * Throws StateFileError for a file that is damaged, not ours, or newer, and while a control plane runs.
+ */
+export function restoreState(stateDir: string, path: string): BackupSummary {
+  if (!existsSync(path)) throw new StateFileError(`${path} does not exist`);
+  const summary = inspect(path);
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  const lock = lockStateDir(stateDir);
+  try {
+    const target = join(stateDir, stateFileName);
+    const incoming = join(dirname(target), `${stateFileName}.incoming`);
+    copyFileSync(path, incoming);
+    chmodSync(incoming, 0o600);
+    if (existsSync(target)) {
+      // Folds the write-ahead log in, so that the file kept is whole by itself.
+      const present = new Database(target);
+      present.run('PRAGMA wal_checkpoint(TRUNCATE)');
+      present.close();
+      renameSync(target, `${target}.before-restore`);
+    }
+    for (const suffix of ['-wal', '-shm']) rmSync(`${target}${suffix}`, { force: true });
+    renameSync(incoming, target);
+  } finally {
+    lock.close();
+  }
+  return { ...summary, path: join(stateDir, stateFileName) };
+}
+
+function inspect(path: string): BackupSummary {
+  const database = new Database(path, { readonly: true });
+  try {
+    const schemaVersion = checkVersion(database, path);
+    if (schemaVersion === 0) throw new StateFileError(`${path} is not a state file of sluice`);
+    const [check] = database.query<{ integrity_check: string }, []>('PRAGMA integrity_check').all();
+    if (check?.integrity_check !== 'ok')
+      throw new StateFileError(`${path} is damaged: ${check?.integrity_check}`);
+    const revision = database.query<{ value: number }, []>('SELECT value FROM revision').get()?.value ?? 0;
+    const resources = database.query<{ n: number }, []>('SELECT count(*) AS n FROM object').get()?.n ?? 0;
+    return { path, schemaVersion, revision, resources };
+  } catch (error) {
+    if (error instanceof StateFileError) throw error;
+    throw new StateFileError(`${path} is not a state file of sluice, or damaged (${String(error)})`, {
+      cause: error,
+    });
+  } finally {
+    database.close();
+  }
+}
