@@ -34,6 +34,7 @@ export class Framing {
   hasTransferEncoding = false;
   connectionOptions = 0;
   hasUpgrade = false;
+  /** -1: none; else the first expectation, or one that is not 100-continue. */
   expectIndex = -1;
   #lengthCount = 0;
   #codings = 0;
@@ -79,7 +80,13 @@ export class Framing {
     } else if (id === UPGRADE) {
       this.hasUpgrade = true;
     } else if (id === EXPECT) {
-      this.expectIndex = index;
+      const isContinue = tokenEquals(
+        headers.bufferAt(index),
+        headers.valueStartAt(index),
+        headers.valueEndAt(index),
+        '100-continue',
+      );
+      if (this.expectIndex < 0 || !isContinue) this.expectIndex = index;
     }
   }
 

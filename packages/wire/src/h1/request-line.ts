@@ -31,9 +31,10 @@ export function readRequestLine(
   if (buf[at] !== SP) return buf[at] === CR || buf[at] === LF ? 'h1-version-invalid' : 'h1-target-invalid';
   if (at === targetStart) return 'h1-request-line-invalid';
   const targetEnd = at++;
-  if (at + 10 > end) return NEED_MORE;
+  if (at + 9 > end) return NEED_MORE;
   const version = readVersion(buf, at);
   if (typeof version === 'string') return version;
+  if (buf[at + 8] === CR && at + 10 > end) return NEED_MORE;
   if (buf[at + 8] !== CR || buf[at + 9] !== LF) return lineFailure(buf[at + 8]!, 'h1-version-invalid');
   head.method = readMethod(buf, start, methodEnd);
   head.buf = buf;

@@ -10,7 +10,7 @@
  * taking it for the answer to the next request is how a response is given to the wrong client.
  */
 import type { WireErrorCode } from '../errors.ts';
-import { LF } from '../headers/bytes.ts';
+import { CR, LF } from '../headers/bytes.ts';
 import type { HeaderList } from '../headers/header-list.ts';
 import { FAILED, FieldSection, NEED_MORE } from './field-section.ts';
 import { Framing, OPTION_CLOSE, OPTION_KEEP_ALIVE } from './framing.ts';
@@ -51,6 +51,8 @@ export class H1ResponseParser {
   readonly head = new ResponseHead();
   #state = HEAD;
   #isPaused = false;
+  /** As in the request parser: servers that send an empty line after a body exist, and one changes nothing. */
+  #emptyLine = 0;
   /** One entry per request sent and not yet answered, oldest first. */
   readonly #expected: number[] = [];
   #informationalCount = 0;
@@ -125,6 +127,7 @@ export class H1ResponseParser {
   reset(): void {
     this.#state = HEAD;
     this.#isPaused = false;
+    this.#emptyLine = 0;
     this.#expected.length = 0;
     this.#informationalCount = 0;
     this.#reader.reset();
@@ -148,6 +151,10 @@ export class H1ResponseParser {
 
   #readHead(buf: Uint8Array, at: number, end: number): number {
     if (this.#expected.length === 0) return this.#fail('h1-response-unexpected');
+    if (!this.#reader.isPartial && (this.#emptyLine === 1 || (this.#emptyLine === 0 && buf[at] === CR))) {
+      return this.#skipEmptyLine(buf, at);
+    }
+    this.#emptyLine = 0;
     this.#grammar.expectation = this.#expected[0]!;
     const after = this.#reader.read(buf, at, end);
     if (after === NEED_MORE) return end;
@@ -170,6 +177,12 @@ export class H1ResponseParser {
     this.#sink.onResponseHead(head);
     if (this.#state === BODY && this.#body.isDone) this.#endMessage();
     return after;
+  }
+
+  #skipEmptyLine(buf: Uint8Array, at: number): number {
+    if (this.#emptyLine === 1 && buf[at] !== LF) return this.#fail('h1-status-line-invalid');
+    this.#emptyLine++;
+    return at + 1;
   }
 
   #endMessage(): void {
@@ -259,7 +272,9 @@ class ResponseGrammar implements HeadGrammar {
     const isComplete = lf >= 0 && lf < end;
     if ((isComplete ? lf + 1 : end) > this.limitOffset) return this.#refuse('h1-status-line-too-long');
     if (!isComplete) return NEED_MORE;
-    return this.#refuse(typeof outcome === 'string' ? outcome : 'h1-status-line-invalid');
+    if (typeof outcome === 'string') return this.#refuse(outcome);
+    // Too short a line: cut off inside the version, or after it.
+    return this.#refuse(lf - this.#lineStart < 8 ? 'h1-version-invalid' : 'h1-status-line-invalid');
   }
 
   /** RFC 9112 §6.3: the length of a response, in the order given there. */

@@ -12,9 +12,10 @@ export function readStatusLine(
   start: number,
   end: number,
 ): number | WireErrorCode {
-  if (start + 13 > end) return NEED_MORE;
+  if (start + 8 > end) return NEED_MORE;
   const version = readVersion(buf, start);
   if (typeof version === 'string') return version;
+  if (start + 13 > end) return NEED_MORE;
   const hundreds = buf[start + 9]! - 0x30;
   const tens = buf[start + 10]! - 0x30;
   const ones = buf[start + 11]! - 0x30;
