@@ -117,7 +117,7 @@ async function events(
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   await act();
   let text = '';
-  while (text.split('\n').length <= count) {
+  while (text.trim().split('\n').length < count || !text.endsWith('\n') || text.trim() === '') {
     const { value, done } = await reader.read();
     if (done) break;
     text += value;

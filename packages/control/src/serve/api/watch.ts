@@ -50,6 +50,7 @@ class Watch {
   #unsubscribe: () => void = () => {};
   #timers: ReturnType<typeof setTimeout>[] = [];
   #isFirst = true;
+  #hasWritten = false;
 
   /** Throws ApiError 400 for a query that is not understood, so that the reply is a status and not a stream. */
   constructor(options: WatchOptions) {
@@ -82,6 +83,8 @@ class Watch {
       this.#timers.push(setInterval(() => this.#bookmark(store.revision), bookmarkIntervalMs));
     }
     this.#forward(missed);
+    // The server sends the head of a reply with its first bytes; white space between JSON texts means nothing.
+    if (!this.#hasWritten) controller.enqueue(encoder.encode('\n'));
   }
 
   stop(): void {
@@ -129,6 +132,7 @@ class Watch {
   #write(type: WatchEventType, object: unknown): void {
     const controller = this.#controller;
     if (controller === null) return;
+    this.#hasWritten = true;
     controller.enqueue(encoder.encode(`${JSON.stringify({ type, object })}\n`));
     if ((controller.desiredSize ?? 0) < 0) this.#end();
   }
