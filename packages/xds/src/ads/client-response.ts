@@ -53,6 +53,7 @@ export function readSotwResponse(bytes: Uint8Array, typeOf: TypeLookup): AdsUpda
     if (opened === undefined) continue;
     if (present.has(opened.name)) problems.push({ name: opened.name, problem: 'twice in one response' });
     present.add(opened.name);
+    if (type?.wants(opened.name, []) === false) continue;
     if (type?.heldVersion(opened.name) !== opened.version) resources.push(opened);
   }
   const removed = isFullState(response.typeUrl) && problems.length === 0 ? absent(type, present) : [];
@@ -83,6 +84,7 @@ export function readDeltaResponse(bytes: Uint8Array, typeOf: TypeLookup): AdsUpd
     if (message === undefined) continue;
     // A server that gives no versions has to be taken at its word each time.
     const isHeld = entry.version !== '' && type?.heldVersion(name) === entry.version;
+    if (type?.wants(name, entry.aliases) === false) continue;
     if (isHeld && entry.aliases.length === 0) continue;
     resources.push({ name, aliases: entry.aliases, version: entry.version, bytes: message });
   }

@@ -46,6 +46,14 @@ export class ClientType {
     return true;
   }
 
+  /** Responses cross with changed subscriptions: what is no longer wanted may still arrive. */
+  wants(name: string, aliases: readonly string[]): boolean {
+    if (this.#wanted.has(wildcard) || this.#wanted.has(name)) return true;
+    const parent = coversChildren(this.#typeUrl) ? parentName(name) : undefined;
+    if (parent !== undefined && this.#wanted.has(parent)) return true;
+    return aliases.some((alias) => this.#wanted.has(alias));
+  }
+
   /** Naming nothing means everything; a mixture names the wildcard too. */
   requestNames(): readonly string[] {
     if (this.#wanted.size === 1 && this.#wanted.has(wildcard)) return [];

@@ -21,7 +21,7 @@ export function planSend(type: ServerType, may: SendPermission): SendPlan | unde
   const removed = new Set<string>();
   for (const name of type.pending) {
     if (type.wants(name) && type.desired.has(name)) continue;
-    const isRemoval = type.known.has(name);
+    const isRemoval = type.known.has(name) || type.uncertain.has(name);
     if (isRemoval ? may.removals : may.updates) removed.add(name);
   }
   const mustAnswer = type.mustAnswer && may.updates && (isFullState(type.typeUrl) || type.isDelta);

@@ -25,6 +25,8 @@ export class ServerType {
   readonly typeUrl: string;
   readonly isDelta: boolean;
   readonly known = new Map<string, AdsResource>();
+  /** Were in a refused response without being at fault: the client may have taken them or not. */
+  readonly uncertain = new Set<string>();
   /** Name to refused version. */
   readonly rejected = new Map<string, string>();
   readonly pending = new Set<string>();
@@ -142,7 +144,8 @@ export class ServerType {
     const differs =
       wanted === undefined
         ? this.#needsRemoval(name, known)
-        : wanted.version !== known?.version && this.rejected.get(name) !== wanted.version;
+        : (wanted.version !== known?.version || this.uncertain.has(name)) &&
+          this.rejected.get(name) !== wanted.version;
     if (differs && this.isServed) this.pending.add(name);
     else this.pending.delete(name);
   }
@@ -150,7 +153,7 @@ export class ServerType {
   evaluateAll(): void {
     this.pending.clear();
     for (const name of this.desired.keys()) if (this.wants(name)) this.evaluate(name);
-    for (const name of [...this.known.keys(), ...this.rejected.keys()])
+    for (const name of [...this.known.keys(), ...this.uncertain, ...this.rejected.keys()])
       if (!this.desired.has(name) || !this.wants(name)) this.evaluate(name);
     for (const name of this.#names) if (!this.desired.has(name)) this.evaluate(name);
   }
@@ -161,8 +164,14 @@ export class ServerType {
 
   /** The client has taken a response. What it unsubscribed from in the meantime does not count as held. */
   accepted(answered: InFlight): void {
-    if (!this.isDelta && isFullState(this.typeUrl)) this.known.clear();
-    for (const [name, resource] of answered.sent) if (this.wants(name)) this.known.set(name, resource);
+    if (!this.isDelta && isFullState(this.typeUrl)) {
+      this.known.clear();
+      this.uncertain.clear();
+    }
+    for (const [name, resource] of answered.sent) {
+      this.uncertain.delete(name);
+      if (this.wants(name)) this.known.set(name, resource);
+    }
     this.#removed(answered.removed);
     this.evaluateAll();
   }
@@ -173,6 +182,7 @@ export class ServerType {
       this.rejected.set(name, version);
       this.suspects.forget(name);
     }
+    for (const name of answered.updates) if (!rejected.has(name)) this.uncertain.add(name);
     if (answered.updates.length === 0) this.#removed(answered.removed);
     this.evaluateAll();
   }
@@ -180,6 +190,7 @@ export class ServerType {
   #removed(names: ReadonlySet<string>): void {
     for (const name of names) {
       this.known.delete(name);
+      this.uncertain.delete(name);
       if (this.#names.has(name)) this.#toldMissing.add(name);
     }
   }
@@ -192,7 +203,7 @@ export class ServerType {
   }
 
   #needsRemoval(name: string, known: AdsResource | undefined): boolean {
-    if (known !== undefined) return this.isDelta || isFullState(this.typeUrl);
+    if (known !== undefined || this.uncertain.has(name)) return this.isDelta || isFullState(this.typeUrl);
     if (!this.isDelta || !this.#names.has(name) || this.#toldMissing.has(name)) return false;
     return !this.#standsForOthers(name);
   }
@@ -242,6 +253,7 @@ export class ServerType {
 
   #forget(name: string): void {
     this.known.delete(name);
+    this.uncertain.delete(name);
     this.rejected.delete(name);
     this.suspects.forget(name);
   }

@@ -5,6 +5,7 @@ import { encodeMessage } from '../proto/encode.ts';
 import { makeSnapshot, shortOf, showResponse, typeUrlOf } from '../testing/ads-text.ts';
 import { testTranscript, type TranscriptRunner } from '../testing/transcript.ts';
 import { AdsServerSession, type AdsServerEvent } from './server.ts';
+import { setVersion } from './version.ts';
 
 const folder = `${import.meta.dir}/../testdata`;
 
@@ -33,6 +34,7 @@ function runServer(isDelta: boolean): TranscriptRunner {
   let session = new AdsServerSession(isDelta ? 'delta' : 'sotw');
   let last = new Map<string, { nonce: string; version: string }>();
   let names = new Map<string, readonly string[]>();
+  let snapshot = makeSnapshot('');
 
   const send = (short: string, fields: Record<string, unknown>): readonly AdsServerEvent[] => {
     const table = isDelta ? DeltaDiscoveryRequestTable : DiscoveryRequestTable;
@@ -56,13 +58,16 @@ function runServer(isDelta: boolean): TranscriptRunner {
         names = new Map();
         return [];
       case 'snapshot':
-        session.setSnapshot(makeSnapshot(command.slice('snapshot '.length)));
+        snapshot = makeSnapshot(command.slice('snapshot '.length));
+        session.setSnapshot(snapshot);
         return [];
       case 'first': {
         const held = Object.fromEntries(
           rest.filter((word) => word.includes('@')).map((word) => word.split('@')),
         );
-        const version = rest.find((word) => word.startsWith('version='))?.slice('version='.length) ?? '';
+        const version = rest.includes('version=same')
+          ? setVersion(snapshot.types.get(typeUrlOf(short)) ?? new Map())
+          : '';
         const list = rest.filter((word) => !word.includes('@') && !word.startsWith('version='));
         names.set(short, list);
         return send(short, { node: { id: 'p' }, resourceNames: list, resourceNamesSubscribe: list, initialResourceVersions: held, versionInfo: version }); // prettier-ignore
