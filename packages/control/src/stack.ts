@@ -53,7 +53,7 @@ export interface RunningControl {
   close(): Promise<void>;
 }
 
-/** Starts everything. Throws errors whose message is for the operator: StateFileError, ListenError, FolderError, … */
+/** Starts everything. Throws this package's errors (errors.ts), whose messages are for the operator. */
 export async function startControl(
   options: ControlOptions,
   dependencies: ControlDependencies,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { keyOf, type Registration } from '@sluice/api';
 import { createLogger, FakeClock } from '@sluice/runtime';
 import { admission } from '../source/admission.ts';
-import { StorageFullError } from '../source/journal.ts';
+import { localError } from '../errors.ts';
 import { openMemoryStore } from '../source/memory-store.ts';
 import { openSqliteStore } from '../source/sqlite-store.ts';
 import { openStateFile } from '../source/state-file.ts';
@@ -195,7 +195,7 @@ describe('leaving', () => {
     const deleteNow = store.delete.bind(store);
     store.delete = () => ({ ok: false, failure: { code: 'storage-full', message: 'full' } });
     table.delete = () => {
-      throw new StorageFullError('full');
+      throw localError('storage-full', 'full');
     };
     registry.deregister(instance, token);
     expect(entryOf('a')).not.toBeNull();

@@ -7,7 +7,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { OutboundBinding, Registration, RegistrationReply, ResourceKey } from '@sluice/api';
 import type { Clock, Logger } from '@sluice/runtime';
-import { StorageFullError } from '../source/journal.ts';
+import { hasErrorCode } from '../errors.ts';
 import type { ResourceStore, WriteFailure } from '../source/store.ts';
 import { LeaseTable, type LeaseCheck } from './lease-table.ts';
 import { PortAllocator } from './port-allocator.ts';
@@ -333,7 +333,7 @@ export class InstanceRegistry implements Registry {
     try {
       work();
     } catch (error) {
-      if (!(error instanceof StorageFullError)) throw error;
+      if (!hasErrorCode(error, 'storage-full')) throw error;
       this.#options.log.error(`${what} could not be written`, { error: error.message });
     }
   }
@@ -342,7 +342,7 @@ export class InstanceRegistry implements Registry {
     try {
       work();
     } catch (error) {
-      if (!(error instanceof StorageFullError)) throw error;
+      if (!hasErrorCode(error, 'storage-full')) throw error;
       throw new RegistrationRefused({ code: 'storage-full', message: error.message });
     }
   }

@@ -4,6 +4,7 @@
  */
 import { ApiError, failureBody } from './api/status-body.ts';
 import { json } from './api/reply.ts';
+import { localError } from '../errors.ts';
 import { isLoopback } from './access.ts';
 import { maxBodyBytes } from './body.ts';
 
@@ -24,11 +25,6 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** A listening address that cannot be used, in words for the operator. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-}
-
 /** A silent connection is closed after this; watches hold themselves open. */
 const idleTimeoutSeconds = 120;
 
@@ -39,17 +35,21 @@ export function parseAddress(
   const match = /^(?:(?<host>\[[0-9a-fA-F:.]+\]|[^:\s]*):)?(?<port>\d{1,5})$/.exec(address);
   const port = Number(match?.groups?.['port'] ?? NaN);
   if (match === null || port > 65535) {
-    throw new ListenError(`${flag} ${address} is not an address: write HOST:PORT, such as 127.0.0.1:15080`);
+    throw localError(
+      'address-invalid',
+      `${flag} ${address} is not an address: write HOST:PORT, such as 127.0.0.1:15080`,
+    );
   }
   const host = (match.groups?.['host'] ?? '').replace(/^\[|\]$/g, '');
   return { host: host === '' ? '127.0.0.1' : host, port };
 }
 
-/** Binds and serves. Throws ListenError when the address is taken, not ours, or not allowed. */
+/** Binds and serves. Throws one of the `address-…` errors. */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
   const { host, port } = parseAddress(options.address, options.flag);
   if (!isLoopback(host)) {
-    throw new ListenError(
+    throw localError(
+      'address-not-protected',
       `${options.flag} ${options.address}: ${options.purpose} is served on loopback only, because it is not protected by TLS; use 127.0.0.1:${port}`,
     );
   }
@@ -85,17 +85,20 @@ function describeListenFailure(
 ): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : '';
   if (code === 'EADDRINUSE') {
-    return new ListenError(
+    return localError(
+      'address-taken',
       `port ${port} on ${host} (${options.purpose}) is already in use; stop what uses it, or choose another with ${options.flag}`,
     );
   }
   if (code === 'EACCES') {
-    return new ListenError(
+    return localError(
+      'address-denied',
       `port ${port} on ${host} (${options.purpose}) may not be opened by this user; choose one from 1024 up with ${options.flag}`,
     );
   }
   if (code === 'EADDRNOTAVAIL') {
-    return new ListenError(
+    return localError(
+      'address-invalid',
       `${host} (${options.purpose}) is not an address of this machine; choose another with ${options.flag}`,
     );
   }

@@ -5,7 +5,8 @@
 import { Database } from 'bun:sqlite';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { checkVersion, lockStateDir, StateFileError, stateFileName } from './state-file.ts';
+import { isControlError, localError } from '../errors.ts';
+import { checkVersion, lockStateDir, stateFileName } from './state-file.ts';
 
 export interface BackupSummary {
   readonly path: string;
@@ -17,9 +18,9 @@ export interface BackupSummary {
 /** Copies the state of `stateDir` to `path`, which must not exist. Works beside a running control plane. */
 export function backUpState(stateDir: string, path: string): BackupSummary {
   const source = join(stateDir, stateFileName);
-  if (!existsSync(source)) throw new StateFileError(`there is no state in ${stateDir}`);
+  if (!existsSync(source)) throw localError('state-missing', `there is no state in ${stateDir}`);
   if (existsSync(path))
-    throw new StateFileError(`${path} exists already; name another file, or move it away`);
+    throw localError('backup-exists', `${path} exists already; name another file, or move it away`);
   const database = new Database(source, { readonly: true });
   try {
     database.run('PRAGMA busy_timeout = 5000');
@@ -33,10 +34,10 @@ export function backUpState(stateDir: string, path: string): BackupSummary {
 
 /**
  * Puts a backup in place of the state of `stateDir`; what was there is kept beside it as `state.db.before-restore`.
- * Throws StateFileError for a file that is damaged, not ours, or newer, and while a control plane runs.
+ * Throws `state-damaged`, `state-foreign` or `state-newer` for such a file, `state-in-use` while a control plane runs.
  */
 export function restoreState(stateDir: string, path: string): BackupSummary {
-  if (!existsSync(path)) throw new StateFileError(`${path} does not exist`);
+  if (!existsSync(path)) throw localError('state-missing', `${path} does not exist`);
   const summary = inspect(path);
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const lock = lockStateDir(stateDir);
@@ -64,18 +65,20 @@ function inspect(path: string): BackupSummary {
   const database = new Database(path, { readonly: true });
   try {
     const schemaVersion = checkVersion(database, path);
-    if (schemaVersion === 0) throw new StateFileError(`${path} is not a state file of sluice`);
+    if (schemaVersion === 0) throw localError('state-foreign', `${path} is not a state file of sluice`);
     const [check] = database.query<{ integrity_check: string }, []>('PRAGMA integrity_check').all();
     if (check?.integrity_check !== 'ok')
-      throw new StateFileError(`${path} is damaged: ${check?.integrity_check}`);
+      throw localError('state-damaged', `${path} is damaged: ${check?.integrity_check}`);
     const revision = database.query<{ value: number }, []>('SELECT value FROM revision').get()?.value ?? 0;
     const resources = database.query<{ n: number }, []>('SELECT count(*) AS n FROM object').get()?.n ?? 0;
     return { path, schemaVersion, revision, resources };
   } catch (error) {
-    if (error instanceof StateFileError) throw error;
-    throw new StateFileError(`${path} is not a state file of sluice, or damaged (${String(error)})`, {
-      cause: error,
-    });
+    if (isControlError(error)) throw error;
+    throw localError(
+      'state-damaged',
+      `${path} is not a state file of sluice, or damaged (${String(error)})`,
+      error,
+    );
   } finally {
     database.close();
   }

@@ -9,6 +9,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { formatProblem, type Problem } from '@sluice/api';
 import type { Logger } from '@sluice/runtime';
+import { localError } from '../errors.ts';
 import { FileWatch, listFolder, type ScannedFiles, type SettledChanges } from './file-watch.ts';
 import type { FolderFile, FolderObject, ResourceStore } from './store.ts';
 
@@ -33,11 +34,6 @@ export interface FolderSource {
   close(): void;
 }
 
-/** A folder that cannot be read at the start, in words for the operator. */
-export class FolderError extends Error {
-  override readonly name = 'FolderError';
-}
-
 /** Settings of the mesh, not a resource: read by mesh-config.ts. */
 export const meshFileName = 'sluice.yaml';
 const extensions = /\.(?:ya?ml|json)$/;
@@ -46,7 +42,7 @@ const maxFileBytes = 16 * 1024 * 1024;
 /** While the disk refuses writes, files wait this long before they are tried again. */
 const retryWriteMs = 1000;
 
-/** Loads everything, then watches. Throws FolderError when a path is not there at the start. */
+/** Loads everything, then watches. Throws `resources-missing` when a path is not there at the start. */
 export function openFolderSource(options: FolderSourceOptions): FolderSource {
   const source = new Folders(options);
   source.load();
@@ -93,7 +89,10 @@ class Folders implements FolderSource {
     for (const path of this.#paths) {
       const stat = statSync(path, { throwIfNoEntry: false });
       if (stat === undefined)
-        throw new FolderError(`${path} does not exist; create it, or name another with --resources`);
+        throw localError(
+          'resources-missing',
+          `${path} does not exist; create it, or name another with --resources`,
+        );
     }
     const { files } = this.#watch.prime();
     const leftOver = this.#store.files.filter((file) => !files.includes(file));

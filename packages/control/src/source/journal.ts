@@ -15,14 +15,9 @@ export interface JournalBatch {
 
 export interface Journal {
   load(): { readonly revision: number; readonly objects: readonly StoredObject[] };
-  /** Returns once the batch is durable, or throws StorageFullError with nothing written. */
+  /** Returns once the batch is durable, or throws `storage-full` with nothing written. */
   commit(batch: JournalBatch): void;
   close(): void;
-}
-
-/** The disk, or the limit given to the database, has no room for a write. Reads go on. */
-export class StorageFullError extends Error {
-  override readonly name = 'StorageFullError';
 }
 
 export function memoryJournal(): Journal {

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { formatProblem, meshSettings, readSluiceFile, type MeshSettings, type Problem } from '@sluice/api';
 import { canonicalJson, type Logger } from '@sluice/runtime';
+import { localError } from '../errors.ts';
 import { FileWatch } from './file-watch.ts';
 
 export interface MeshConfigOptions {
@@ -22,18 +23,13 @@ export interface MeshConfigSource {
   close(): void;
 }
 
-/** Settings that cannot be read at the start, in words for the operator. */
-export class MeshConfigError extends Error {
-  override readonly name = 'MeshConfigError';
-}
-
 /** Settings that names of services and identities are made of: taking them over needs a restart. */
 const fixedSettings = ['clusterDomain', 'trustDomain', 'rootNamespace'] as const;
 
-/** Reads once. Throws MeshConfigError with all problems. */
+/** Reads once. Throws `mesh-config-invalid` with all problems. */
 export function loadMeshConfig(file: string): MeshSettings {
   const { settings, problems } = read(file);
-  if (settings === undefined) throw new MeshConfigError(problems.map(formatProblem).join('\n'));
+  if (settings === undefined) throw localError('mesh-config-invalid', problems.map(formatProblem).join('\n'));
   return settings;
 }
 

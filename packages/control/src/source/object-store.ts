@@ -10,10 +10,11 @@
  */
 import { deepEquals } from 'bun';
 import { hasErrors, keyOf, type KubeObject, type Problem, type ResourceKey } from '@sluice/api';
+import { hasErrorCode } from '../errors.ts';
 import { ChangeLog, defaultLogLength } from './change-log.ts';
 import { sameContent, translatesDifferently } from './content.ts';
 import { planFiles } from './folder-plan.ts';
-import { StorageFullError, type Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { ObjectIndex } from './object-index.ts';
 import {
   refuseExisting,
@@ -230,7 +231,7 @@ export class ObjectStore implements ResourceStore {
     try {
       this.#journal.commit({ revision, puts, deletes });
     } catch (error) {
-      if (error instanceof StorageFullError) return { code: 'storage-full', message: error.message };
+      if (hasErrorCode(error, 'storage-full')) return { code: 'storage-full', message: error.message };
       throw error;
     }
     this.#revision = revision;

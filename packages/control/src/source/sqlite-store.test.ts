@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyOf } from '@sluice/api';
 import { openSqliteStore } from './sqlite-store.ts';
-import { openStateFile, schemaVersion, StateFileError } from './state-file.ts';
+import { openStateFile, schemaVersion } from './state-file.ts';
 import { describeStore, fromFile, problem, storeOptions, virtualService } from './store-suite.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sluice-store-'));
@@ -97,7 +97,7 @@ describe('SQLite state', () => {
     const database = new Database(join(foreign, 'state.db'));
     database.run('PRAGMA application_id = 7');
     database.close();
-    expect(() => openStateFile(foreign)).toThrow(StateFileError);
+    expect(() => openStateFile(foreign)).toThrow(/is not a state file of sluice/);
   });
 
   test('kill -9 right after an answer loses nothing and frees the directory', async () => {

@@ -8,7 +8,7 @@
 import { Database } from 'bun:sqlite';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { StorageFullError } from './journal.ts';
+import { localError } from '../errors.ts';
 
 export const stateFileName = 'state.db';
 const lockFileName = 'control.lock';
@@ -38,20 +38,15 @@ const migrations: readonly string[] = [
 
 export const schemaVersion = migrations.length;
 
-/** A state directory or file that cannot be used, in words for the operator. */
-export class StateFileError extends Error {
-  override readonly name = 'StateFileError';
-}
-
 export interface StateFile {
   readonly database: Database;
   readonly path: string;
-  /** Runs `work` in one durable transaction, or throws StorageFullError with nothing written. */
+  /** Runs `work` in one durable transaction, or throws `storage-full` with nothing written. */
   transact(work: () => void): void;
   close(): void;
 }
 
-/** Opens or creates the state of `stateDir`. Throws StateFileError when another control plane has it, or it is newer. */
+/** Opens or creates the state of `stateDir`. Throws `state-in-use`, `state-newer`, `state-foreign` or `state-damaged`. */
 export function openStateFile(stateDir: string): StateFile {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   chmodSync(stateDir, 0o700);
@@ -80,7 +75,7 @@ export function openStateFile(stateDir: string): StateFile {
   };
 }
 
-/** Held until closed. Throws StateFileError when another process holds it. */
+/** Held until closed. Throws `state-in-use` when another process holds it. */
 export function lockStateDir(stateDir: string): { close(): void } {
   const path = join(stateDir, lockFileName);
   createPrivately(path);
@@ -91,21 +86,24 @@ export function lockStateDir(stateDir: string): { close(): void } {
   } catch (error) {
     lock.close();
     if (codeOf(error) !== 'SQLITE_BUSY') throw error;
-    throw new StateFileError(
+    throw localError(
+      'state-in-use',
       `the state in ${stateDir} is in use by another control plane; stop that one, or give this one its own --state-dir`,
     );
   }
   return { close: () => lock.close() };
 }
 
-/** The file's schema version; throws StateFileError for a file that is not ours or is newer than this program. */
+/** The file's schema version; throws `state-foreign` or `state-newer`. */
 export function checkVersion(database: Database, path: string): number {
   const version = pragma(database, 'user_version');
   const id = pragma(database, 'application_id');
   const isEmpty = version === 0 && id === 0;
-  if (!isEmpty && id !== applicationId) throw new StateFileError(`${path} is not a state file of sluice`);
+  if (!isEmpty && id !== applicationId)
+    throw localError('state-foreign', `${path} is not a state file of sluice`);
   if (version > schemaVersion) {
-    throw new StateFileError(
+    throw localError(
+      'state-newer',
       `${path} has version ${version}, this program knows up to ${schemaVersion}: it was written by a newer ` +
         'sluice. Start that version, or restore a backup made before the upgrade',
     );
@@ -146,11 +144,10 @@ function transact(database: Database, work: () => void): void {
 function asStorageError(error: unknown): unknown {
   const code = codeOf(error);
   if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR')) {
-    return new StorageFullError(
+    return localError(
+      'storage-full',
       `the state could not be written (${(error as Error).message}); free some disk space`,
-      {
-        cause: error,
-      },
+      error,
     );
   }
   return error;
@@ -159,11 +156,10 @@ function asStorageError(error: unknown): unknown {
 function describeOpenFailure(error: unknown, path: string): unknown {
   const code = codeOf(error);
   if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
-    return new StateFileError(
+    return localError(
+      'state-damaged',
       `${path} is damaged (${(error as Error).message}); restore a backup with sluice restore`,
-      {
-        cause: error,
-      },
+      error,
     );
   }
   return error;

@@ -1,0 +1,52 @@
+/**
+ * `sluice control` as a process: log to stderr, signals, exit status. The only file of this package that looks at
+ * the process it runs in.
+ */
+import { createLogger } from '@sluice/runtime';
+import { isControlError } from './errors.ts';
+import type { ControlArgs } from './control-args.ts';
+import type { CreateMeshServing } from './serve/mesh-serving.ts';
+import { startControl } from './stack.ts';
+
+/** Exit statuses: stopped as asked, could not start, ended by a second signal (128 + SIGINT). */
+const exitStatus = { stopped: 0, failed: 1, forced: 130 } as const;
+
+export interface ControlProcess {
+  readonly version: string;
+  readonly serving: CreateMeshServing;
+}
+
+/** Runs until SIGTERM or SIGINT and resolves with the exit status. A second signal ends the process at once. */
+export async function runControl(args: ControlArgs, { version, serving }: ControlProcess): Promise<number> {
+  const log = createLogger({
+    component: 'control',
+    level: args.logLevel,
+    format: args.logFormat,
+    write: (line) => void process.stderr.write(line),
+  });
+  const stopRequested = Promise.withResolvers<NodeJS.Signals>();
+  let isStopping = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(exitStatus.forced);
+    isStopping = true;
+    stopRequested.resolve(signal);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  try {
+    const control = await startControl(args, { serving, log, version });
+    // A link in a log file would outlive its ten minutes in backups; a terminal is where it is wanted.
+    if (process.stderr.isTTY) process.stderr.write(`page: ${control.loginLink()}\n`);
+    const signal = await stopRequested.promise;
+    log.info('stopping', { signal });
+    await control.close();
+    return exitStatus.stopped;
+  } catch (error) {
+    if (!isControlError(error)) throw error;
+    process.stderr.write(`sluice control: ${error.message}\n`);
+    return exitStatus.failed;
+  } finally {
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+  }
+}
