@@ -149,5 +149,7 @@ export function formatGrpcTimeout(timeoutMs: number): string {
   if (ms <= 99_999_999) return `${ms}m`;
   const seconds = Math.ceil(ms / 1000);
   if (seconds <= 99_999_999) return `${seconds}S`;
-  return `${Math.min(99_999_999, Math.ceil(seconds / 3600))}H`;
+  const minutes = Math.ceil(seconds / 60);
+  if (minutes <= 99_999_999) return `${minutes}M`;
+  return `${Math.min(99_999_999, Math.ceil(minutes / 60))}H`;
 }

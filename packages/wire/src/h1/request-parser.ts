@@ -35,6 +35,8 @@ export interface H1RequestSink {
   onParseError(error: H1ParseError): void;
 }
 
+const EXPECT = H.expect;
+
 const BEFORE_HEAD = 0;
 const HEAD = 1;
 const BODY = 2;
@@ -322,8 +324,12 @@ class RequestGrammar implements HeadGrammar {
   #judgeExpect(): WireErrorCode | undefined {
     const head = this.#head;
     const index = this.#framing.expectIndex;
-    // RFC 9110 §10.1.1: of an HTTP/1.0 client it is ignored.
-    if (index < 0 || head.version === 10) return undefined;
+    if (index < 0) return undefined;
+    if (head.version === 10) {
+      // RFC 9110 §10.1.1: ignored; and removed, since as HTTP/1.1 the next hop would obey it.
+      head.headers.remove(EXPECT);
+      return undefined;
+    }
     const headers = head.headers;
     const isContinue = tokenEquals(
       headers.bufferAt(index),

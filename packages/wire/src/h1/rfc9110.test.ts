@@ -134,6 +134,18 @@ describe('§8.6 the length that is written is the one decided', () => {
   });
 });
 
+test('§7.2 a request that came without Host is given an empty one, CONNECT its target', () => {
+  expect(forward('GET /x HTTP/1.0\r\nX: y\r\n\r\n')).toBe('GET /x HTTP/1.1\r\nhost: \r\nX: y\r\n\r\n');
+  const options: RequestWriteOptions = {
+    bodyKind: 'none',
+    contentLength: 0,
+    connection: 'omit',
+    passesUpgrade: false,
+  };
+  const end = writeRequestHead(out, 0, 'CONNECT', 'b:443', new HeaderList(), options);
+  expect(decodeLatin1(out, 0, end)).toBe('CONNECT b:443 HTTP/1.1\r\nhost: b:443\r\n\r\n');
+});
+
 test('§6.5 trailers and chunks are written so that they read back the same', () => {
   const trailers = new HeaderList();
   trailers.append('X-Sum', 'abc');
@@ -155,6 +167,10 @@ describe('§10.1.1 Expect', () => {
     expect(text('100-Continue')[0]).toContain(' expects-continue');
     expect(text('100-continue', '1.1', '')[0]).not.toContain('expects-continue');
     expect(text('100-continue', '1.0')[0]).not.toContain('expects-continue');
+  });
+  test('of an HTTP/1.0 client it is removed, since the next hop would obey it', () => {
+    const request = 'POST / HTTP/1.0\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\n';
+    expect(forward(request)).toBe('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n');
   });
   test('any other expectation is 417, wherever it stands', () => {
     expect(text('200-ok')).toEqual(['error h1-expectation-unsupported 417']);

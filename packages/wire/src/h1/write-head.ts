@@ -5,6 +5,7 @@
  */
 import { CR, LF, SP, writeLatin1, type ByteRange } from '../headers/bytes.ts';
 import type { HeaderList } from '../headers/header-list.ts';
+import { H } from '../headers/names.ts';
 import type { RequestBodyKind } from './request-head.ts';
 import type { ResponseBodyKind } from './response-head.ts';
 import { copyRun, writeFields, type WriteConnection, type WriteFraming } from './write-fields.ts';
@@ -45,14 +46,12 @@ export function writeRequestHead(
   options: RequestWriteOptions,
 ): number {
   const targetLength = typeof target === 'string' ? target.length : target.end - target.start;
-  if (at + method.length + targetLength + 12 > out.length) return -1;
+  if (at + method.length + 2 * targetLength + 24 > out.length) return -1;
   let to = writeLatin1(out, at, method);
   out[to++] = SP;
-  to =
-    typeof target === 'string'
-      ? writeLatin1(out, to, target)
-      : copyRun(target.buf, target.start, target.end, out, to);
+  to = writeTarget(out, to, target);
   to = writeLatin1(out, to, ' HTTP/1.1\r\n');
+  if (!headers.has(H.host)) to = writeHost(out, to, method, target);
   return writeFields(
     out,
     to,
@@ -98,6 +97,21 @@ export function writeResponseHead(
   const contentLength = bodyKind === 'length' ? options.contentLength : 0;
   const connection = bodyKind === 'until-close' ? 'close' : options.connection;
   return writeFields(out, to + 2, headers, framing, contentLength, connection, options.passesUpgrade);
+}
+
+/** A request of HTTP/1.0 may have come without Host; HTTP/1.1 has one, be it empty (RFC 9112 §3.2). */
+function writeHost(out: Uint8Array, at: number, method: string, target: string | ByteRange): number {
+  let to = writeLatin1(out, at, 'host: ');
+  if (method === 'CONNECT') to = writeTarget(out, to, target);
+  out[to] = CR;
+  out[to + 1] = LF;
+  return to + 2;
+}
+
+function writeTarget(out: Uint8Array, at: number, target: string | ByteRange): number {
+  return typeof target === 'string'
+    ? writeLatin1(out, at, target)
+    : copyRun(target.buf, target.start, target.end, out, at);
 }
 
 function responseFraming(status: number, bodyKind: ResponseBodyKind, isAnswerToHead: boolean): WriteFraming {
