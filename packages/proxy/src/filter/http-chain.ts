@@ -11,6 +11,7 @@ import type { HttpFilter, HttpFilterBinding } from './filter.ts';
 export interface HttpChain {
   /** Without the terminal filter. */
   readonly bindings: readonly HttpFilterBinding[];
+  readonly terminal: HttpFilterBinding;
   readonly request: DirectionPlan;
   readonly response: DirectionPlan;
   /** Positions in `bindings` of filters with `onEnd`. */
@@ -48,6 +49,7 @@ function compile(bindings: readonly HttpFilterBinding[]): HttpChain {
   const order = before.map((_, i) => i);
   return {
     bindings: before,
+    terminal: last,
     request: plan(samples, order, 'Request'),
     response: plan(samples, [...order].reverse(), 'Response'),
     onEnd: order.filter((i) => samples[i]?.onEnd !== undefined),

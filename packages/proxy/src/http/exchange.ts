@@ -17,6 +17,7 @@ import { FilterContext, type ContextHost } from '../filter/filter-context.ts';
 import { FilterRun, type Direction, type FilterRunOwner } from '../filter/filter-run.ts';
 import { drawWeighted } from '../filter/router/choose-cluster.ts';
 import { Router } from '../filter/router/router.ts';
+import { routerConfigOf } from '../filter/router/router-factory.ts';
 import type { RouterHost } from '../filter/router/router-host.ts';
 import { startSideCall } from '../filter/side-call.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
@@ -37,6 +38,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   readonly routeRequest: RouteRequest;
   readonly connection: ConnectionFacts;
   readonly upstreamFilters: readonly UpstreamHttpFilter[];
+  readonly suppressEnvoyHeaders: boolean;
   route: CompiledRoute | null = null;
   weighted: WeightedCluster | null = null;
   hasRouteTable = false;
@@ -68,6 +70,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.connection = connection;
     this.record = services.newRecord();
     this.upstreamFilters = binding.upstreamFilters;
+    this.suppressEnvoyHeaders = routerConfigOf(binding.chain.terminal.config).suppressEnvoyHeaders;
     this.#binding = binding;
     this.#stream = stream;
     this.routeRequest = { method: '', scheme: 'http', authority: '', path: '', query: '', headers: message.headers, localPort: 0 };

@@ -37,8 +37,8 @@ export type ConnectFailure = 'refused' | 'timeout' | 'unreachable' | 'no-descrip
 
 export interface Connection {
   handler: ConnectionHandler;
-  /** Free for the owner: what a shared handler finds its state by. */
-  owner: unknown;
+  /** Called after the handler's onClose, whoever the handler is by then: for who counts connections. */
+  onceClosed: (() => void) | null;
   readonly localAddress: string;
   readonly localPort: number;
   readonly remoteAddress: string;

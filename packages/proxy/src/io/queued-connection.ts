@@ -19,7 +19,7 @@ const copyBytes = Buffer.prototype.copy;
 
 export abstract class QueuedConnection implements Connection {
   handler: ConnectionHandler;
-  owner: unknown = null;
+  onceClosed: (() => void) | null = null;
   isPaused = false;
   isOpen = true;
   isWritable = true;
@@ -175,6 +175,7 @@ export abstract class QueuedConnection implements Connection {
     this.loop.enter();
     try {
       this.handler.onClose(this, cause);
+      this.onceClosed?.();
     } catch (error) {
       this.loop.reportHandlerError(error);
     }

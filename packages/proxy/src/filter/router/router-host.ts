@@ -32,6 +32,7 @@ export interface RouterHost {
   readonly isDownstreamWritable: boolean;
   readonly allowedUpgrades: ReadonlyMap<string, boolean>;
   readonly upstreamFilters: readonly UpstreamHttpFilter[];
+  readonly suppressEnvoyHeaders: boolean;
   /** Through all response filters. */
   answer(reply: LocalReply): void;
   beginResponse(response: ResponseMessage, isEnd: boolean, isTunnel: boolean): void;

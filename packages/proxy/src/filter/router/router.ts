@@ -330,7 +330,7 @@ export class Router implements AttemptHost {
     if (action.rewrite !== null) {
       message.path = rewritePath(message.path, action.rewrite);
       record.path = message.path;
-      if (message.path !== originalPath) message.headers.set(H.xEnvoyOriginalPath, originalPath);
+      if (message.path !== originalPath && !this.#host.suppressEnvoyHeaders) message.headers.set(H.xEnvoyOriginalPath, originalPath);
     }
     const rewrite = this.#weighted?.hostRewrite ?? action.hostRewrite;
     if (rewrite !== null) {
@@ -338,7 +338,7 @@ export class Router implements AttemptHost {
       if (host !== null) setHost(message, host);
     }
     const expectedMs = this.#timeouts.perTryMs > 0 ? this.#timeouts.perTryMs : this.#timeouts.routeMs;
-    if (expectedMs > 0) message.headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
+    if (expectedMs > 0 && !this.#host.suppressEnvoyHeaders) message.headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
   }
 
   #preparePick(cluster: Cluster): void {
@@ -431,7 +431,7 @@ export class Router implements AttemptHost {
     const { record, route } = this.#host;
     const headers = response.headers;
     const serviceTimeMs = Math.max(0, Math.floor(record.upstreamFirstByteMs - (record.requestEndMs || record.startMs)));
-    headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
+    if (!this.#host.suppressEnvoyHeaders) headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
     record.status = response.status;
     record.responseHeaders = headers;
     if (route!.virtualHost.includeAttemptCountInResponse) headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));

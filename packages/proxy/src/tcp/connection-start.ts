@@ -1,0 +1,168 @@
+/**
+ * From an accepted socket to the handler that serves it, in the order a listener defines:
+ *
+ *   facts ─► original destination ─► listener filters (may peek) ─► which listener ─► filter chain
+ *         ─► network filters ─► HTTP manager or TCP proxy
+ *
+ * A connection pins the chain it was matched to. Whoever takes longer than the listener filters' timeout
+ * is closed, or goes on with what is known, as the listener says.
+ */
+import { TimerNode } from '@sluice/runtime';
+import type { ListenerFilter } from '../filter/filter.ts';
+import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
+import { nativeSockets } from '../io/native-socket.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import type { FilterChain, ListenerRuntime } from '../listener/listener.ts';
+import type { ServeServices } from './serve-services.ts';
+
+/** `original_dst` restores the destination at accept; the name is Envoy's. */
+const ORIGINAL_DST = 'envoy.filters.listener.original_dst';
+
+export type OnChain = (facts: ConnectionFacts, listener: ListenerRuntime, chain: FilterChain, peeked: Uint8Array | null) => void;
+
+/** Calls `onChain` at once when no filter needs bytes; never when the connection is closed before. */
+export function startConnection(connection: Connection, listener: ListenerRuntime, services: ServeServices, onChain: OnChain): void {
+  const facts = factsOf(connection);
+  if (listener.useOriginalDst || listener.listenerFilters.some((filter) => filter.name === ORIGINAL_DST)) restoreDestination(connection, facts);
+  const stats = services.listenerStats(listener);
+  const select = (peeked: Uint8Array | null): void => {
+    const target = listener.redirect(facts);
+    const chain = target.selectChain(facts);
+    if (chain === null) {
+      stats.noFilterChainMatch();
+      services.logRefusedConnection(target, facts, 'NR', 'filter_chain_not_found');
+      connection.terminate();
+      return;
+    }
+    onChain(facts, target, chain, peeked);
+  };
+  if (listener.listenerFilters.every((filter) => !filter.needsBytes && filter.name === ORIGINAL_DST)) {
+    select(null);
+    return;
+  }
+  const inspection = new Inspection(connection, listener, facts, services, select);
+  connection.handler = inspection;
+  inspection.run(false);
+}
+
+function factsOf(connection: Connection): ConnectionFacts {
+  const { localAddress, localPort, remoteAddress, remotePort } = connection;
+  return {
+    localAddress,
+    localPort,
+    remoteAddress,
+    remotePort,
+    destinationAddress: localAddress,
+    destinationPort: localPort,
+    isDestinationRestored: false,
+    transportProtocol: 'raw_buffer',
+    serverName: '',
+    applicationProtocols: [],
+    peerIdentity: null,
+    isMutualTls: false,
+  };
+}
+
+function restoreDestination(connection: Connection, facts: ConnectionFacts): void {
+  const original = connection.fd < 0 ? null : (nativeSockets()?.originalDestination(connection.fd, facts.localAddress.includes(':')) ?? null);
+  if (original === null || (original.address === facts.localAddress && original.port === facts.localPort)) return;
+  facts.destinationAddress = original.address;
+  facts.destinationPort = original.port;
+  facts.isDestinationRestored = true;
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** Runs the listener filters over what the client has sent so far, without consuming it. */
+class Inspection implements ConnectionHandler {
+  readonly #connection: Connection;
+  readonly #listener: ListenerRuntime;
+  readonly #facts: ConnectionFacts;
+  readonly #services: ServeServices;
+  readonly #onDone: (peeked: Uint8Array | null) => void;
+  readonly #timer: TimerNode;
+  #bytes: Uint8Array = EMPTY;
+  #step = 0;
+  #filter: ListenerFilter | null = null;
+  #isOver = false;
+  #hasPeerEnded = false;
+
+  constructor(
+    connection: Connection,
+    listener: ListenerRuntime,
+    facts: ConnectionFacts,
+    services: ServeServices,
+    onDone: (peeked: Uint8Array | null) => void,
+  ) {
+    this.#connection = connection;
+    this.#listener = listener;
+    this.#facts = facts;
+    this.#services = services;
+    this.#onDone = onDone;
+    this.#timer = new TimerNode(onInspectionTimeout);
+    this.#timer.owner = this;
+    if (listener.listenerFiltersTimeoutMs > 0) services.timers.arm(this.#timer, listener.listenerFiltersTimeoutMs);
+  }
+
+  onData(_connection: Connection, data: Uint8Array): void {
+    this.#bytes = this.#bytes.length === 0 ? data : Buffer.concat([this.#bytes, data]);
+    this.run(false);
+  }
+  onEnd(): void {
+    this.#hasPeerEnded = true;
+    this.run(true);
+  }
+  onDrain(): void {}
+  onClose(_connection: Connection, _cause: CloseCause): void {
+    this.#finish();
+  }
+
+  run(isEnd: boolean): void {
+    const filters = this.#listener.listenerFilters;
+    while (this.#step < filters.length && !this.#isOver) {
+      const binding = filters[this.#step]!;
+      if (this.#filter === null && binding.appliesTo !== undefined && !binding.appliesTo(this.#facts)) {
+        this.#step++;
+        continue;
+      }
+      if (binding.needsBytes && this.#bytes.length === 0 && !isEnd) return;
+      this.#filter ??= binding.create();
+      const isFull = isEnd || this.#bytes.length >= binding.maxPeekBytes;
+      const verdict = this.#filter.onPeek(this.#facts, this.#bytes.subarray(0, binding.maxPeekBytes), isFull);
+      if (verdict === 'close') {
+        this.#finish();
+        this.#connection.terminate();
+        return;
+      }
+      if (verdict === 'needMore' && !isFull) return;
+      this.#filter = null;
+      this.#step++;
+    }
+    if (!this.#isOver) this.#done();
+  }
+
+  onTimeout(): void {
+    this.#services.listenerStats(this.#listener).inspectionTimeout();
+    if (this.#listener.continueOnListenerFiltersTimeout) this.#done();
+    else {
+      this.#finish();
+      this.#connection.terminate();
+    }
+  }
+
+  #done(): void {
+    this.#finish();
+    this.#onDone(this.#bytes.length === 0 ? null : this.#bytes);
+    // A FIN that came while peeking is told to whoever took the connection over.
+    if (this.#hasPeerEnded && this.#connection.isOpen && this.#connection.handler !== this) this.#connection.handler.onEnd(this.#connection);
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#services.timers.disarm(this.#timer);
+  }
+}
+
+function onInspectionTimeout(node: TimerNode): void {
+  (node.owner as Inspection).onTimeout();
+}

@@ -1,0 +1,170 @@
+/**
+ * The traffic side of one data loop, put together: sockets, pools, exchanges, telemetry bindings, accepting.
+ * Everything here lives as long as the loop.
+ */
+import { systemRandom, type Random } from '@sluice/runtime';
+import type { UpstreamHttpFilter } from '../filter/filter.ts';
+import { createHttpDate } from '../http/http-date.ts';
+import { acceptOn, defaultConnectionCap, type AcceptHandle } from '../io/accept.ts';
+import { bunSockets } from '../io/bun-sockets.ts';
+import type { AcceptTarget, SocketProvider } from '../io/connection.ts';
+import { IoLoop } from '../io/io-loop.ts';
+import type { FilterChain, ListenerRuntime } from '../listener/listener.ts';
+import { createListenerStats, createManagerStats, createTcpStats, type ListenerStats } from '../telemetry/metrics/connection-stats.ts';
+import { createConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
+import { createRequestMetrics, peerOptions, type RequestMetricsOptions } from '../telemetry/metrics/request-metrics.ts';
+import { workloadFromNode } from '../telemetry/metrics/workload-identity.ts';
+import { createIdSource } from '../telemetry/request-id.ts';
+import { createRequestRecord } from '../telemetry/request-record.ts';
+import { responseFlagBit } from '../telemetry/response-flags.ts';
+import { createConnector } from '../upstream/connector.ts';
+import type { DataPlane, DataPlaneDeps } from '../workers/data-plane.ts';
+import { ConnectionServer } from './serve-connection.ts';
+import type { ServeServices } from './serve-services.ts';
+
+export interface DataPlaneOptions {
+  readonly random?: Random;
+  readonly sockets?: (loop: IoLoop) => SocketProvider;
+  /** Downstream connections of this loop; below RLIMIT_NOFILE by default. */
+  readonly maxConnections?: number;
+  readonly upstreamFilters?: readonly UpstreamHttpFilter[];
+}
+
+export function createDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions = {}): DataPlane {
+  const services = createServeServices(deps, options);
+  const server = new ConnectionServer(services);
+  const accepting = new Set<AcceptHandle>();
+  const connectionCount = (): number => {
+    let count = 0;
+    for (const handle of accepting) count += handle.connectionCount;
+    return count;
+  };
+  return {
+    get connectionCount() {
+      return connectionCount();
+    },
+    listen(listener, fd) {
+      const handle = acceptListener(services, server, listener, { bind: { fd }, highWaterBytes: bufferLimitOf(listener()) }, connectionCount);
+      accepting.add(handle);
+      return { stop: () => handle.stopAccepting() };
+    },
+    retireChains: (chains) => server.retireChains(chains),
+    drain(afterMs, onDone) {
+      for (const handle of accepting) handle.stopAccepting();
+      server.drain();
+      watchDrain(services, accepting, connectionCount, afterMs, onDone);
+    },
+  };
+}
+
+/** Used when a listener is gone between its descriptor and its configuration. */
+const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
+/** How often a drain looks whether the last connection is gone. */
+const DRAIN_CHECK_MS = 50;
+
+function bufferLimitOf(listener: ListenerRuntime | null): number {
+  return listener === null || listener.bufferLimitBytes === 0 ? DEFAULT_BUFFER_LIMIT_BYTES : listener.bufferLimitBytes;
+}
+
+export function acceptListener(
+  services: ServeServices,
+  server: ConnectionServer,
+  listener: () => ListenerRuntime | null,
+  target: AcceptTarget,
+  totalCount: () => number,
+): AcceptHandle {
+  return acceptOn(target, {
+    sockets: services.sockets,
+    mayAccept(openCount) {
+      const current = listener();
+      if (current === null) return false;
+      const isFull = (current.maxConnections > 0 && openCount >= current.maxConnections) || totalCount() >= services.maxConnections;
+      if (isFull) services.listenerStats(current).connectionOverflow();
+      return !isFull;
+    },
+    serve(connection, onServed) {
+      const current = listener();
+      if (current === null) {
+        connection.terminate();
+        return;
+      }
+      const stats = services.listenerStats(current);
+      const openedMs = services.timers.clock.nowMs();
+      const countedOut = connection.onceClosed;
+      stats.connectionOpened();
+      connection.onceClosed = () => {
+        stats.connectionClosed(services.timers.clock.nowMs() - openedMs);
+        countedOut?.();
+      };
+      server.serve(connection, current, onServed);
+    },
+  });
+}
+
+function watchDrain(services: ServeServices, accepting: Set<AcceptHandle>, count: () => number, afterMs: number, onDone: () => void): void {
+  const startedMs = services.timers.clock.nowMs();
+  const check = (): void => {
+    if (count() === 0) {
+      onDone();
+      return;
+    }
+    if (services.timers.clock.nowMs() - startedMs >= afterMs) for (const handle of accepting) handle.closeAll();
+    services.timers.schedule(DRAIN_CHECK_MS, check);
+  };
+  check();
+}
+
+function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): ServeServices {
+  const { timers, metrics, logger, clusters, init } = deps;
+  const random = options.random ?? systemRandom;
+  const reportError = (error: unknown): void => {
+    logger.error('a connection was lost to a broken invariant', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  };
+  const loop = new IoLoop(timers, reportError);
+  const sockets = (options.sockets ?? bunSockets)(loop);
+  const own = workloadFromNode(init.nodeMetadata);
+  const processFacts = { hostname: init.hostname, environment: (name: string) => init.environment[name] ?? null };
+  const metricsOf = (listener: ListenerRuntime, chain: FilterChain): RequestMetricsOptions => ({
+    statPrefix: chain.terminal.statPrefix,
+    trafficDirection: listener.trafficDirection,
+    own,
+    spans: null,
+  });
+  const listenerStats = new Map<string, ListenerStats>();
+  return {
+    sockets,
+    timers,
+    random,
+    draw: () => random.next(),
+    upstream: createConnector({ sockets, timers }),
+    ids: createIdSource(random),
+    date: createHttpDate(timers.clock),
+    newRecord: () => createRequestRecord(processFacts),
+    reportError,
+    maxConnections: options.maxConnections ?? defaultConnectionCap(),
+    findCluster: (name) => clusters.find(name),
+    listenerStats(listener) {
+      const address = `${listener.address}:${listener.port}`;
+      let stats = listenerStats.get(address);
+      if (stats === undefined) listenerStats.set(address, (stats = createListenerStats(metrics, address)));
+      return stats;
+    },
+    managerStats: (chain) => createManagerStats(metrics, chain.terminal.statPrefix),
+    tcpStats: (chain) => createTcpStats(metrics, chain.terminal.statPrefix),
+    requestMetrics: (listener, chain) => createRequestMetrics(metrics, metricsOf(listener, chain)),
+    connectionMetrics: (listener, chain) => createConnectionMetrics(metrics, peerOptions(metricsOf(listener, chain))),
+    upstreamFilters: () => options.upstreamFilters ?? [],
+    logRefusedConnection(listener, facts, flag, details) {
+      const record = createRequestRecord(processFacts);
+      record.kind = 'tcp';
+      record.startMs = record.responseEndMs = timers.clock.nowMs();
+      record.startWallMs = timers.clock.wallMs();
+      record.listenerName = listener.name;
+      record.trafficDirection = listener.trafficDirection;
+      record.connection = facts;
+      record.flags = responseFlagBit(flag) ?? 0;
+      record.responseCodeDetails = details;
+      for (const access of listener.accessLoggers) access.log(record);
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * Serves connections by the filter chain they matched: keeps which connection belongs to which chain, so
+ * that a changed chain drains its own connections only, and binds HTTP chains once.
+ */
+import { httpChainOf } from '../filter/http-chain.ts';
+import { withNetworkFilters } from '../filter/network-chain.ts';
+import type { HttpBinding } from '../http/exchange-services.ts';
+import { H1DownstreamConnection } from '../http/h1-downstream.ts';
+import type { Served } from '../io/accept.ts';
+import type { Connection, ConnectionHandler } from '../io/connection.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import type { FilterChain, HttpManagerConfig, ListenerRuntime, TcpProxyConfig } from '../listener/listener.ts';
+import { startConnection } from './connection-start.ts';
+import { MeasuredHandler } from './measured-handler.ts';
+import type { ServeServices } from './serve-services.ts';
+import { TcpProxy } from './tcp-proxy.ts';
+
+export class ConnectionServer {
+  readonly #services: ServeServices;
+  readonly #byChain = new Map<FilterChain, Set<Served>>();
+  readonly #bindings = new WeakMap<FilterChain, HttpBinding>();
+  readonly #retired = new WeakSet<FilterChain>();
+  #isDraining = false;
+
+  constructor(services: ServeServices) {
+    this.#services = services;
+  }
+
+  serve(connection: Connection, listener: ListenerRuntime, onServed: (served: Served) => void): void {
+    startConnection(connection, listener, this.#services, (facts, target, chain, peeked) => {
+      const handler = withNetworkFilters(connection, facts, chain.networkFilters, () =>
+        this.#terminal(connection, facts, target, chain, onServed),
+      );
+      if (handler === null) return;
+      connection.handler = handler;
+      if (peeked !== null) handler.onData(connection, peeked);
+    });
+  }
+
+  /** From now on these chains' connections close when idle, or after their next answer. */
+  retireChains(chains: readonly FilterChain[]): void {
+    for (const chain of chains) {
+      this.#retired.add(chain);
+      for (const served of [...(this.#byChain.get(chain) ?? [])]) served.drain();
+    }
+  }
+
+  /** Answers carry `Connection: close` from now on; idle connections end at once. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const all of this.#byChain.values()) for (const served of [...all]) served.drain();
+  }
+
+  #terminal(
+    connection: Connection,
+    facts: ConnectionFacts,
+    listener: ListenerRuntime,
+    chain: FilterChain,
+    onServed: (served: Served) => void,
+  ): ConnectionHandler {
+    const terminal = chain.terminal;
+    const served =
+      terminal.kind === 'http'
+        ? this.#http(connection, facts, listener, chain, terminal)
+        : this.#tcp(connection, facts, listener, chain, terminal);
+    this.#remember(chain, served);
+    onServed(served);
+    return served;
+  }
+
+  #http(connection: Connection, facts: ConnectionFacts, listener: ListenerRuntime, chain: FilterChain, config: HttpManagerConfig) {
+    const binding = this.#bindingOf(listener, chain, config);
+    const stats = this.#services.managerStats(chain);
+    const served: H1DownstreamConnection = new H1DownstreamConnection(connection, facts, binding, this.#services, () => this.#forget(chain, handler));
+    const handler: MeasuredHandler = new MeasuredHandler(served, stats, this.#services.timers.clock);
+    return handler;
+  }
+
+  #tcp(connection: Connection, facts: ConnectionFacts, listener: ListenerRuntime, chain: FilterChain, config: TcpProxyConfig) {
+    const proxy: TcpProxy = new TcpProxy(connection, facts, listener, chain, config, this.#services, () => this.#forget(chain, proxy));
+    proxy.start();
+    return proxy;
+  }
+
+  #bindingOf(listener: ListenerRuntime, chain: FilterChain, config: HttpManagerConfig): HttpBinding {
+    let binding = this.#bindings.get(chain);
+    if (binding === undefined) {
+      binding = {
+        config,
+        listener,
+        chain: httpChainOf(config.filters),
+        upstreamFilters: this.#services.upstreamFilters(chain),
+        metrics: this.#services.requestMetrics(listener, chain),
+        isDraining: () => this.#isDraining || this.#retired.has(chain),
+      };
+      this.#bindings.set(chain, binding);
+    }
+    return binding;
+  }
+
+  #remember(chain: FilterChain, served: Served): void {
+    const all = this.#byChain.get(chain);
+    if (all === undefined) this.#byChain.set(chain, new Set([served]));
+    else all.add(served);
+  }
+
+  #forget(chain: FilterChain, served: Served): void {
+    const all = this.#byChain.get(chain);
+    all?.delete(served);
+    if (all?.size === 0) this.#byChain.delete(chain);
+  }
+}

@@ -1,0 +1,23 @@
+/** What serving connections needs beyond exchanges: bound once per data loop. */
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import type { FilterChain, ListenerRuntime } from '../listener/listener.ts';
+import type { ExchangeServices } from '../http/exchange-services.ts';
+import type { UpstreamHttpFilter } from '../filter/filter.ts';
+import type { SocketProvider } from '../io/connection.ts';
+import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
+import type { ListenerStats, ManagerStats, TcpStats } from '../telemetry/metrics/connection-stats.ts';
+import type { RequestMetrics } from '../telemetry/record.ts';
+
+export interface ServeServices extends ExchangeServices {
+  readonly sockets: SocketProvider;
+  /** Downstream connections that this loop may hold; kept below RLIMIT_NOFILE. */
+  readonly maxConnections: number;
+  listenerStats(listener: ListenerRuntime): ListenerStats;
+  managerStats(chain: FilterChain): ManagerStats;
+  tcpStats(chain: FilterChain): TcpStats;
+  requestMetrics(listener: ListenerRuntime, chain: FilterChain): RequestMetrics;
+  connectionMetrics(listener: ListenerRuntime, chain: FilterChain): ConnectionMetrics;
+  upstreamFilters(chain: FilterChain): readonly UpstreamHttpFilter[];
+  /** Writes a connection that never reached a chain to the listener's access log. */
+  logRefusedConnection(listener: ListenerRuntime, facts: ConnectionFacts, flag: string, details: string): void;
+}

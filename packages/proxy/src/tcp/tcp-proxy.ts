@@ -1,0 +1,283 @@
+/**
+ * The TCP proxy, terminal network filter: opaque bytes between a client and an endpoint.
+ *
+ *   connecting ──► piping ──half-close either way──► piping ──both──► over
+ *       └──refused: next endpoint, up to max_connect_attempts──► over (UF, UH, UO, URX)
+ *
+ * The client is not read while there is nowhere to send to; after that each side is paused while the other
+ * has too much waiting. The FIN of one side is passed on, the other direction lives on.
+ */
+import type { Cluster, Endpoint, PickContext } from '../cluster/cluster.ts';
+import { Deadline } from '../http/deadline.ts';
+import type { Served } from '../io/accept.ts';
+import type { CloseCause, ConnectFailure, ConnectHandler, Connection } from '../io/connection.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import type { FilterChain, ListenerRuntime, TcpProxyConfig } from '../listener/listener.ts';
+import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
+import type { TcpStats } from '../telemetry/metrics/connection-stats.ts';
+import type { RequestRecord } from '../telemetry/record.ts';
+import { FLAG } from '../telemetry/response-flags.ts';
+import type { ServeServices } from './serve-services.ts';
+
+export class TcpProxy implements ConnectHandler, Served {
+  readonly #client: Connection;
+  readonly #config: TcpProxyConfig;
+  readonly #services: ServeServices;
+  readonly #onGone: () => void;
+  readonly #record: RequestRecord;
+  readonly #stats: TcpStats;
+  readonly #metrics: ConnectionMetrics;
+  readonly #idle: Deadline;
+  readonly #duration: Deadline;
+  readonly #pick: PickContext;
+  #cluster: Cluster | null = null;
+  #endpoint: Endpoint | null = null;
+  #server: Connection | null = null;
+  #isConnected = false;
+  #attempts = 0;
+  #early: Uint8Array[] = [];
+  #hasClientEnded = false;
+  #isOver = false;
+
+  constructor(
+    client: Connection,
+    facts: ConnectionFacts,
+    listener: ListenerRuntime,
+    chain: FilterChain,
+    config: TcpProxyConfig,
+    services: ServeServices,
+    onGone: () => void,
+  ) {
+    const { timers, draw } = services;
+    this.#client = client;
+    this.#config = config;
+    this.#services = services;
+    this.#onGone = onGone;
+    this.#stats = services.tcpStats(chain);
+    this.#metrics = services.connectionMetrics(listener, chain);
+    this.#idle = new Deadline(timers, this, onIdle);
+    this.#duration = new Deadline(timers, this, onMaxDuration);
+    this.#pick = {
+      tried: [], avoidTried: true, selectionAttempts: 1, headers: null, hash: 0,
+      originalAddress: facts.destinationAddress, originalPort: facts.destinationPort, random: draw,
+    };
+    this.#record = this.#newRecord(facts, listener);
+  }
+
+  /** Opens the upstream connection. The client's first bytes may come before or after. */
+  start(): void {
+    const { timers, findCluster, draw } = this.#services;
+    this.#stats.connectionOpened();
+    const nowMs = timers.clock.nowMs();
+    this.#touch();
+    if (this.#config.maxDownstreamConnectionDurationMs > 0) this.#duration.setIn(this.#config.maxDownstreamConnectionDurationMs, nowMs);
+    const name = clusterNameOf(this.#config, draw);
+    this.#record.clusterName = name;
+    this.#cluster = findCluster(name);
+    this.#record.cluster = this.#cluster;
+    if (this.#cluster === null) {
+      this.#stats.noRoute();
+      this.#fail(FLAG.NC, 'cluster_not_found');
+    } else {
+      this.#connect();
+    }
+  }
+
+  drain(): void {
+    // Opaque bytes know no message to wait for: the connection lives until its ends or the drain's close it.
+  }
+
+  // --- client and server side: one handler for both, told apart by identity ---
+
+  onData(connection: Connection, data: Uint8Array): void {
+    this.#touch();
+    const isClient = connection === this.#client;
+    if (isClient) this.#record.bytesReceived += data.length;
+    else {
+      this.#record.bytesSent += data.length;
+      this.#record.upstreamBytesReceived += data.length;
+    }
+    const other = isClient ? this.#server : this.#client;
+    if (other === null || !this.#isConnected) {
+      this.#early.push(data);
+      connection.pause();
+      return;
+    }
+    if (isClient) this.#record.upstreamBytesSent += data.length;
+    other.write(data, 0, data.length);
+    if (!other.isWritable) connection.pause();
+  }
+
+  onDrain(connection: Connection): void {
+    (connection === this.#client ? this.#server : this.#client)?.resume();
+  }
+
+  onEnd(connection: Connection): void {
+    this.#touch();
+    if (connection !== this.#client) this.#client.end();
+    else if (this.#isConnected) this.#server?.end();
+    else this.#hasClientEnded = true;
+  }
+
+  onClose(connection: Connection, cause: CloseCause): void {
+    const other = connection === this.#client ? this.#server : this.#client;
+    // What was aborted on one side must not look complete on the other.
+    const isAbort = cause === 'reset' || !this.#isConnected;
+    if (connection !== this.#client) this.#serverClosed(cause);
+    else if (cause === 'reset') this.#record.flags |= FLAG.DC;
+    if (isAbort) other?.terminate();
+    else other?.close();
+    if (connection === this.#client) this.#finish();
+  }
+
+  onConnect(): void {
+    const endpoint = this.#endpoint!;
+    this.#isConnected = true;
+    endpoint.stats.connections++;
+    endpoint.stats.activeConnections++;
+    endpoint.avoidUntilMs = 0;
+    this.#cluster!.stats.connectionOpened();
+    this.#record.upstreamLocalAddress = `${this.#server!.localAddress}:${this.#server!.localPort}`;
+    this.#metrics.onConnectionOpened(this.#record);
+    for (const data of this.#early.splice(0)) {
+      this.#record.upstreamBytesSent += data.length;
+      this.#server!.write(data, 0, data.length);
+    }
+    this.#client.resume();
+    if (this.#hasClientEnded) this.#server!.end();
+  }
+
+  onConnectError(_connection: Connection, failure: ConnectFailure): void {
+    const endpoint = this.#endpoint!;
+    const cluster = this.#cluster!;
+    this.#server = null;
+    cluster.limits.connections.release();
+    endpoint.stats.connectFailures++;
+    cluster.stats.connectFailed();
+    if (failure === 'timeout') cluster.stats.connectTimeout();
+    this.#record.upstreamTransportFailure = `connection ${failure}`;
+    if (this.#isOver) return;
+    if (this.#attempts >= Math.max(1, this.#config.maxConnectAttempts)) {
+      this.#fail(this.#attempts > 1 ? FLAG.UF | FLAG.URX : FLAG.UF, `upstream_reset_before_response_started{${failure}}`);
+      return;
+    }
+    this.#pick.tried.push(endpoint);
+    this.#connect();
+  }
+
+  onIdleTimeout(): void {
+    this.#stats.idleTimeout();
+    this.#record.responseCodeDetails = 'tcp_session_idle_timeout';
+    this.#client.close();
+    this.#server?.close();
+  }
+
+  onMaxDuration(): void {
+    this.#record.flags |= FLAG.DT;
+    this.#record.responseCodeDetails = 'max_connection_duration_reached';
+    this.#client.close();
+    this.#server?.close();
+  }
+
+  #connect(): void {
+    const cluster = this.#cluster!;
+    const endpoint = cluster.pick(this.#pick);
+    if (endpoint === null) {
+      cluster.stats.noHealthyEndpoint();
+      this.#fail(FLAG.UH, 'no_healthy_upstream');
+      return;
+    }
+    if (!cluster.limits.connections.tryAcquire()) {
+      cluster.stats.connectionOverflow();
+      this.#fail(FLAG.UO, 'upstream_reset_before_response_started{overflow}');
+      return;
+    }
+    this.#attempts++;
+    this.#record.attempts = this.#attempts;
+    this.#endpoint = endpoint;
+    this.#record.endpoint = endpoint;
+    this.#server = this.#services.sockets.connect(
+      {
+        address: endpoint.address,
+        port: endpoint.port,
+        sourceAddress: cluster.sourceAddress,
+        keepaliveMs: cluster.keepalive?.timeMs ?? 0,
+        connectTimeoutMs: cluster.connectTimeoutMs,
+        highWaterBytes: cluster.bufferLimitBytes,
+      },
+      this,
+    );
+  }
+
+  #serverClosed(cause: CloseCause): void {
+    this.#endpoint!.stats.activeConnections--;
+    this.#cluster!.limits.connections.release();
+    this.#cluster!.stats.connectionClosed(cause !== 'local');
+    if (cause === 'reset') this.#record.flags |= FLAG.UC;
+    this.#isConnected = false;
+    this.#server = null;
+  }
+
+  #fail(flags: number, details: string): void {
+    this.#record.flags |= flags;
+    this.#record.responseCodeDetails = details;
+    // Not from within the accept: the connection must be handed over first.
+    queueMicrotask(() => this.#client.close());
+  }
+
+  #touch(): void {
+    if (this.#config.idleTimeoutMs > 0) this.#idle.setIn(this.#config.idleTimeoutMs, this.#services.timers.clock.nowMs());
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { clock } = this.#services.timers;
+    const record = this.#record;
+    this.#idle.dispose();
+    this.#duration.dispose();
+    this.#early = [];
+    if (this.#server !== null && !this.#isConnected) {
+      // A connection attempt that is cancelled reports nothing more.
+      this.#cluster!.limits.connections.release();
+      this.#server = null;
+    }
+    record.responseEndMs = clock.nowMs();
+    this.#stats.bytesReceived(record.bytesReceived);
+    this.#stats.bytesSent(record.bytesSent);
+    this.#stats.connectionClosed(record.responseEndMs - record.startMs);
+    this.#cluster?.stats.bytesSent(record.upstreamBytesSent);
+    this.#cluster?.stats.bytesReceived(record.upstreamBytesReceived);
+    this.#metrics.onConnectionClosed(record);
+    for (const logger of this.#config.accessLoggers) logger.log(record);
+    this.#onGone();
+  }
+
+  #newRecord(facts: ConnectionFacts, listener: ListenerRuntime): RequestRecord {
+    const record = this.#services.newRecord();
+    const { clock } = this.#services.timers;
+    record.kind = 'tcp';
+    record.protocol = '-';
+    record.startMs = clock.nowMs();
+    record.startWallMs = clock.wallMs();
+    record.listenerName = listener.name;
+    record.trafficDirection = listener.trafficDirection;
+    record.statPrefix = this.#config.statPrefix;
+    record.connection = facts;
+    return record;
+  }
+}
+
+function clusterNameOf(config: TcpProxyConfig, draw: () => number): string {
+  if (config.weighted === null) return config.cluster;
+  const at = draw() * config.weighted.total;
+  return config.weighted.entries.find((entry) => at < entry.bound)?.cluster ?? config.cluster;
+}
+
+function onIdle(owner: unknown): void {
+  (owner as TcpProxy).onIdleTimeout();
+}
+
+function onMaxDuration(owner: unknown): void {
+  (owner as TcpProxy).onMaxDuration();
+}
