@@ -1,5 +1,4 @@
-/** The HTTP/1 cases of nodejs/llhttp, as data: where they are, and the octets and outcome that each describes. */
-import { existsSync, readFileSync } from 'node:fs';
+/** The HTTP/1 cases of nodejs/llhttp, as data: the octets that each describes. */
 import { latin1Bytes } from '../headers/bytes.ts';
 
 export interface LlhttpCase {
@@ -9,15 +8,6 @@ export interface LlhttpCase {
   readonly lenient: boolean;
   readonly input: string;
   readonly log: string;
-}
-
-const folder =
-  process.env['SLUICE_CASES'] ?? new URL('../../../../../shared/cases', import.meta.url).pathname;
-
-/** Undefined where the cases are absent. */
-export function loadLlhttpCases(): readonly LlhttpCase[] | undefined {
-  const path = `${folder}/http1/llhttp.json`;
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as LlhttpCase[]) : undefined;
 }
 
 /** Octets of a case: joined lines, CRLF for line breaks, then written-out escapes. */

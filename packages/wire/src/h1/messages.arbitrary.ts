@@ -1,5 +1,5 @@
 /** Generators of valid messages and of hostile ones, for property tests. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 
 const tokenChars = [..."abcxyzABCXYZ019-_.!#$%&'*+^`|~"];
 const valueChars = [...'abcXYZ019 \t;,="/\\()<>@:?{}[]\x80\xff'];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { decodeLatin1, latin1Bytes } from '../headers/bytes.ts';
 import { forwardRequests } from './forward.ts';
 import { hostileText, pieces, requestText, responseText } from './messages.arbitrary.ts';

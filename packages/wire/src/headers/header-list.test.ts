@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { decodeLatin1, latin1Bytes, toByteString, writeDecimal } from './bytes.ts';
 import { HeaderList, MAX_EDIT_BYTES, MAX_LIST_ENTRIES } from './header-list.ts';
 import { H, findNameId, internName, lookupNameId, nameOf } from './names.ts';
