@@ -226,6 +226,13 @@ describe('ports of outbound listeners', () => {
     expect(registry.bindings(instance).map((one) => one.service)).toEqual(['ratings', 'details', 'late']);
   });
 
+  test('a sidecar that can be a forward proxy gets a port for it', () => {
+    const registry = open();
+    const able = registration('a', { capabilities: ['sluice.dev/forward-proxy'] });
+    expect(registry.register(able).outbound.at(-1)).toMatchObject({ service: 'http_proxy', port: 0 });
+    expect(registry.outboundPort('a.default', 'http_proxy', 0)).toBeWithin(21000, 21010);
+  });
+
   test('are allotted anew when the range has changed', () => {
     const registry = open();
     registry.register(registration('a'));

@@ -9,6 +9,7 @@ import type { OutboundBinding, Registration, RegistrationReply, ResourceKey } fr
 import type { Clock, Logger } from '@sluice/runtime';
 import { hasErrorCode } from '../errors.ts';
 import type { ResourceStore, WriteFailure } from '../source/store.ts';
+import { forwardProxy, httpProxyAllocation } from '../translate/node.ts';
 import { LeaseTable, type LeaseCheck } from './lease-table.ts';
 import { PortAllocator } from './port-allocator.ts';
 import type { RegisteredInstance, Registry } from './registry.ts';
@@ -31,7 +32,7 @@ export interface InstanceRegistryOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly clusterDomain: string;
-  /** Services an instance can see; asked whenever its bindings are. */
+  /** Services an instance can see; the same array as before while nothing changed. */
   readonly outboundServices: (instance: RegisteredInstance) => readonly OutboundService[];
 }
 
@@ -46,6 +47,21 @@ export class RegistrationRefused extends Error {
   }
 }
 
+/** The bindings of an instance, good while it sees the same list of services. */
+interface KnownBindings {
+  readonly services: readonly OutboundService[];
+  readonly bindings: readonly OutboundBinding[];
+}
+
+/** The forward proxy of a sidecar that can be one: a listener that belongs to no service. */
+const forwardProxyService: OutboundService = {
+  key: httpProxyAllocation,
+  name: httpProxyAllocation,
+  namespace: '',
+  hostname: '',
+  port: 0,
+};
+
 const tokenBytes = 32;
 const outboundAddress = '127.0.0.1';
 
@@ -57,6 +73,7 @@ export class InstanceRegistry implements Registry {
   readonly #rows = new Map<string, RegistrationRow>();
   readonly #instances = new Map<string, RegisteredInstance>();
   readonly #byTokenHash = new Map<string, string>();
+  readonly #bindings = new Map<string, KnownBindings>();
   /** Gone, but still in the store because the disk is full: deleted as soon as it takes writes again. */
   readonly #undeleted = new Map<string, Registration>();
   #isFlushPlanned = false;
@@ -180,12 +197,20 @@ export class InstanceRegistry implements Registry {
   bindings(instance: string): readonly OutboundBinding[] {
     const registered = this.#instances.get(instance);
     if (registered?.registration.interceptionMode !== 'NONE') return [];
-    const bindings = this.#options.outboundServices(registered).flatMap((service): OutboundBinding[] => {
+    const services = this.#options.outboundServices(registered);
+    const known = this.#bindings.get(instance);
+    // Asked at every renewal of every instance, and nearly always with nothing new.
+    if (known?.services === services) return known.bindings;
+    const all = registered.registration.capabilities?.includes(forwardProxy)
+      ? [...services, forwardProxyService]
+      : services;
+    const bindings = all.flatMap((service): OutboundBinding[] => {
       const localPort = this.outboundPort(instance, service.key, service.port);
       if (localPort === null) return [];
       const { name, namespace, hostname, port } = service;
       return [{ service: name, namespace, hostname, port, address: outboundAddress, localPort }];
     });
+    this.#bindings.set(instance, { services, bindings });
     this.#flush();
     return bindings;
   }
@@ -261,6 +286,7 @@ export class InstanceRegistry implements Registry {
     const before = this.#rows.get(row.instance);
     if (before !== undefined) this.#byTokenHash.delete(before.tokenHash);
     this.#rows.set(row.instance, row);
+    if (before?.registration !== row.registration) this.#bindings.delete(row.instance);
     this.#byTokenHash.set(row.tokenHash, row.instance);
     this.#instances.set(row.instance, {
       instance: row.instance,
@@ -278,6 +304,7 @@ export class InstanceRegistry implements Registry {
     this.#leases.remove(instance);
     this.#rows.delete(instance);
     this.#instances.delete(instance);
+    this.#bindings.delete(instance);
     this.#byTokenHash.delete(row.tokenHash);
     if (forgetPorts) this.#ports.forget(instance);
     this.#tryWrite('the end of a registration', () => table.delete(instance, forgetPorts));

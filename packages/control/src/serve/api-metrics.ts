@@ -2,7 +2,7 @@
 import { prometheusContentType, renderPrometheusText, type MetricsRegistry } from '@sluice/runtime';
 import type { InstanceRegistry } from '../registry/instance-registry.ts';
 import type { ResourceStore } from '../source/store.ts';
-import { healthReply, type Readiness } from './api-server.ts';
+import { healthReply, type Readiness } from './health.ts';
 
 export interface ApiMetrics {
   observe(method: string, status: number, durationMs: number): void;

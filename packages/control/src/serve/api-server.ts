@@ -9,6 +9,7 @@ import type { MeshApi } from './api/mesh-api.ts';
 import { json, replyTo } from './api/reply.ts';
 import type { ResourceApi } from './api/resource-api.ts';
 import { ApiError } from './api/status-body.ts';
+import { healthReply, type Readiness } from './health.ts';
 import type { MeshViews } from './mesh-views.ts';
 import { pageHeaders, renderPage } from './page/page.ts';
 
@@ -23,9 +24,6 @@ export interface ApiHandlerOptions {
   readonly log: Logger;
 }
 
-/** What is not ready yet, in words; empty when everything is. */
-export type Readiness = () => readonly string[];
-
 export type Handler = (request: Request, holdOpen: () => void) => Promise<Response>;
 
 export function createApiHandler(options: ApiHandlerOptions): Handler {
@@ -35,23 +33,6 @@ export function createApiHandler(options: ApiHandlerOptions): Handler {
     options.metrics.observe(request.method, response.status, options.clock.nowMs() - startMs);
     return response;
   };
-}
-
-/** Health endpoints as Kubernetes' own servers have them; they tell nothing and need no token. */
-export function healthReply(pathname: string, readiness: Readiness): Response | null {
-  switch (pathname) {
-    case '/livez':
-    case '/healthz':
-      return new Response('ok\n');
-    case '/readyz': {
-      const missing = readiness();
-      return missing.length === 0
-        ? new Response('ok\n')
-        : new Response(`${missing.join('\n')}\n`, { status: 503 });
-    }
-    default:
-      return null;
-  }
 }
 
 async function route(options: ApiHandlerOptions, request: Request, holdOpen: () => void): Promise<Response> {

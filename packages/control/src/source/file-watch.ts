@@ -187,29 +187,24 @@ export class FileWatch {
 
 /** Files of a folder and of its subfolders one level down, hidden ones left out. Throws when `root` is unreadable. */
 export function listFolder(root: string): { readonly files: string[]; readonly directories: string[] } {
+  const { files, directories } = listDirectory(root);
+  const all = [root, ...directories];
+  for (const directory of directories) files.push(...listDirectory(directory).files);
+  return { files, directories: all };
+}
+
+function listDirectory(directory: string): { readonly files: string[]; readonly directories: string[] } {
   const files: string[] = [];
-  const directories = [root];
-  for (const name of visibleNames(root)) {
-    const path = `${root}/${name}`;
-    if (!isDirectory(path)) {
-      files.push(path);
-      continue;
-    }
-    directories.push(path);
-    for (const inner of visibleNames(path))
-      if (!isDirectory(`${path}/${inner}`)) files.push(`${path}/${inner}`);
+  const directories: string[] = [];
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.name.startsWith('.')) continue;
+    const path = `${directory}/${entry.name}`;
+    const isDirectory = entry.isSymbolicLink()
+      ? (statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false)
+      : entry.isDirectory();
+    (isDirectory ? directories : files).push(path);
   }
-  return { files, directories };
-}
-
-function visibleNames(directory: string): string[] {
-  return readdirSync(directory)
-    .filter((name) => !name.startsWith('.'))
-    .sort();
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return { files: files.sort(), directories: directories.sort() };
 }
 
 /** Follows symlinks, so that a swapped link is another file; null when there is nothing to read. */

@@ -9,10 +9,16 @@ import { deepEquals } from 'bun';
 import { formatKey, hasErrors, keyOf, type Problem, type ResourceKey } from '@sluice/api';
 import { sameContent } from './content.ts';
 import { keyText, type ObjectIndex } from './object-index.ts';
-import type { PlannedWrite } from './object-store.ts';
 import { refuseSecondDefinition } from './ownership.ts';
 import { completeObject, type CompletionRules } from './stored.ts';
 import type { FolderFile, FolderObject, StoredObject, WriteFailure } from './store.ts';
+
+/** One object's write, decided but not yet committed. `isQuiet` ones move no revision: only their place changed. */
+export interface PlannedWrite {
+  readonly before: StoredObject | null;
+  readonly after: StoredObject | null;
+  readonly isQuiet: boolean;
+}
 
 export interface Refusal {
   readonly file: string;

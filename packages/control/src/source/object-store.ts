@@ -13,7 +13,7 @@ import { hasErrors, keyOf, type KubeObject, type Problem, type ResourceKey } fro
 import { hasErrorCode } from '../errors.ts';
 import { ChangeLog, defaultLogLength } from './change-log.ts';
 import { sameContent, translatesDifferently } from './content.ts';
-import { planFiles } from './folder-plan.ts';
+import { planFiles, type PlannedWrite } from './folder-plan.ts';
 import type { Journal } from './journal.ts';
 import { ObjectIndex } from './object-index.ts';
 import {
@@ -55,13 +55,6 @@ export interface ObjectStoreOptions {
   readonly logLength?: number;
   /** Told of errors that subscribers throw. */
   readonly onListenerError: (error: unknown) => void;
-}
-
-/** One object's write, decided but not yet committed. `isQuiet` ones move no revision: only their place changed. */
-export interface PlannedWrite {
-  readonly before: StoredObject | null;
-  readonly after: StoredObject | null;
-  readonly isQuiet: boolean;
 }
 
 export class ObjectStore implements ResourceStore {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyOf } from '@sluice/api';
 import { openSqliteStore } from './sqlite-store.ts';
-import { openStateFile, schemaVersion } from './state-file.ts';
+import { migrations, openStateFile, schemaVersion } from './state-file.ts';
 import { describeStore, fromFile, problem, storeOptions, virtualService } from './store-suite.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sluice-store-'));
@@ -126,3 +126,41 @@ function expectStored(result: ReturnType<ReturnType<typeof openSqliteStore>['put
   if (!result.ok) throw new Error(result.failure.message);
   return result.stored;
 }
+
+describe('migrations', () => {
+  const addColumn = 'ALTER TABLE object ADD COLUMN note TEXT';
+
+  test('bring an older file up after copying it', () => {
+    const directory = newDirectory();
+    const file = openStateFile(directory);
+    openSqliteStore(file, storeOptions()).put(virtualService('a'), {
+      origin: { source: 'api' },
+      mode: 'create',
+    });
+    file.close();
+    const newer = openStateFile(directory, [...migrations, addColumn]);
+    const row = newer.database.query<{ name: string; note: null }, []>('SELECT name, note FROM object').get();
+    expect(row).toEqual({ name: 'a', note: null });
+    newer.close();
+    const copy = join(directory, `state.db.v${schemaVersion}.bak`);
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
+    const old = new Database(copy, { readonly: true });
+    expect(old.query<{ user_version: number }, []>('PRAGMA user_version').get()?.user_version).toBe(
+      schemaVersion,
+    );
+    old.close();
+    expect(() => openStateFile(directory)).toThrow(/written by a newer sluice/);
+  });
+
+  test('change nothing when one of them fails', () => {
+    const directory = newDirectory();
+    openStateFile(directory).close();
+    expect(() =>
+      openStateFile(directory, [...migrations, addColumn, 'ALTER TABLE nothing ADD COLUMN x']),
+    ).toThrow();
+    const file = openStateFile(directory);
+    const columns = file.database.query<{ name: string }, []>('PRAGMA table_info(object)').all();
+    expect(columns.map((column) => column.name)).not.toContain('note');
+    file.close();
+  });
+});

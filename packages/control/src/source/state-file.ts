@@ -17,7 +17,7 @@ const lockFileName = 'control.lock';
 export const applicationId = 0x534c5549;
 
 /** Each entry takes the file from version i to i + 1; entries are only ever appended. */
-const migrations: readonly string[] = [
+export const migrations: readonly string[] = [
   `CREATE TABLE revision (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL);
    INSERT INTO revision VALUES (1, 0);
    CREATE TABLE object (
@@ -46,8 +46,11 @@ export interface StateFile {
   close(): void;
 }
 
-/** Opens or creates the state of `stateDir`. Throws `state-in-use`, `state-newer`, `state-foreign` or `state-damaged`. */
-export function openStateFile(stateDir: string): StateFile {
+/**
+ * Opens or creates the state of `stateDir`. Throws `state-in-use`, `state-newer`, `state-foreign` or `state-damaged`.
+ * Tests give other `steps`.
+ */
+export function openStateFile(stateDir: string, steps: readonly string[] = migrations): StateFile {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   chmodSync(stateDir, 0o700);
   const lock = lockStateDir(stateDir);
@@ -58,7 +61,7 @@ export function openStateFile(stateDir: string): StateFile {
     database.run('PRAGMA journal_mode = WAL');
     database.run('PRAGMA synchronous = FULL');
     database.run('PRAGMA busy_timeout = 5000');
-    migrate(database, path);
+    migrate(database, path, steps);
   } catch (error) {
     database.close();
     lock.close();
@@ -95,30 +98,31 @@ export function lockStateDir(stateDir: string): { close(): void } {
 }
 
 /** The file's schema version; throws `state-foreign` or `state-newer`. */
-export function checkVersion(database: Database, path: string): number {
+export function checkVersion(database: Database, path: string, known = schemaVersion): number {
   const version = pragma(database, 'user_version');
   const id = pragma(database, 'application_id');
   const isEmpty = version === 0 && id === 0;
   if (!isEmpty && id !== applicationId)
     throw localError('state-foreign', `${path} is not a state file of sluice`);
-  if (version > schemaVersion) {
+  if (version > known) {
     throw localError(
       'state-newer',
-      `${path} has version ${version}, this program knows up to ${schemaVersion}: it was written by a newer ` +
+      `${path} has version ${version}, this program knows up to ${known}: it was written by a newer ` +
         'sluice. Start that version, or restore a backup made before the upgrade',
     );
   }
   return version;
 }
 
-function migrate(database: Database, path: string): void {
-  const version = checkVersion(database, path);
-  if (version === schemaVersion) return;
+/** All missing steps in one transaction, after a copy of what was there: a step that fails changes nothing. */
+function migrate(database: Database, path: string, steps: readonly string[]): void {
+  const version = checkVersion(database, path, steps.length);
+  if (version === steps.length) return;
   if (version > 0) backUpBefore(database, `${path}.v${version}.bak`);
   transact(database, () => {
-    for (const step of migrations.slice(version)) database.exec(step);
+    for (const step of steps.slice(version)) database.exec(step);
     database.run(`PRAGMA application_id = ${applicationId}`);
-    database.run(`PRAGMA user_version = ${schemaVersion}`);
+    database.run(`PRAGMA user_version = ${steps.length}`);
   });
 }
 

@@ -1,134 +1,23 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
-import { createLogger, FakeClock } from '@sluice/runtime';
-import { openMemoryStore } from '../../source/memory-store.ts';
-import { admission } from '../../source/admission.ts';
 import type { ResourceStore } from '../../source/store.ts';
 import { fromFile } from '../../source/store-suite.ts';
-import { createResourceApi, type ResourceApi } from './resource-api.ts';
+import {
+  call,
+  clock,
+  events,
+  openTestApi,
+  service,
+  services,
+  virtualService,
+  virtualServices,
+} from './api-fixture.ts';
 
-const clock = new FakeClock();
 let store: ResourceStore;
-let api: ResourceApi;
 let logged: string[];
 
 beforeEach(() => {
-  logged = [];
-  const log = createLogger({ component: 'api', write: (line) => logged.push(line) });
-  store = openMemoryStore({
-    admission,
-    wallMs: () => clock.wallMs(),
-    logLength: 8,
-    onListenerError: (error) => {
-      throw error;
-    },
-  });
-  api = createResourceApi({ store, clock, log, version: '0.1.0' });
+  ({ store, logged } = openTestApi());
 });
-
-/** The parts of replies that tests look at. */
-interface ReplyBody {
-  readonly kind: string;
-  readonly apiVersion: string;
-  readonly metadata: {
-    readonly name: string;
-    readonly uid: string;
-    readonly resourceVersion: string;
-    readonly labels?: Record<string, string>;
-    readonly annotations?: Record<string, string>;
-    readonly continue?: string;
-  };
-  readonly status: unknown;
-  readonly message: string;
-  readonly details: { readonly causes: readonly { readonly field?: string }[] };
-  readonly items: readonly ReplyBody[];
-  readonly groups: readonly { readonly name: string }[];
-  readonly resources: readonly { readonly name: string; readonly verbs: readonly string[] }[];
-  readonly columnDefinitions: readonly { readonly name: string }[] | null;
-  readonly rows: readonly { readonly cells: readonly string[]; readonly object: unknown }[];
-}
-
-interface WatchLine {
-  readonly type: string;
-  readonly object: ReplyBody;
-}
-
-interface Reply {
-  readonly code: number;
-  readonly body: ReplyBody;
-  readonly headers: Headers;
-}
-
-async function call(
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Reply> {
-  const response = await respond(method, path, body, headers);
-  return {
-    code: response.status,
-    body: (await response.json()) as ReplyBody,
-    headers: response.headers,
-  };
-}
-
-async function respond(
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  const text = body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body);
-  const request = new Request(`http://localhost:15080${path}`, { method, body: text, headers });
-  const response = api.handle(request);
-  if (response === null) throw new Error(`${path} is not below the API`);
-  return response;
-}
-
-const services = '/api/v1/namespaces/default/services';
-const virtualServices = '/apis/networking.istio.io/v1/namespaces/default/virtualservices';
-
-function service(name: string, extra: Record<string, unknown> = {}) {
-  return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name, ...extra },
-    spec: { ports: [{ name: 'http', port: 80 }] },
-  };
-}
-
-function virtualService(name: string, weight = 100) {
-  return {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'VirtualService',
-    metadata: { name },
-    spec: { hosts: [name], http: [{ route: [{ destination: { host: name }, weight }] }] },
-  };
-}
-
-/** Reads whole lines of a watch until `count` of them have come, then leaves. */
-async function events(
-  path: string,
-  count: number,
-  act: () => Promise<unknown> | void = () => {},
-): Promise<WatchLine[]> {
-  const response = await respond('GET', path);
-  expect(response.status).toBe(200);
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-  await act();
-  let text = '';
-  while (text.trim().split('\n').length < count || !text.endsWith('\n') || text.trim() === '') {
-    const { value, done } = await reader.read();
-    if (done) break;
-    text += value;
-  }
-  await reader.cancel();
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .slice(0, count)
-    .map((line) => JSON.parse(line) as WatchLine);
-}
 
 describe('discovery', () => {
   test('names versions, groups and kinds with their short names and verbs', async () => {
@@ -427,94 +316,6 @@ describe('list', () => {
       kind: 'PartialObjectMetadata',
       metadata: { name: 'web' },
     });
-  });
-});
-
-describe('watch', () => {
-  test('without a revision it begins with what is there, then follows', async () => {
-    await call('POST', services, service('a'));
-    const seen = await events(`${services}?watch=true`, 4, async () => {
-      await call('POST', services, service('b'));
-      await call('PUT', `${services}/b`, service('b', { labels: { x: '1' } }));
-      await call('DELETE', `${services}/b`);
-      await call('POST', virtualServices, virtualService('unrelated'));
-    });
-    expect(
-      seen.map((event) => [event.type, event.object.metadata.name, event.object.metadata.resourceVersion]),
-    ).toEqual([
-      ['ADDED', 'a', '1'],
-      ['ADDED', 'b', '2'],
-      ['MODIFIED', 'b', '3'],
-      ['DELETED', 'b', '4'],
-    ]);
-  });
-
-  test('an object that leaves or enters a selection is deleted or added for that watcher', async () => {
-    await call('POST', services, service('a', { labels: { tier: 'x' } }));
-    const seen = await events(`${services}?watch=1&resourceVersion=1&labelSelector=tier%3Dx`, 2, async () => {
-      await call('PUT', `${services}/a`, service('a', { labels: { tier: 'y' } }));
-      await call('PUT', `${services}/a`, service('a', { labels: { tier: 'x' } }));
-    });
-    expect(seen.map((event) => event.type)).toEqual(['DELETED', 'ADDED']);
-  });
-
-  test('a revision that has left the log, or was never reached, is an ERROR event with 410', async () => {
-    for (let i = 0; i < 30; i++) await call('POST', services, service(`n${i}`));
-    for (const revision of [1, 999]) {
-      const [event] = await events(`${services}?watch=1&resourceVersion=${revision}`, 1);
-      expect(event).toMatchObject({
-        type: 'ERROR',
-        object: { kind: 'Status', code: 410, reason: 'Expired' },
-      });
-    }
-  });
-
-  test('sendInitialEvents ends with its bookmark', async () => {
-    await call('POST', services, service('a'));
-    const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
-    const seen = await events(`${services}?${query}`, 2);
-    expect<unknown>(seen[1]).toEqual({
-      type: 'BOOKMARK',
-      object: {
-        kind: 'Service',
-        apiVersion: 'v1',
-        metadata: { resourceVersion: '1', annotations: { 'k8s.io/initial-events-end': 'true' } },
-      },
-    });
-    expect((await call('GET', `${services}?watch=1&sendInitialEvents=true`)).code).toBe(400);
-  });
-
-  test('a watch of a table sends rows, the columns with the first', async () => {
-    const accept = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
-    await call('POST', services, service('a'));
-    await call('POST', services, service('b'));
-    const response = await respond('GET', `${services}?watch=1`, undefined, accept);
-    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
-    while (text.split('\n').length <= 2) text += (await reader.read()).value;
-    await reader.cancel();
-    const [first, second] = text
-      .split('\n')
-      .map((line) => (line === '' ? null : (JSON.parse(line) as WatchLine)));
-    expect(first?.object).toMatchObject({
-      kind: 'Table',
-      rows: [{ cells: ['a', 'ClusterIP', '', '80/TCP', '', '0s'] }],
-    });
-    expect(first?.object.columnDefinitions).toBeArray();
-    expect(second?.object.columnDefinitions).toBeNull();
-  });
-
-  test('a watcher that does not read is cut off instead of buffered for', async () => {
-    const response = await respond('GET', `${services}?watch=1`);
-    const text200k = 'x'.repeat(200_000);
-    expect((await call('POST', services, service('large'))).code).toBe(201);
-    for (let i = 0; i < 30; i++) {
-      const large = service('large', { labels: { n: String(i) }, annotations: { text: text200k } });
-      expect((await call('PUT', `${services}/large`, large)).code).toBe(200);
-    }
-    const text = await response.text();
-    expect(text.length).toBeLessThan(4_800_000);
-    expect(text.endsWith('\n')).toBe(true);
   });
 });
 
