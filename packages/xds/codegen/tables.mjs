@@ -55,10 +55,7 @@ function enumName(desc, names, taken) {
   const parent = desc.parent && names.get(desc.parent.typeName);
   const name = parent === undefined ? plainName(desc) : `${parent}_${desc.name}`;
   if (!taken.has(name)) return name;
-  const word = desc.file.proto.package
-    .split('.')
-    .filter((part) => !/^v\d/.test(part))
-    .at(-1);
+  const word = desc.file.proto.package.split('.').findLast((part) => !/^v\d/.test(part));
   return word.replace(/(?:^|_)(\w)/g, (_, letter) => letter.toUpperCase()) + name;
 }
 

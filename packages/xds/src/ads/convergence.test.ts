@@ -4,7 +4,7 @@
  * and no version that was refused by name came twice on one stream.
  */
 import { describe, expect, test } from 'bun:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { makeResource, shortTypes, typeUrlOf, versionInside } from '../testing/ads-text.ts';
 import type { DeltaDiscoveryRequest, DiscoveryRequest } from '../gen/messages.ts';
 import { DeltaDiscoveryRequestTable, DiscoveryRequestTable } from '../gen/tables.ts';

@@ -92,7 +92,7 @@ export class ServerType {
     if (names.length === 0) this.#isWildcard = allowsWildcard(this.typeUrl) && (isFirst || this.#isWildcard);
     else this.#isWildcard = names.includes(wildcard);
     const wanted = new Set(names.filter((name) => name !== wildcard));
-    for (const name of [...this.#names]) {
+    for (const name of this.#names) {
       if (wanted.has(name)) continue;
       this.#dropName(name);
       hasChanged = true;
@@ -119,7 +119,7 @@ export class ServerType {
     for (const name of names) {
       if (name === wildcard) {
         this.#isWildcard = false;
-        for (const known of [...this.known.keys()]) if (!this.wants(known)) this.#forget(known);
+        for (const known of this.known.keys()) if (!this.wants(known)) this.#forget(known);
         this.evaluateAll();
       } else this.#dropName(name);
     }

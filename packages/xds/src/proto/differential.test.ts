@@ -7,7 +7,7 @@ import {
   type DescMessage,
   type Registry,
 } from '@bufbuild/protobuf';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { registry } from '../gen/tables.ts';
 import { loadEsRegistry } from '../testing/es-registry.ts';
 import { hasRawField, MessageGenerator } from '../testing/random-message.ts';

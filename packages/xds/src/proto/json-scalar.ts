@@ -21,8 +21,8 @@ interface IntegerRange {
 
 const signed32: IntegerRange = { least: -2147483648, most: 2147483647 };
 const unsigned32: IntegerRange = { least: 0, most: 4294967295 };
-const signed64: IntegerRange = { least: -9223372036854775808, most: 9223372036854775807 };
-const unsigned64: IntegerRange = { least: 0, most: 18446744073709551615 };
+const signed64: IntegerRange = { least: -(2 ** 63), most: 2 ** 63 };
+const unsigned64: IntegerRange = { least: 0, most: 2 ** 64 };
 
 const integerRanges: Partial<Record<ScalarKind, IntegerRange>> = {
   i: signed32,
