@@ -248,7 +248,9 @@ test('metrics need no token and count resources, instances and requests', async 
   writeFileSync(join(root, 'mesh', 'ratings.yaml'), serviceYaml);
   const control = await start();
   await call(control, 'POST', '/sluice/v1/registrations', registration);
-  const text = await (await fetch(`http://${control.addresses.metrics}/metrics`)).text();
+  const url = `http://${control.addresses.metrics}/metrics`;
+  expect((await fetch(url, { headers: { origin: 'https://evil.example' } })).status).toBe(403);
+  const text = await (await fetch(url)).text();
   expect(text).toContain('sluice_resources{kind="Service",owner="folder"} 1');
   expect(text).toContain('sluice_registry_instances{health="healthy"} 1');
   expect(text).toContain('sluice_api_requests_total{method="POST",code="201"} 1');

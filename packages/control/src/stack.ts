@@ -146,14 +146,14 @@ async function compose(
     analyze: (text) => readObjects(text, 'stdin').problems,
     about: () => ({ version: dependencies.version, startedAt, addresses }),
   });
+  const access = new Access({ token, clock });
   const metricsServer = startHttpServer({
     address: options.metricsAddress,
     flag: '--metrics-address',
     purpose: 'metrics',
-    fetch: createMetricsHandler({ metrics, store, registry, readiness }),
+    fetch: createMetricsHandler({ metrics, log: log.child('metrics'), store, registry, readiness, access }),
   });
   closers.push(() => metricsServer.close());
-  const access = new Access({ token, clock });
   const bootstrap = {
     get xdsAddress() {
       return addresses.xds;

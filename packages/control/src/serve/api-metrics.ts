@@ -1,6 +1,13 @@
 /** Counts of the API's requests, and the gauges that are read from the store and the registry at each scrape. */
-import { prometheusContentType, renderPrometheusText, type MetricsRegistry } from '@sluice/runtime';
+import {
+  prometheusContentType,
+  renderPrometheusText,
+  type Logger,
+  type MetricsRegistry,
+} from '@sluice/runtime';
 import type { InstanceRegistry } from '../registry/instance-registry.ts';
+import type { Access } from './access.ts';
+import { replyTo } from './api/reply.ts';
 import type { ResourceStore } from '../source/store.ts';
 import { healthReply, type Readiness } from './health.ts';
 
@@ -31,15 +38,18 @@ export function createApiMetrics(metrics: MetricsRegistry): ApiMetrics {
 
 export interface ScrapedParts {
   readonly metrics: MetricsRegistry;
+  readonly log: Logger;
   readonly store: ResourceStore;
   readonly registry: InstanceRegistry;
   readonly readiness: Readiness;
+  readonly access: Access;
 }
 
-/** The handler of the metrics port: `/metrics` and the health endpoints. */
-export function createMetricsHandler(parts: ScrapedParts): (request: Request) => Response {
+/** The handler of the metrics port: `/metrics` and the health endpoints; open to whoever reaches it on this machine. */
+export function createMetricsHandler(parts: ScrapedParts): (request: Request) => Promise<Response> {
   const update = createGauges(parts);
-  return (request) => {
+  const reply = (request: Request): Response => {
+    parts.access.checkSite(request);
     const { pathname } = new URL(request.url);
     const health = healthReply(pathname, parts.readiness);
     if (health !== null) return health;
@@ -49,6 +59,7 @@ export function createMetricsHandler(parts: ScrapedParts): (request: Request) =>
       headers: { 'content-type': prometheusContentType },
     });
   };
+  return (request) => replyTo(parts.log, () => reply(request));
 }
 
 function createGauges({ metrics, store, registry }: ScrapedParts): () => void {

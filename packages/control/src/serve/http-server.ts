@@ -67,8 +67,8 @@ function listen(options: HttpServerOptions, hostname: string, port: number): Bun
       hostname,
       port,
       idleTimeout: idleTimeoutSeconds,
-      // One byte more than our own limit, so that the reply is our Status and not a bare 413.
-      maxRequestBodySize: maxBodyBytes + 1,
+      // Beyond our own limit, so that the reply to a body a little too large is our Status and not a bare 413.
+      maxRequestBodySize: maxBodyBytes * 2,
       fetch: (request, server) => options.fetch(request, () => server.timeout(request, 0)),
       error: () => json(500, failureBody(new ApiError(500, 'the request failed inside the control plane'))),
     });

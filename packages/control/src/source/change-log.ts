@@ -10,8 +10,8 @@ import type { StoreChange } from './store.ts';
 
 export type ChangeListener = (changes: readonly StoreChange[]) => void;
 
-/** Enough for every object of a large mesh to change once while a watch reconnects. */
-export const defaultLogLength = 10_000;
+/** Enough for every object of a large mesh to change once while a watch reconnects; some 15 MB at the most. */
+export const defaultLogLength = 5000;
 
 export class ChangeLog {
   readonly #length: number;
@@ -66,8 +66,8 @@ export class ChangeLog {
   }
 
   #trim(): void {
-    // Twice the length before cutting, so that the copy is paid once per `length` changes.
-    if (this.#entries.length <= this.#length * 2) return;
+    // A quarter more before cutting, so that the copy is paid once in a while and not at every change.
+    if (this.#entries.length <= this.#length * 1.25) return;
     const dropped = this.#entries.length - this.#length;
     this.#since = this.#entries[dropped - 1]?.revision ?? this.#since;
     this.#entries = this.#entries.slice(dropped);

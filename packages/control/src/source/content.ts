@@ -39,7 +39,8 @@ export function sameContent(a: KubeObject, b: KubeObject): boolean {
     a.apiVersion === b.apiVersion &&
     a.metadata.deletionTimestamp === b.metadata.deletionTimestamp &&
     deepEquals(ownMetadata(a.metadata), ownMetadata(b.metadata)) &&
-    sameBody(a, b)
+    sameBody(a, b) &&
+    (!statusIsContent(b) || deepEquals(a.status ?? null, b.status ?? null))
   );
 }
 

@@ -6,7 +6,7 @@
  * with error problems of its own (broken syntax) loses nothing, since what is missing may be in its broken part.
  */
 import { deepEquals } from 'bun';
-import { formatKey, hasErrors, keyOf, type Problem, type ResourceKey } from '@sluice/api';
+import { hasErrors, keyOf, type Problem, type ResourceKey } from '@sluice/api';
 import { sameContent } from './content.ts';
 import { keyText, type ObjectIndex } from './object-index.ts';
 import { refuseSecondDefinition } from './ownership.ts';
@@ -141,7 +141,6 @@ function refuse(key: ResourceKey, owner: StoredObject, candidate: FolderObject):
       line,
       column,
       key,
-      suggestion: `remove one of the two definitions of ${formatKey(key)}`,
     },
   };
 }

@@ -211,6 +211,22 @@ function describeStatus(open: OpenStore): void {
     ]);
   });
 
+  test("a Pod's status is content: it comes with the object and changes with it", () => {
+    const store = open(storeOptions());
+    const pod = (podIP: string): KubeObject => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'p' },
+      status: { podIP },
+    });
+    store.replaceFile('/p.yaml', [fromFile('/p.yaml', pod('10.0.0.1'))], []);
+    const isSpecChange: boolean[] = [];
+    store.subscribe((changes) => isSpecChange.push(...changes.map((change) => change.isSpecChange)));
+    store.replaceFile('/p.yaml', [fromFile('/p.yaml', pod('10.0.0.2'))], []);
+    expect(store.get(keyOf(pod('')))?.serving?.status).toEqual({ podIP: '10.0.0.2' });
+    expect(isSpecChange).toEqual([true]);
+  });
+
   test("a WorkloadEntry's health is a change that translation sees; its other conditions are not", () => {
     const store = open(storeOptions());
     const entry: KubeObject = {
