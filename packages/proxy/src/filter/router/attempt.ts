@@ -164,7 +164,9 @@ export class Attempt implements ResponseSink {
     stream.sendHead(request, isEnd);
     if (!this.isOpen) return;
     this.#host.onAttemptSent(this);
-    if (!isEnd) this.pump();
+    if (isEnd) return;
+    this.pump();
+    if (this.isOpen) this.#host.onAttemptProgress(this);
   }
 
   onInformational(response: ResponseMessage): void {
@@ -199,7 +201,7 @@ export class Attempt implements ResponseSink {
 
   onUpstreamWritable(): void {
     this.pump();
-    this.#host.onAttemptProgress(this);
+    if (this.isOpen) this.#host.onAttemptProgress(this);
   }
 
   onUpstreamReset(reset: UpstreamReset, detail: string): void {

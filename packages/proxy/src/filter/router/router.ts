@@ -199,7 +199,6 @@ export class Router implements AttemptHost {
   onAttemptSent(): void {
     this.#host.record.upstreamHeadSentMs = this.#host.services.timers.clock.nowMs();
     if (this.body.hasEnded) this.#startTryClock();
-    else this.#host.grantRequestCredit();
   }
 
   onAttemptProgress(): void {

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { forwardTo, testRoute } from './test-doubles.ts';
+import { answering, reply, World } from './test-world.ts';
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+afterEach(() => {
+  world.close();
+  expect(world.errors).toEqual([]);
+});
+
+/** Lets the loop run until nothing moves any more; what is measured afterwards is bytes, not time. */
+async function settle(measure: () => number): Promise<number> {
+  let last = -1;
+  for (let quiet = 0; quiet < 20; ) {
+    await new Promise((done) => setTimeout(done, 2));
+    const now = measure();
+    quiet = now === last ? quiet + 1 : 0;
+    last = now;
+  }
+  return last;
+}
+
+test('a client that does not read costs bounded memory, and gets everything when it reads', async () => {
+  const total = 64 * 1024 * 1024;
+  const upstream = world.upstream((peer, text) => {
+    if (!text.endsWith('\r\n\r\n')) return;
+    peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${total}\r\n\r\n`);
+    peer.send(new Uint8Array(total));
+  });
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
+  client.pause();
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  while (world.accepted.length === 0 || world.accepted[0]!.bytesWritten === 0) await new Promise((done) => setImmediate(done));
+  await settle(() => world.accepted[0]!.bytesWritten);
+  const downstream = world.accepted[0]!;
+  expect(downstream.isWritable).toBe(false);
+  expect(downstream.bufferedBytes).toBeLessThan(1024 * 1024);
+  client.resume();
+  await client.until(() => client.receivedBytes >= total);
+  expect(downstream.bufferedBytes).toBe(0);
+});
+
+test('an upstream that does not read stops the client', async () => {
+  const total = 64 * 1024 * 1024;
+  let isFirst = true;
+  const upstream = world.upstream((peer) => {
+    if (isFirst) peer.socket.pause();
+    isFirst = false;
+    if (upstream.receivedBytes > total) peer.send(reply('thanks'));
+    resume = () => peer.socket.resume();
+  });
+  let resume: () => void = () => {};
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
+  client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
+  client.send(new Uint8Array(total));
+  while (world.accepted.length === 0 || !world.accepted[0]!.isPaused) await new Promise((done) => setImmediate(done));
+  const taken = await settle(() => world.accepted[0]!.bytesRead);
+  expect(taken).toBeLessThan(total / 2);
+  resume();
+  expect((await client.response()).body).toBe('thanks');
+  expect(upstream.receivedBytes).toBeGreaterThan(total);
+});
+
+test('a body that never ends is streamed, not kept', async () => {
+  const upstream = world.upstream((peer, text) => {
+    if (text.length > 1_000_000) peer.clear();
+    if (upstream.receivedBytes > 20_000_000) peer.send(reply('enough', 'HTTP/1.1 413 Too Much'));
+  });
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
+  client.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+  const chunk = `4000\r\n${'x'.repeat(0x4000)}\r\n`.repeat(64);
+  for (let i = 0; i < 22; i++) client.send(chunk);
+  expect((await client.response()).status).toBe(413);
+  await world.log.until(1);
+  expect(world.log.lines[0]?.bytesReceived).toBeGreaterThan(19_000_000);
+});
+
+test('neighbours of a stalled exchange are served', async () => {
+  const upstream = world.upstream(answering(reply('quick')));
+  const stalled = world.upstream(() => {});
+  world.cluster('quick', [upstream.port]);
+  world.cluster('stalled', [stalled.port]);
+  const port = world.listen((request) => testRoute(forwardTo(request.path.slice(1))));
+  const first = await world.client(port);
+  first.send('GET /stalled HTTP/1.1\r\nHost: a\r\n\r\n');
+  const second = await world.client(port);
+  second.send('GET /quick HTTP/1.1\r\nHost: a\r\n\r\n');
+  expect((await second.response()).body).toBe('quick');
+});
