@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test';
+import * as fc from 'fast-check';
 import { readRegistration } from './read-registration.ts';
 
 const good = {
@@ -62,3 +63,22 @@ test('all problems are told at once, each with its path', () => {
   expect(readRegistration([]).ok).toBe(false);
   expect(readRegistration({}).ok).toBe(false);
 });
+
+test('no body makes it throw, and what it accepts it has checked', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.jsonValue(), fc.record({ ...partsOf(good), labels: fc.jsonValue() })), (body) => {
+      const read = readRegistration(body);
+      if (read.ok) expect(read.request.registration.name).toMatch(/^[a-z0-9.-]+$/);
+      else expect(read.problems.length).toBeGreaterThan(0);
+    }),
+    { numRuns: 500, seed: 5 },
+  );
+});
+
+/** Each field either as it should be or as anything at all. */
+function partsOf(object: object): Record<string, fc.Arbitrary<unknown>> {
+  const fields = Object.entries(object).map(
+    ([key, value]) => [key, fc.oneof(fc.constant(value), fc.jsonValue())] as const,
+  );
+  return Object.fromEntries(fields);
+}
