@@ -1,0 +1,218 @@
+/**
+ * Clusters from arrival to service: checked, warmed (endpoints or DNS answers have come), then sent to the
+ * data loops. A new version of a cluster warms beside the live one. What is refused changes nothing.
+ */
+import { canonicalJson, contentHash, TimerNode, type TimerWheel } from '@sluice/runtime';
+import type { Cluster, ClusterLoadAssignment, UnhonouredReport } from '@sluice/xds';
+import type { ClusterSettings } from '../cluster/cluster-settings.ts';
+import type { DnsClusters } from '../cluster/dns-clusters.ts';
+import type { LimitSlots } from '../cluster/shared-limits.ts';
+import type { ToLoop } from '../data-loop.ts';
+import type { ConfigChecker } from './checker.ts';
+import type { ConfigStore, ResourceVersion } from './config-store.ts';
+import { endpointsOf } from './references.ts';
+
+export interface ActivationDeps {
+  readonly checker: ConfigChecker;
+  readonly store: ConfigStore;
+  readonly timers: TimerWheel;
+  readonly wallMs: () => number;
+  send(message: ToLoop): void;
+  /** Something went live or away: readiness and subscriptions are looked at again. */
+  changed(): void;
+  /** A field is set and has no effect (`--unsupported-fields warn`). */
+  warn(kind: string, name: string, lines: readonly string[]): void;
+}
+
+export interface ClusterActivationDeps extends ActivationDeps {
+  readonly slots: LimitSlots;
+  readonly dns: DnsClusters;
+}
+
+interface Held {
+  readonly message: Cluster;
+  readonly version: string;
+  readonly settings: ClusterSettings;
+  readonly record: ResourceVersion;
+}
+
+interface Assignment {
+  readonly message: ClusterLoadAssignment;
+  readonly version: string;
+}
+
+export class ClusterActivation {
+  readonly #deps: ClusterActivationDeps;
+  readonly #live = new Map<string, Held>();
+  readonly #warming = new Map<string, Held>();
+  readonly #timers = new Map<string, TimerNode>();
+  /** By EDS name. */
+  readonly #assignments = new Map<string, Assignment>();
+  /** Cluster names whose current DNS set was answered. */
+  readonly #resolved = new Map<string, Assignment>();
+  /** Clusters that only the main thread speaks to (the control plane's). */
+  readonly #controlPlane = new Set<string>();
+
+  constructor(deps: ClusterActivationDeps) {
+    this.#deps = deps;
+  }
+
+  get warmingNames(): readonly string[] {
+    return [...this.#warming.keys()];
+  }
+
+  has(name: string): boolean {
+    return this.#live.has(name);
+  }
+
+  /** Names of the endpoint lists that clusters want. */
+  wantedEndpoints(): Set<string> {
+    const names = new Set<string>();
+    for (const held of [...this.#live.values(), ...this.#warming.values()]) {
+      const source = endpointsOf(held.message);
+      if (source !== null) names.add(source.name);
+    }
+    return names;
+  }
+
+  /** A cluster of the bootstrap that carries xDS: HTTP/2 is right for it, and data loops never see it. */
+  putControlPlane(message: Cluster, version: string): void {
+    this.#controlPlane.add(message.name);
+    const record = { message, version, updatedMs: this.#deps.wallMs(), unhonoured: [] };
+    this.#deps.store.change('cluster', message.name, { isStatic: true, live: record });
+  }
+
+  /** Returns why the resource is refused, or null. */
+  put(message: Cluster, version: string, decoded: UnhonouredReport | null, isStatic: boolean): string | null {
+    const { store, wallMs, slots } = this.#deps;
+    const { name } = message;
+    const judged = this.#deps.checker.cluster(message, decoded);
+    const known = store.get('cluster', name);
+    let rejection = judged.rejection;
+    if (!isStatic && (this.#controlPlane.has(name) || known?.isStatic === true)) {
+      rejection = 'a static cluster of the bootstrap has this name';
+    }
+    if (rejection === null && slots.slotOf(name) === null) rejection = 'too many clusters';
+    if (rejection !== null) {
+      store.change('cluster', name, { rejected: { version, reason: rejection, atMs: wallMs() } });
+      return rejection;
+    }
+    if (judged.unhonoured.length > 0) this.#deps.warn('cluster', name, judged.unhonoured);
+    const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
+    store.change('cluster', name, { isStatic, warming: record, rejected: null });
+    this.#warming.set(name, { message, version, settings: judged.compiled, record });
+    const { dns, type } = judged.compiled;
+    if (dns !== null && message.loadAssignment !== undefined) {
+      this.#resolved.delete(name);
+      this.#deps.dns.put(name, message.loadAssignment, dns, type === 'LOGICAL_DNS');
+    }
+    this.#warm(name);
+    this.#deps.changed();
+    return null;
+  }
+
+  remove(name: string): void {
+    if (this.#deps.store.get('cluster', name)?.isStatic === true) return;
+    this.#disarm(name);
+    this.#warming.delete(name);
+    this.#resolved.delete(name);
+    this.#deps.dns.remove(name);
+    if (this.#live.delete(name)) this.#deps.send({ kind: 'removeCluster', name });
+    this.#deps.slots.release(name);
+    this.#deps.store.remove('cluster', name);
+    this.#deps.changed();
+  }
+
+  putEndpoints(message: ClusterLoadAssignment, version: string, decoded: UnhonouredReport | null): string | null {
+    const { store, wallMs } = this.#deps;
+    const name = message.clusterName;
+    const judged = this.#deps.checker.endpoints(message, decoded);
+    if (judged.rejection !== null) {
+      store.change('endpoints', name, { rejected: { version, reason: judged.rejection, atMs: wallMs() } });
+      return judged.rejection;
+    }
+    if (judged.unhonoured.length > 0) this.#deps.warn('endpoints', name, judged.unhonoured);
+    const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
+    store.change('endpoints', name, { live: record, rejected: null });
+    const assignment = { message, version };
+    this.#assignments.set(name, assignment);
+    if (this.#usesEndpoints(name)) this.#sendEndpoints(assignment);
+    for (const cluster of this.#warming.keys()) this.#warm(cluster);
+    this.#deps.changed();
+    return null;
+  }
+
+  /** The list is gone, or nobody wants it any more. Live clusters keep the endpoints they have. */
+  removeEndpoints(name: string): void {
+    this.#assignments.delete(name);
+    this.#deps.store.remove('endpoints', name);
+  }
+
+  /** From `DnsClusters`. */
+  putResolved(message: ClusterLoadAssignment): void {
+    const name = message.clusterName;
+    const assignment = { message, version: contentHash(canonicalJson(message)) };
+    this.#resolved.set(name, assignment);
+    if (this.#live.get(name)?.settings.dns != null) this.#sendEndpoints(assignment);
+    if (this.#warming.has(name)) this.#warm(name);
+    this.#deps.changed();
+  }
+
+  /** Goes live when what it waits for is there. */
+  #warm(name: string): void {
+    const held = this.#warming.get(name);
+    if (held === undefined) return;
+    if (held.settings.dns !== null) {
+      if (this.#resolved.has(name)) this.#activate(name, held);
+      return;
+    }
+    const source = endpointsOf(held.message);
+    if (source === null || this.#assignments.has(source.name)) return this.#activate(name, held);
+    if (source.fetchTimeoutMs > 0) this.#arm(name, source.fetchTimeoutMs);
+  }
+
+  #arm(name: string, timeoutMs: number): void {
+    if (this.#timers.has(name)) return;
+    const timer = new TimerNode(() => {
+      const held = this.#warming.get(name);
+      this.#timers.delete(name);
+      // Envoy's initial_fetch_timeout: better live without endpoints than holding up everything after it.
+      if (held !== undefined) this.#activate(name, held);
+      this.#deps.changed();
+    });
+    this.#timers.set(name, timer);
+    this.#deps.timers.arm(timer, timeoutMs);
+  }
+
+  #disarm(name: string): void {
+    const timer = this.#timers.get(name);
+    if (timer !== undefined) this.#deps.timers.disarm(timer);
+    this.#timers.delete(name);
+  }
+
+  #activate(name: string, held: Held): void {
+    this.#disarm(name);
+    this.#warming.delete(name);
+    if (held.settings.dns === null) this.#deps.dns.remove(name);
+    this.#live.set(name, held);
+    this.#deps.store.change('cluster', name, { live: held.record, warming: null });
+    const limitsSlot = this.#deps.slots.slotOf(name) ?? 0;
+    this.#deps.send({ kind: 'putCluster', version: held.version, cluster: held.message, limitsSlot });
+    const source = endpointsOf(held.message);
+    const assignment = held.settings.dns === null ? this.#assignments.get(source?.name ?? '') : this.#resolved.get(name);
+    if (assignment !== undefined) this.#sendEndpoints(assignment);
+    else if (source !== null) this.#sendEndpoints(noEndpoints(source.name));
+  }
+
+  #usesEndpoints(name: string): boolean {
+    return [...this.#live.values()].some((held) => endpointsOf(held.message)?.name === name);
+  }
+
+  #sendEndpoints({ message, version }: Assignment): void {
+    this.#deps.send({ kind: 'putEndpoints', version, part: 0, isLast: true, assignment: message });
+  }
+}
+
+function noEndpoints(clusterName: string): Assignment {
+  return { message: { clusterName, endpoints: [], namedEndpoints: {} }, version: '' };
+}

@@ -1,0 +1,246 @@
+/**
+ * Listeners and route tables from arrival to service. A listener's sockets are bound when it is checked,
+ * so that a taken port refuses the resource; it goes live (and its sockets listen) when the route tables
+ * it names have come. What is refused changes nothing.
+ */
+import { TimerNode } from '@sluice/runtime';
+import type { Listener, RouteConfiguration, UnhonouredReport, VirtualHost } from '@sluice/xds';
+import { bindSocket, type ListenSocket } from '../workers/listen-socket.ts';
+import { listenSpecs, specKey } from '../workers/listen-specs.ts';
+import type { ActivationDeps } from './cluster-activation.ts';
+import type { ResourceVersion } from './config-store.ts';
+import { routeTablesOf } from './references.ts';
+
+export interface ListenerActivationDeps extends ActivationDeps {
+  /** Hands descriptors of listening sockets to all loops. */
+  listen(listener: string, sockets: readonly ListenSocket[]): void;
+  unlisten(listener: string): void;
+  /** How long connections of a removed listener may take to end. */
+  readonly drainMs: number;
+  /** `host:port` of a socket that now listens, for the log. */
+  listening(listener: string, address: string): void;
+}
+
+interface Held {
+  readonly message: Listener;
+  readonly version: string;
+  readonly record: ResourceVersion;
+  readonly sockets: readonly ListenSocket[];
+}
+
+export class ListenerActivation {
+  readonly #deps: ListenerActivationDeps;
+  readonly #live = new Map<string, Held>();
+  readonly #warming = new Map<string, Held>();
+  readonly #timers = new Map<string, TimerNode>();
+  readonly #tables = new Map<string, RouteConfiguration>();
+  /** By table name, then virtual host name. */
+  readonly #hosts = new Map<string, Map<string, VirtualHost>>();
+
+  constructor(deps: ListenerActivationDeps) {
+    this.#deps = deps;
+  }
+
+  get warmingNames(): readonly string[] {
+    return [...this.#warming.keys()];
+  }
+
+  wantedTables(): Set<string> {
+    const names = new Set<string>();
+    for (const held of [...this.#live.values(), ...this.#warming.values()]) {
+      for (const { name } of routeTablesOf(held.message)) names.add(name);
+    }
+    return names;
+  }
+
+  /** Tables whose virtual hosts come by VHDS. */
+  wantedHosts(): Set<string> {
+    return new Set([...this.#tables].filter(([, table]) => table.vhds !== undefined).map(([name]) => name));
+  }
+
+  /** Sockets that listen now, with the listener's name. */
+  sockets(): readonly { readonly listener: string; readonly socket: ListenSocket }[] {
+    return [...this.#live.values()].flatMap((held) =>
+      held.sockets.map((socket) => ({ listener: held.message.name, socket })),
+    );
+  }
+
+  put(message: Listener, version: string, decoded: UnhonouredReport | null, isStatic: boolean): string | null {
+    const { store, wallMs } = this.#deps;
+    const { name } = message;
+    const judged = this.#deps.checker.listener(message, decoded);
+    let rejection = judged.rejection;
+    if (!isStatic && store.get('listener', name)?.isStatic === true) {
+      rejection = 'a static listener of the bootstrap has this name';
+    }
+    const bound = rejection === null ? this.#bind(message) : [];
+    if (typeof bound === 'string') rejection = bound;
+    if (rejection !== null || typeof bound === 'string') {
+      const reason = rejection ?? '';
+      store.change('listener', name, { rejected: { version, reason, atMs: wallMs() } });
+      return reason;
+    }
+    if (judged.unhonoured.length > 0) this.#deps.warn('listener', name, judged.unhonoured);
+    const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
+    store.change('listener', name, { isStatic, warming: record, rejected: null });
+    const replaced = this.#warming.get(name);
+    if (replaced !== undefined) this.#closeUnused(replaced.sockets, [...bound, ...(this.#live.get(name)?.sockets ?? [])]);
+    this.#warming.set(name, { message, version, record, sockets: bound });
+    this.#warm(name);
+    this.#deps.changed();
+    return null;
+  }
+
+  remove(name: string): void {
+    if (this.#deps.store.get('listener', name)?.isStatic === true) return;
+    this.#disarm(name);
+    const live = this.#live.get(name);
+    const warming = this.#warming.get(name);
+    this.#live.delete(name);
+    this.#warming.delete(name);
+    if (live !== undefined) {
+      this.#deps.send({ kind: 'removeListener', name, drainMs: this.#deps.drainMs });
+      this.#deps.unlisten(name);
+    }
+    this.#closeUnused([...(live?.sockets ?? []), ...(warming?.sockets ?? [])], []);
+    this.#deps.store.remove('listener', name);
+    this.#deps.changed();
+  }
+
+  putRoutes(message: RouteConfiguration, version: string, decoded: UnhonouredReport | null): string | null {
+    const { store, wallMs } = this.#deps;
+    const { name } = message;
+    const judged = this.#deps.checker.routes(message, decoded);
+    if (judged.rejection !== null) {
+      store.change('routes', name, { rejected: { version, reason: judged.rejection, atMs: wallMs() } });
+      return judged.rejection;
+    }
+    if (judged.unhonoured.length > 0) this.#deps.warn('routes', name, judged.unhonoured);
+    const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
+    store.change('routes', name, { live: record, rejected: null });
+    this.#tables.set(name, message);
+    this.#deps.send({ kind: 'putRoutes', version, part: 0, isLast: true, routes: message });
+    for (const listener of this.#warming.keys()) this.#warm(listener);
+    this.#deps.changed();
+    return null;
+  }
+
+  removeRoutes(name: string): void {
+    if (!this.#tables.delete(name)) return;
+    for (const host of this.#hosts.get(name)?.keys() ?? []) this.#deps.store.remove('virtualHost', `${name}/${host}`);
+    this.#hosts.delete(name);
+    this.#deps.store.remove('routes', name);
+    this.#deps.send({ kind: 'removeRoutes', name });
+  }
+
+  /** `resource` is `table/host`, the name under which VHDS carries it. */
+  putVirtualHost(resource: string, host: VirtualHost, version: string, decoded: UnhonouredReport | null): string | null {
+    const { store, wallMs } = this.#deps;
+    const table = tableOf(resource);
+    const message = this.#tables.get(table);
+    if (message === undefined) return `belongs to route table "${table}", which this proxy does not have`;
+    const hosts = this.#hosts.get(table) ?? new Map<string, VirtualHost>();
+    const siblings = [...hosts.values()].filter((other) => other.name !== host.name);
+    const judged = this.#deps.checker.virtualHost(host, message, siblings, decoded);
+    if (judged.rejection !== null) {
+      store.change('virtualHost', resource, { rejected: { version, reason: judged.rejection, atMs: wallMs() } });
+      return judged.rejection;
+    }
+    if (judged.unhonoured.length > 0) this.#deps.warn('virtualHost', resource, judged.unhonoured);
+    hosts.set(host.name, host);
+    this.#hosts.set(table, hosts);
+    const record = { message: host, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
+    store.change('virtualHost', resource, { live: record, rejected: null });
+    this.#deps.send({ kind: 'putVirtualHost', table, version, host });
+    return null;
+  }
+
+  removeVirtualHost(resource: string): void {
+    const entry = this.#deps.store.get('virtualHost', resource)?.live;
+    if (entry == null) return;
+    const table = tableOf(resource);
+    const host = (entry.message as VirtualHost).name;
+    this.#hosts.get(table)?.delete(host);
+    this.#deps.store.remove('virtualHost', resource);
+    this.#deps.send({ kind: 'removeVirtualHost', table, host });
+  }
+
+  /** Stops listening for good: shutdown. The loops have been told to drain. */
+  closeAll(): void {
+    for (const held of [...this.#live.values(), ...this.#warming.values()]) this.#closeUnused(held.sockets, []);
+  }
+
+  /** Sockets for the listener's addresses, those it has already included; words when one cannot be had. */
+  #bind(message: Listener): ListenSocket[] | string {
+    if (message.bindToPort === false) return [];
+    const held = [...(this.#live.get(message.name)?.sockets ?? []), ...(this.#warming.get(message.name)?.sockets ?? [])];
+    const sockets: ListenSocket[] = [];
+    const made: ListenSocket[] = [];
+    try {
+      for (const spec of listenSpecs(message)) {
+        const known = held.find((socket) => specKey(socket.spec) === specKey(spec));
+        const socket = known ?? bindSocket(spec);
+        if (known === undefined) made.push(socket);
+        sockets.push(socket);
+      }
+      return sockets;
+    } catch (error) {
+      for (const socket of made) socket.close();
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #warm(name: string): void {
+    const held = this.#warming.get(name);
+    if (held === undefined) return;
+    const missing = routeTablesOf(held.message).filter((table) => !this.#tables.has(table.name));
+    if (missing.length === 0) return this.#activate(name, held);
+    const timeouts = missing.map((table) => table.fetchTimeoutMs);
+    if (timeouts.every((timeoutMs) => timeoutMs > 0)) this.#arm(name, Math.max(...timeouts));
+  }
+
+  #arm(name: string, timeoutMs: number): void {
+    if (this.#timers.has(name)) return;
+    const timer = new TimerNode(() => {
+      this.#timers.delete(name);
+      const held = this.#warming.get(name);
+      if (held !== undefined) this.#activate(name, held);
+      this.#deps.changed();
+    });
+    this.#timers.set(name, timer);
+    this.#deps.timers.arm(timer, timeoutMs);
+  }
+
+  #disarm(name: string): void {
+    const timer = this.#timers.get(name);
+    if (timer !== undefined) this.#deps.timers.disarm(timer);
+    this.#timers.delete(name);
+  }
+
+  #activate(name: string, held: Held): void {
+    this.#disarm(name);
+    this.#warming.delete(name);
+    const old = this.#live.get(name);
+    this.#live.set(name, held);
+    const isMoved = old !== undefined && old.sockets.some((socket) => !held.sockets.includes(socket));
+    if (isMoved) this.#deps.send({ kind: 'removeListener', name, drainMs: this.#deps.drainMs });
+    this.#deps.send({ kind: 'putListener', version: held.version, listener: held.message });
+    const added = isMoved || old === undefined ? held.sockets : held.sockets.filter((socket) => !old.sockets.includes(socket));
+    for (const socket of added) {
+      socket.listen();
+      this.#deps.listening(name, socket.label);
+    }
+    if (added.length > 0) this.#deps.listen(name, held.sockets);
+    if (old !== undefined) this.#closeUnused(old.sockets, held.sockets);
+    this.#deps.store.change('listener', name, { live: held.record, warming: null });
+  }
+
+  #closeUnused(sockets: readonly ListenSocket[], used: readonly ListenSocket[]): void {
+    for (const socket of sockets) if (!used.includes(socket)) socket.close();
+  }
+}
+
+function tableOf(resource: string): string {
+  const slash = resource.indexOf('/');
+  return slash < 0 ? resource : resource.slice(0, slash);
+}
