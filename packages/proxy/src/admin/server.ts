@@ -6,7 +6,6 @@
  * single pages and may listen wider.
  */
 import { existsSync, lstatSync, rmSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { accessPolicy, refusal, type AccessPolicy } from './access.ts';
 import { textReply, type AdminReply, type AdminRequest } from './exchange.ts';
 import { readyPage, scrapePage, type AdminHandler } from './pages.ts';
@@ -159,5 +158,5 @@ function responseOf(reply: AdminReply): Response {
 
 function isLoopback(address: string): boolean {
   const bare = address.replace(/^\[|\]$/g, '').toLowerCase();
-  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
+  return bare === 'localhost' || bare === '::1' || /^127(\.\d{1,3}){3}$/.test(bare);
 }

@@ -178,6 +178,10 @@ function zoneOffset(minutes: number): string {
   return `${minutes < 0 ? '-' : '+'}${two(Math.floor(size / 60))}${two(size % 60)}`;
 }
 
+/** Milliseconds are what nearly every format prints. */
+const MILLISECONDS: readonly string[] = Array.from({ length: 1000 }, (_, ms) => `${ms}`.padStart(3, '0'));
+
 function fraction(nanos: number, digits: number): string {
+  if (digits === 3) return MILLISECONDS[Math.floor(nanos / 1e6)] ?? '000';
   return `${Math.floor(nanos / 10 ** (9 - digits))}`.padStart(digits, '0');
 }

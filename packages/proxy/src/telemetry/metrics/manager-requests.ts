@@ -54,6 +54,7 @@ export class ManagerRequestStats {
   readonly #time: Histogram;
   #http1: Counter | null = null;
   #http2: Counter | null = null;
+  readonly #rare = new Map<Name, Counter>();
 
   constructor(registry: MetricsRegistry, statPrefix: string) {
     const { stats, codes } = familiesOf(registry);
@@ -97,6 +98,11 @@ export class ManagerRequestStats {
   }
 
   #count(name: Name): void {
-    this.#families.counter(name, this.#label).inc();
+    let bound = this.#rare.get(name);
+    if (bound === undefined) {
+      bound = this.#families.counter(name, this.#label);
+      this.#rare.set(name, bound);
+    }
+    bound.inc();
   }
 }
