@@ -33,6 +33,17 @@ export async function runControl(args: ControlArgs, { version, serving }: Contro
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  // A fault in one session or timer must not take the mesh's control plane down: it is told, and the rest goes on.
+  const onFault = (error: unknown): void => {
+    log.error('a fault of the control plane', {
+      error: error instanceof Error ? (error.stack ?? '') : String(error),
+    });
+  };
+  process.on('uncaughtException', onFault);
+  process.on('unhandledRejection', onFault);
+  // The log's reader went away; there is nowhere left to say so.
+  const onLogClosed = (): void => {};
+  process.stderr.on('error', onLogClosed);
   try {
     const control = await startControl(args, { serving, log, version });
     // A link in a log file would outlive its ten minutes in backups; a terminal is where it is wanted.
@@ -48,5 +59,8 @@ export async function runControl(args: ControlArgs, { version, serving }: Contro
   } finally {
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
+    process.off('uncaughtException', onFault);
+    process.off('unhandledRejection', onFault);
+    process.stderr.off('error', onLogClosed);
   }
 }

@@ -152,6 +152,20 @@ describe('registering', () => {
     expect(table.load().registrations).toEqual([]);
   });
 
+  test('a full disk refuses a registration and leaves nothing behind', () => {
+    const registry = open();
+    const putNow = store.put.bind(store);
+    store.put = (object, options) =>
+      options.isDryRun === true
+        ? putNow(object, options)
+        : { ok: false, failure: { code: 'storage-full', message: 'full' } };
+    expect(() => registry.register(registration('a'))).toThrow(RegistrationRefused);
+    expect(registry.instances.size).toBe(0);
+    expect(table.load().registrations).toEqual([]);
+    store.put = putNow;
+    expect(registry.register(registration('a')).instance).toBe('a.default');
+  });
+
   test('a sidecar that came back replaces its former self, whose token is worth nothing then', () => {
     const registry = open();
     const first = registry.register(registration('a'));

@@ -131,7 +131,10 @@ export class InstanceRegistry implements Registry {
     this.#leases.grant(instance, registration.ttlMs);
     const status = withHealth(planned.stored.object.status, health, clock.wallMs());
     const written = store.put(entry, { origin, mode: 'upsert', status });
-    if (!written.ok) throw new RegistrationRefused(written.failure);
+    if (!written.ok) {
+      this.#remove(instance, false);
+      throw new RegistrationRefused(written.failure);
+    }
     log.info('instance registered', { instance, address: registration.address, isHealthy });
     return {
       instance,
