@@ -38,3 +38,14 @@ export * from './yaml/parse.ts';
 export * from './validate/object.ts';
 export * from './read.ts';
 export * from './support/lookup.ts';
+export * from './mesh-config.ts';
+export * from './workload-config.ts';
+export * from './defaults/apply.ts';
+export * from './config-docs.ts';
+export {
+  parseRetryOn,
+  retryConditions,
+  unsafeRetryConditions,
+  type RetryCondition,
+} from './validate/istio-retries.ts';
+export { regexProblem } from './validate/regex.ts';
