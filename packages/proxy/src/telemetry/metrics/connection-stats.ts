@@ -76,54 +76,81 @@ export interface TcpStats {
   noRoute(): void;
 }
 
-const listenerFamilies = perRegistry(
-  (registry) => new StatFamilies(registry, 'envoy_listener_', 'envoy_listener_address', LISTENER),
-);
-const managerFamilies = perRegistry(
-  (registry) => new StatFamilies(registry, 'envoy_http_', 'envoy_http_conn_manager_prefix', MANAGER),
-);
-const tcpFamilies = perRegistry(
-  (registry) => new StatFamilies(registry, 'envoy_tcp_', 'envoy_tcp_prefix', TCP),
-);
-
-/** `address`: `0.0.0.0:15006`, or the listener's `stat_prefix`. */
+/** `address`: `0.0.0.0:15006`, or the listener's `stat_prefix`. One object per address, whoever asks. */
 export function createListenerStats(registry: MetricsRegistry, address: string): ListenerStats {
-  const stats = new Bound(listenerFamilies(registry), statLabel(address));
-  return {
-    connectionOpened: () => stats.opened(),
-    connectionClosed: (durationMs) => stats.closed(durationMs),
-    connectionOverflow: () => stats.count('overflow', 1),
-    noFilterChainMatch: () => stats.count('noFilterChain', 1),
-    inspectionTimeout: () => stats.count('inspectTimeout', 1),
-  };
+  return listeners(registry)(statLabel(address));
 }
 
+/** One object per prefix, so that asking once per connection is cheap. */
 export function createManagerStats(registry: MetricsRegistry, statPrefix: string): ManagerStats {
-  const stats = new Bound(managerFamilies(registry), statLabel(statPrefix));
-  return {
-    connectionOpened: () => stats.opened(),
-    connectionClosed(byRemote, durationMs) {
-      stats.closed(durationMs);
-      stats.count(byRemote ? 'closedByRemote' : 'closedLocally', 1);
-    },
-    bytesReceived: (count) => stats.count('received', count),
-    bytesSent: (count) => stats.count('sent', count),
-    idleTimeout: () => stats.count('idleTimeout', 1),
-    maxDurationReached: () => stats.count('maxDuration', 1),
-    drainClose: () => stats.count('drainClose', 1),
-    protocolError: () => stats.count('protocolError', 1),
-  };
+  return managers(registry)(statLabel(statPrefix));
 }
 
 export function createTcpStats(registry: MetricsRegistry, statPrefix: string): TcpStats {
-  const stats = new Bound(tcpFamilies(registry), statLabel(statPrefix));
-  return {
-    connectionOpened: () => stats.opened(),
-    connectionClosed: (durationMs) => stats.closed(durationMs),
-    bytesReceived: (count) => stats.count('received', count),
-    bytesSent: (count) => stats.count('sent', count),
-    idleTimeout: () => stats.count('idleTimeout', 1),
-    noRoute: () => stats.count('noRoute', 1),
+  return tcpProxies(registry)(statLabel(statPrefix));
+}
+
+const listeners = perRegistry((registry) => {
+  const families = new StatFamilies(registry, 'envoy_listener_', 'envoy_listener_address', LISTENER);
+  return perLabel((label): ListenerStats => {
+    const stats = new Bound(families, label);
+    return {
+      connectionOpened: () => stats.opened(),
+      connectionClosed: (durationMs) => stats.closed(durationMs),
+      connectionOverflow: () => stats.count('overflow', 1),
+      noFilterChainMatch: () => stats.count('noFilterChain', 1),
+      inspectionTimeout: () => stats.count('inspectTimeout', 1),
+    };
+  });
+});
+
+const managers = perRegistry((registry) => {
+  const families = new StatFamilies(registry, 'envoy_http_', 'envoy_http_conn_manager_prefix', MANAGER);
+  return perLabel((label): ManagerStats => {
+    const stats = new Bound(families, label);
+    return {
+      connectionOpened: () => stats.opened(),
+      connectionClosed(byRemote, durationMs) {
+        stats.closed(durationMs);
+        stats.count(byRemote ? 'closedByRemote' : 'closedLocally', 1);
+      },
+      bytesReceived: (count) => stats.count('received', count),
+      bytesSent: (count) => stats.count('sent', count),
+      idleTimeout: () => stats.count('idleTimeout', 1),
+      maxDurationReached: () => stats.count('maxDuration', 1),
+      drainClose: () => stats.count('drainClose', 1),
+      protocolError: () => stats.count('protocolError', 1),
+    };
+  });
+});
+
+const tcpProxies = perRegistry((registry) => {
+  const families = new StatFamilies(registry, 'envoy_tcp_', 'envoy_tcp_prefix', TCP);
+  return perLabel((label): TcpStats => {
+    const stats = new Bound(families, label);
+    return {
+      connectionOpened: () => stats.opened(),
+      connectionClosed: (durationMs) => stats.closed(durationMs),
+      bytesReceived: (count) => stats.count('received', count),
+      bytesSent: (count) => stats.count('sent', count),
+      idleTimeout: () => stats.count('idleTimeout', 1),
+      noRoute: () => stats.count('noRoute', 1),
+    };
+  });
+});
+
+/** Names come and go with configuration; beyond this many the map starts anew (series are the registry's). */
+const MAX_KEPT_LABELS = 10_000;
+
+function perLabel<T>(make: (label: string) => T): (label: string) => T {
+  const made = new Map<string, T>();
+  return (label) => {
+    let value = made.get(label);
+    if (value !== undefined) return value;
+    if (made.size >= MAX_KEPT_LABELS) made.clear();
+    value = make(label);
+    made.set(label, value);
+    return value;
   };
 }
 

@@ -7,6 +7,7 @@ import type { RequestRecord } from '../record.ts';
 import { responseFlagsShort } from '../response-flags.ts';
 import { istioTcpFamilies, peerLabelValues, type IstioTcpFamilies } from './istio-families.ts';
 import { PeerCache, type PeerOptions, type PeerPair } from './istio-peers.ts';
+import { perRegistry } from './stat-set.ts';
 
 interface Bound {
   readonly sent: Counter;
@@ -22,7 +23,31 @@ export interface ConnectionMetrics {
   onConnectionClosed(record: RequestRecord): void;
 }
 
+/** The same object for the same options, so that asking once per connection is cheap. */
 export function createConnectionMetrics(registry: MetricsRegistry, options: PeerOptions): ConnectionMetrics {
+  const made = madeFor(registry);
+  const known = made.find((each) => isSame(each.options, options));
+  if (known !== undefined) return known.metrics;
+  const metrics = bindConnectionMetrics(registry, options);
+  if (made.length >= MAX_KEPT) made.length = 0;
+  made.push({ options, metrics });
+  return metrics;
+}
+
+/** A proxy has two sets of options, one per direction; the bound is a safeguard. */
+const MAX_KEPT = 64;
+const madeFor = perRegistry((): { options: PeerOptions; metrics: ConnectionMetrics }[] => []);
+
+function isSame(a: PeerOptions, b: PeerOptions): boolean {
+  return (
+    a.reporter === b.reporter &&
+    a.own === b.own &&
+    a.downstreamPeer === b.downstreamPeer &&
+    a.service === b.service
+  );
+}
+
+function bindConnectionMetrics(registry: MetricsRegistry, options: PeerOptions): ConnectionMetrics {
   const families = istioTcpFamilies(registry);
   const peers = new PeerCache(options, (pair) => new FlagSeries(families, options.reporter, pair));
   return {

@@ -356,6 +356,15 @@ describe("Istio's standard metrics", () => {
     expect(seriesOf(registry, 'istio_tcp_received_bytes_total')).toMatchObject([{ value: 11 }]);
   });
 
+  test('metrics asked for once per connection are the same object', () => {
+    const registry = new MetricsRegistry();
+    const metrics = createConnectionMetrics(registry, { reporter: 'source', own });
+    expect(createConnectionMetrics(registry, { reporter: 'source', own })).toBe(metrics);
+    expect(createConnectionMetrics(registry, { reporter: 'destination', own })).not.toBe(metrics);
+    expect(createManagerStats(registry, 'a')).toBe(createManagerStats(registry, 'a'));
+    expect(createManagerStats(registry, 'b')).not.toBe(createManagerStats(registry, 'a'));
+  });
+
   test('sampled requests are told to the span sink', () => {
     const spans: string[] = [];
     const metrics = createRequestMetrics(new MetricsRegistry(), {
