@@ -7,7 +7,12 @@ import { createListenerStats, createManagerStats, createTcpStats } from './conne
 import { createConnectionMetrics } from './istio-tcp.ts';
 import { createRequestMetrics, type RequestMetricsOptions } from './request-metrics.ts';
 import { statTextName } from './stat-names.ts';
-import { parseWorkload, serviceFromCluster, workloadFromNode } from './workload-identity.ts';
+import {
+  parseWorkload,
+  serviceFromCluster,
+  serviceFromMetadata,
+  workloadFromNode,
+} from './workload-identity.ts';
 
 const own = workloadFromNode({
   NAMESPACE: 'default',
@@ -425,6 +430,19 @@ describe('names', () => {
     ['', 'unknown', 'unknown', 'unknown'],
   ])('the service of cluster %p', (cluster, host, name, namespace) => {
     expect(serviceFromCluster(null, cluster)).toEqual({ host, name, namespace });
+  });
+
+  test('the service that cluster metadata names', () => {
+    const service = { host: 'a.default.svc.cluster.local', name: 'a', namespace: 'default' };
+    expect(serviceFromMetadata({ istio: { services: [service, { host: 'b' }] } })).toEqual(service);
+    expect(serviceFromMetadata({ istio: { services: [{ host: 'x.y' }] } })).toEqual({
+      host: 'x.y',
+      name: 'x.y',
+      namespace: 'unknown',
+    });
+    for (const nothing of [null, {}, { istio: { services: [] } }, { istio: { services: 'a' } }]) {
+      expect(serviceFromMetadata(nothing)).toBeNull();
+    }
   });
 
   test('a workload that says nothing of itself is unknown', () => {

@@ -99,6 +99,21 @@ export function serviceFromCluster(cluster: Cluster | null, clusterName: string)
   return kind === 'svc' ? { host, name: service, namespace } : { host, name: host, namespace: UNKNOWN };
 }
 
+/**
+ * The first service of a cluster's `filter_metadata.istio.services` (`[{host, name, namespace}]`), which
+ * says what an inbound cluster's name cannot; null when there is none.
+ */
+export function serviceFromMetadata(
+  filterMetadata: Readonly<Record<string, unknown>> | null,
+): ServiceIdentity | null {
+  const services = recordOf(filterMetadata?.['istio'])['services'];
+  const first: unknown = Array.isArray(services) ? services[0] : undefined;
+  const { host, name, namespace } = recordOf(first);
+  const known = textOf(host);
+  if (known === undefined) return null;
+  return { host: known, name: textOf(name) ?? known, namespace: textOf(namespace) ?? UNKNOWN };
+}
+
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
