@@ -3,8 +3,9 @@
  * the listener's configuration.
  */
 import type { HttpFilterFactory } from './filter/filter.ts';
+import { routerFactory } from './filter/router/router-factory.ts';
 import type { NetworkFilterFactory } from './listener/network-filter-factory.ts';
 
-export const httpFilterFactories: readonly HttpFilterFactory[] = [];
+export const httpFilterFactories: readonly HttpFilterFactory[] = [routerFactory];
 
 export const networkFilterFactories: readonly NetworkFilterFactory[] = [];

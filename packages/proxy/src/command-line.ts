@@ -1,0 +1,165 @@
+/**
+ * Envoy's command line, as far as it means something here. Flags take `--flag value` or `--flag=value`.
+ * Flags of Envoy's that have no effect are accepted with a notice, never in silence.
+ */
+import { parseLogLevel, type LogFormat, type LogLevel } from '@sluice/runtime';
+import type { UnsupportedFields } from './config/verdict.ts';
+
+export interface CommandLine {
+  readonly configPath: string | null;
+  readonly configYaml: string | null;
+  readonly mode: 'serve' | 'validate';
+  readonly serviceNode: string | null;
+  readonly serviceCluster: string | null;
+  readonly serviceZone: string | null;
+  readonly concurrency: number;
+  readonly adminAddressPath: string | null;
+  readonly drainTimeMs: number;
+  readonly parentShutdownTimeMs: number;
+  readonly logLevel: LogLevel;
+  readonly componentLogLevels: Readonly<Record<string, LogLevel>>;
+  readonly logFormat: LogFormat;
+  readonly logPath: string | null;
+  readonly unsupportedFields: UnsupportedFields;
+  /** Files that access logs of remote configuration may be written to. */
+  readonly allowedLogPaths: readonly string[];
+  /** What was accepted and has no effect. */
+  readonly notices: readonly string[];
+  /** As given, for /server_info. */
+  readonly given: Readonly<Record<string, string>>;
+}
+
+export type ParsedCommandLine =
+  | { readonly kind: 'run'; readonly options: CommandLine }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+  | { readonly kind: 'error'; readonly problems: readonly string[] };
+
+const short: Readonly<Record<string, string>> = { '-c': '--config-path', '-l': '--log-level', '-h': '--help' };
+
+const valued = [
+  'config-path', 'config-yaml', 'mode', 'service-node', 'service-cluster', 'service-zone', 'concurrency',
+  'admin-address-path', 'drain-time-s', 'parent-shutdown-time-s', 'log-level', 'component-log-level', 'log-format',
+  'log-path', 'unsupported-fields', 'allow-access-log-path',
+];
+/** Envoy's flags that are taken and do nothing, with the reason. */
+const inertValued: Readonly<Record<string, string>> = {
+  'base-id': 'there is no shared-memory region to separate',
+  'base-id-path': 'there is no base id to write',
+  'restart-epoch': 'hot restart hands sockets over without epochs',
+  'drain-strategy': 'connections are told to close at once when draining begins',
+  'file-flush-interval-msec': 'logs are flushed every 100 ms',
+};
+const inertSwitches: Readonly<Record<string, string>> = {
+  'use-dynamic-base-id': 'there is no shared-memory region to separate',
+  'disable-hot-restart': 'hot restart is only done when asked for',
+};
+
+/** Envoy's defaults, seconds. */
+const defaultDrainS = 600;
+const defaultParentShutdownS = 900;
+
+export const usage = `Usage: sluice proxy -c FILE [options]
+
+  -c, --config-path FILE        bootstrap, YAML or JSON (Envoy's schema)
+      --config-yaml TEXT        bootstrap text, laid over the file
+      --mode serve|validate     validate: check everything and exit
+      --service-node ID         node.id        --service-cluster NAME   node.cluster
+      --service-zone ZONE       node.locality.zone
+      --concurrency N           data loops (default 1)
+      --admin-address-path FILE where to write the admin address
+      --drain-time-s N          time that connections get to end (default ${defaultDrainS})
+      --parent-shutdown-time-s N  end by then at the latest (default ${defaultParentShutdownS})
+  -l, --log-level LEVEL         trace debug info warning error critical off
+      --component-log-level C:L,…
+      --log-format text|json    --log-path FILE
+      --unsupported-fields reject|warn   configuration fields without effect (default reject)
+      --allow-access-log-path FILE       repeatable: files that remote configuration may log to
+      --version   --help
+`;
+
+export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
+  const problems: string[] = [];
+  const notices: string[] = [];
+  const values = new Map<string, string>();
+  const allowedLogPaths: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i] ?? '';
+    const equals = arg.startsWith('--') ? arg.indexOf('=') : -1;
+    const flag = short[arg] ?? (equals < 0 ? arg : arg.slice(0, equals));
+    const name = flag.startsWith('--') ? flag.slice(2) : '';
+    if (name === 'help') return { kind: 'help' };
+    if (name === 'version') return { kind: 'version' };
+    const inert = inertSwitches[name] ?? inertValued[name];
+    if (inert !== undefined) notices.push(`--${name} has no effect: ${inert}`);
+    if (inertSwitches[name] !== undefined) continue;
+    if (!valued.includes(name) && inertValued[name] === undefined) {
+      problems.push(`unknown argument "${arg}"`);
+      continue;
+    }
+    const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
+    if (value === undefined) problems.push(`--${name} needs a value`);
+    else if (name === 'allow-access-log-path') allowedLogPaths.push(value);
+    else values.set(name, value);
+  }
+  const options = readOptions(values, allowedLogPaths, notices, problems);
+  return problems.length > 0 ? { kind: 'error', problems } : { kind: 'run', options };
+}
+
+function readOptions(
+  values: ReadonlyMap<string, string>,
+  allowedLogPaths: readonly string[],
+  notices: readonly string[],
+  problems: string[],
+): CommandLine {
+  const choice = <T extends string>(name: string, choices: readonly T[], fallback: T): T => {
+    const value = values.get(name);
+    const found = choices.find((known) => known === value);
+    if (value !== undefined && found === undefined) problems.push(`--${name} must be one of ${choices.join(', ')}, not "${value}"`);
+    return found ?? fallback;
+  };
+  const count = (name: string, fallback: number, least: number): number => {
+    const value = values.get(name);
+    if (value === undefined) return fallback;
+    const number = /^\d+$/.test(value) ? Number(value) : NaN;
+    if (!(number >= least)) problems.push(`--${name} must be a whole number of at least ${least}, not "${value}"`);
+    return number;
+  };
+  if (!values.has('config-path') && !values.has('config-yaml')) problems.push('--config-path or --config-yaml must be given');
+  return {
+    configPath: values.get('config-path') ?? null,
+    configYaml: values.get('config-yaml') ?? null,
+    mode: choice('mode', ['serve', 'validate'], 'serve'),
+    serviceNode: values.get('service-node') ?? null,
+    serviceCluster: values.get('service-cluster') ?? null,
+    serviceZone: values.get('service-zone') ?? null,
+    concurrency: count('concurrency', 1, 1),
+    adminAddressPath: values.get('admin-address-path') ?? null,
+    drainTimeMs: count('drain-time-s', defaultDrainS, 0) * 1_000,
+    parentShutdownTimeMs: count('parent-shutdown-time-s', defaultParentShutdownS, 0) * 1_000,
+    logLevel: readLevel(values.get('log-level') ?? 'info', '--log-level', problems),
+    componentLogLevels: readLevels(values.get('component-log-level') ?? '', problems),
+    logFormat: choice('log-format', ['text', 'json'], 'text'),
+    logPath: values.get('log-path') ?? null,
+    unsupportedFields: choice('unsupported-fields', ['reject', 'warn'], 'reject'),
+    allowedLogPaths,
+    notices,
+    given: Object.fromEntries([...values].map(([name, value]) => [name.replaceAll('-', '_'), value])),
+  };
+}
+
+function readLevels(text: string, problems: string[]): Record<string, LogLevel> {
+  const levels: Record<string, LogLevel> = {};
+  for (const pair of text.split(',').filter((part) => part !== '')) {
+    const [component = '', level = ''] = pair.split(':');
+    if (component === '') problems.push(`--component-log-level: "${pair}" must be component:level`);
+    else levels[component] = readLevel(level, `--component-log-level ${component}`, problems);
+  }
+  return levels;
+}
+
+function readLevel(text: string, flag: string, problems: string[]): LogLevel {
+  const level = parseLogLevel(text);
+  if (level === undefined) problems.push(`${flag}: "${text}" is not a log level`);
+  return level ?? 'info';
+}

@@ -1,0 +1,187 @@
+/**
+ * `sluice proxy`: Envoy's command line and bootstrap file in, a running proxy out.
+ *
+ * Exit status: 0 after an orderly end, 1 when the configuration or a socket cannot be had, 2 for a wrong
+ * command line, 130 when a second signal cut the drain short.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { createLogger, type Logger } from '@sluice/runtime';
+import type { Bootstrap } from '@sluice/xds';
+import manifest from '../package.json' with { type: 'json' };
+import { createAdminHandler } from './admin/pages.ts';
+import { serveAdmin, type AdminServer, type BindAddress } from './admin/server.ts';
+import { parseCommandLine, usage, type CommandLine } from './command-line.ts';
+import { adminSource } from './config/admin-source.ts';
+import { BootstrapError, loadBootstrap, type BootstrapSource } from './config/bootstrap.ts';
+import { checkStatic } from './config/check-static.ts';
+import { ConfigChecker } from './config/checker.ts';
+import { flatRuntime, runtimeLayers } from './config/runtime-layers.ts';
+import { http2Transport } from './io/grpc-http2.ts';
+import { ProxyProcess } from './proxy-process.ts';
+import { DEFAULT_ROTATION } from './telemetry/log-file.ts';
+import { FileLogSinks } from './telemetry/log-sinks.ts';
+import { openProcessLog, type ProcessLog } from './process-log.ts';
+import { spawnWorker } from './workers/spawn-worker.ts';
+
+const { version } = manifest;
+
+/** Never rejects: what goes wrong is printed and becomes the exit status. */
+export async function main(args: readonly string[]): Promise<void> {
+  const parsed = parseCommandLine(args);
+  if (parsed.kind === 'help') return print(usage);
+  if (parsed.kind === 'version') return print(`sluice ${version} (bun ${Bun.version})\n`);
+  if (parsed.kind === 'error') return fail(2, [...parsed.problems, 'try --help']);
+  const { options } = parsed;
+  try {
+    await run(options);
+  } catch (error) {
+    fail(1, error instanceof BootstrapError ? error.problems : [error instanceof Error ? error.message : String(error)]);
+  }
+}
+
+async function run(options: CommandLine): Promise<void> {
+  const { bootstrap, warnings } = loadBootstrap(sourcesOf(options), options.unsupportedFields);
+  const environment = definedEnvironment();
+  const facts = {
+    hostname: hostname(),
+    environment,
+    runtime: flatRuntime(runtimeLayers(bootstrap)),
+    allowedLogPaths: options.allowedLogPaths,
+  };
+  const problems = checkStatic(bootstrap, new ConfigChecker(facts, options.unsupportedFields));
+  if (problems.length > 0) return fail(1, problems);
+  if (options.mode === 'validate') {
+    for (const warning of warnings) print(`warning: ${warning}\n`);
+    return print(`configuration '${options.configPath ?? '--config-yaml'}' OK\n`);
+  }
+  const log = openProcessLog(options.logPath);
+  const logger = createProxyLogger(options, log);
+  for (const notice of options.notices) logger.info(notice);
+  const proxy = new ProxyProcess({
+    bootstrap,
+    bootstrapWarnings: warnings,
+    options,
+    hostname: facts.hostname,
+    environment,
+    version,
+    logger,
+    writeLog: log.write,
+    spawn: spawnWorker,
+    transport: (target, timers) => http2Transport({ target, timers }),
+    createSinks: (wheel, metrics) => new FileLogSinks({ wheel, metrics, logger, rotation: DEFAULT_ROTATION }),
+  });
+  const shutdown = new Shutdown(proxy, options, logger);
+  const admin = await startAdmin(bootstrap, options, proxy, shutdown, logger);
+  shutdown.onEnd = () => void admin?.stop();
+  proxy.start();
+  handleSignals(proxy, shutdown, log, logger);
+}
+
+/** Drains once; whoever asks again ends the process at once. */
+class Shutdown {
+  readonly #proxy: ProxyProcess;
+  readonly #options: CommandLine;
+  readonly #logger: Logger;
+  #isRunning = false;
+  onEnd: () => void = () => undefined;
+
+  constructor(proxy: ProxyProcess, options: CommandLine, logger: Logger) {
+    this.#proxy = proxy;
+    this.#options = options;
+    this.#logger = logger;
+  }
+
+  signalled(signal: string): void {
+    if (this.#isRunning) {
+      this.#logger.warning('ending at once', { signal });
+      process.exit(130);
+    }
+    this.#logger.info('draining', { signal, withinMs: this.#options.drainTimeMs });
+    this.begin(true, true);
+  }
+
+  begin(isGraceful: boolean, exits: boolean): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    const { drainTimeMs, parentShutdownTimeMs } = this.#options;
+    const afterMs = isGraceful ? Math.min(drainTimeMs, parentShutdownTimeMs) : 0;
+    this.#proxy.drain(afterMs, () => {
+      this.#logger.info('drained');
+      if (!exits) return;
+      this.onEnd();
+      process.exit(0);
+    });
+  }
+}
+
+function handleSignals(proxy: ProxyProcess, shutdown: Shutdown, log: ProcessLog, logger: Logger): void {
+  process.on('SIGTERM', () => shutdown.signalled('SIGTERM'));
+  process.on('SIGINT', () => shutdown.signalled('SIGINT'));
+  process.on('SIGUSR1', () => {
+    proxy.reopenLogs();
+    log.reopen();
+    logger.info('log files reopened');
+  });
+  process.on('SIGHUP', () => logger.info('SIGHUP is ignored: configuration comes from the control plane or a restart'));
+}
+
+async function startAdmin(
+  bootstrap: Bootstrap,
+  options: CommandLine,
+  proxy: ProxyProcess,
+  shutdown: Shutdown,
+  logger: Logger,
+): Promise<AdminServer | null> {
+  const bind = adminAddress(bootstrap);
+  if (bind === null) return null;
+  const source = adminSource(proxy, {
+    quit: () => shutdown.begin(false, true),
+    drain: (isGraceful, exits) => shutdown.begin(isGraceful, exits),
+    nowWallMs: () => Date.now(),
+  });
+  const server = await serveAdmin(bind, createAdminHandler(source, () => process.memoryUsage()));
+  const address = bind.kind === 'unix' ? bind.path : `${bind.address}:${server.port}`;
+  logger.info('admin', { address });
+  if (options.adminAddressPath !== null) writeFileSync(options.adminAddressPath, address);
+  return server;
+}
+
+function adminAddress(bootstrap: Bootstrap): BindAddress | null {
+  const { socketAddress, pipe } = bootstrap.admin?.address ?? {};
+  if (pipe !== undefined) return { kind: 'unix', path: pipe.path };
+  if (socketAddress === undefined) return null;
+  return { kind: 'tcp', address: socketAddress.address, port: socketAddress.portValue ?? 0 };
+}
+
+function createProxyLogger(options: CommandLine, log: ProcessLog): Logger {
+  const logger = createLogger({ component: 'main', level: options.logLevel, format: options.logFormat, write: log.write });
+  for (const [component, level] of Object.entries(options.componentLogLevels)) logger.setLevel(level, component);
+  return logger;
+}
+
+function sourcesOf(options: CommandLine): BootstrapSource[] {
+  const sources: BootstrapSource[] = [];
+  if (options.configPath !== null) {
+    if (!existsSync(options.configPath)) throw new Error(`${options.configPath}: no such file`);
+    sources.push({ name: options.configPath, text: readFileSync(options.configPath, 'utf8') });
+  }
+  if (options.configYaml !== null) sources.push({ name: '--config-yaml', text: options.configYaml });
+  return sources;
+}
+
+function definedEnvironment(): Record<string, string> {
+  const defined = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return Object.fromEntries(defined);
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function fail(status: number, problems: readonly string[]): void {
+  for (const problem of problems) process.stderr.write(`sluice proxy: ${problem}\n`);
+  process.exitCode = status;
+}
+
+if (import.meta.main) await main(process.argv.slice(2));

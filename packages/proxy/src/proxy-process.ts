@@ -1,0 +1,318 @@
+/**
+ * The main thread of a proxy: configuration in, data loops fed, admin's questions answered. Carries no
+ * traffic. Life: start → (initial configuration) ready → drain → stopped; each state shows in `/ready`.
+ */
+import {
+  MetricsAggregator, MetricsRegistry, startTimerDriver, systemClock, systemRandom, TimerWheel, type Logger, type LogLevel,
+} from '@sluice/runtime';
+import type { GrpcStreamTransport } from '@sluice/wire';
+import { wildcard, xdsTypes, type Bootstrap, type Init, type Node } from '@sluice/xds';
+import { DnsClusters } from './cluster/dns-clusters.ts';
+import { endpointLabel } from './cluster/endpoint-state.ts';
+import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
+import { systemResolver } from './cluster/system-resolver.ts';
+import type { CommandLine } from './command-line.ts';
+import { controlPlaneClusters } from './config/check-static.ts';
+import { ConfigChecker } from './config/checker.ts';
+import { ClusterActivation, type ActivationDeps } from './config/cluster-activation.ts';
+import { ConfigStore } from './config/config-store.ts';
+import { ListenerActivation } from './config/listener-activation.ts';
+import { flatRuntime, runtimeLayers, type FlatLayer } from './config/runtime-layers.ts';
+import type { LoopInit, LoopReport } from './data-loop.ts';
+import type { LogSinks } from './telemetry/log-sinks.ts';
+import type { FileLogSinks } from './telemetry/log-sinks.ts';
+import { Fleet, type LoopPort } from './workers/fleet.ts';
+import { AdsSession } from './xds/ads-session.ts';
+import { applyUpdate } from './xds/apply-update.ts';
+import { adsMetadata, nodeOf } from './xds/node.ts';
+import { rotatingTransport } from './xds/rotating-transport.ts';
+
+export interface ProxyProcessDeps {
+  readonly bootstrap: Bootstrap;
+  readonly bootstrapWarnings: readonly string[];
+  readonly options: CommandLine;
+  readonly hostname: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly version: string;
+  readonly logger: Logger;
+  readonly writeLog: (line: string) => void;
+  readonly spawn: (index: number) => LoopPort;
+  /** A transport to `host:port` or `unix:/path`. */
+  readonly transport: (target: string, timers: TimerWheel) => GrpcStreamTransport;
+  readonly createSinks: (wheel: TimerWheel, metrics: MetricsRegistry) => FileLogSinks;
+}
+
+export type ProxyState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING';
+
+export class ProxyProcess {
+  readonly deps: ProxyProcessDeps;
+  readonly store = new ConfigStore();
+  readonly metrics = new MetricsAggregator();
+  readonly layers: readonly FlatLayer[];
+  readonly node: Init<Node>;
+  readonly startedWallMs = systemClock.wallMs();
+  readonly listeners: ListenerActivation;
+  readonly clusters: ClusterActivation;
+  readonly #timers: TimerWheel;
+  readonly #slots = new LimitSlots();
+  readonly #limits = newLimitsMemory();
+  readonly #dns: DnsClusters;
+  readonly #fleet: Fleet;
+  readonly #sinks: FileLogSinks;
+  #ads: AdsSession | null = null;
+  readonly #received = new Set<string>();
+  #connectionCount = 0;
+  #isConnected = false;
+  #isDraining = false;
+  #isHealthFailed = false;
+  #wasReady = false;
+  #mayFetchListeners = false;
+  #onStopped: (() => void) | null = null;
+
+  constructor(deps: ProxyProcessDeps) {
+    const { bootstrap, options, logger } = deps;
+    this.deps = deps;
+    this.layers = runtimeLayers(bootstrap);
+    this.node = nodeOf(bootstrap.node, options, deps.version);
+    this.#timers = new TimerWheel(systemClock, undefined, (error) => {
+      logger.error('unexpected error in a timer', { error: String(error) });
+    });
+    startTimerDriver(this.#timers);
+    const own = new MetricsRegistry();
+    this.metrics.attach('main', own);
+    this.#sinks = deps.createSinks(this.#timers, own);
+    this.#fleet = this.#createFleet();
+    const checker = new ConfigChecker(this.#compileFacts(), options.unsupportedFields);
+    this.#dns = new DnsClusters({
+      resolver: systemResolver,
+      timers: this.#timers,
+      random: Math.random,
+      logger: logger.child('dns'),
+      onEndpoints: (assignment) => this.clusters.putResolved(assignment),
+    });
+    const shared: ActivationDeps = {
+      checker,
+      store: this.store,
+      timers: this.#timers,
+      wallMs: () => systemClock.wallMs(),
+      send: (message) => this.#fleet.send(message),
+      changed: () => this.#changed(),
+      warn: (kind, name, lines) => {
+        for (const line of lines) logger.warning('a configured field has no effect', { kind, name, field: line });
+      },
+    };
+    this.clusters = new ClusterActivation({ ...shared, slots: this.#slots, dns: this.#dns });
+    this.listeners = new ListenerActivation({
+      ...shared,
+      drainMs: options.drainTimeMs,
+      listen: (name, sockets) => this.#fleet.listen(name, sockets),
+      unlisten: (name) => this.#fleet.unlisten(name),
+      listening: (listener, address) => logger.info('listening', { listener, address }),
+    });
+  }
+
+  /** Throws when a static resource cannot be had (a port is taken); its message names it. */
+  start(): void {
+    for (const line of this.deps.bootstrapWarnings) this.deps.logger.warning('a configured field has no effect', { field: line });
+    this.#fleet.start();
+    this.#putStatic();
+    if (this.deps.bootstrap.dynamicResources?.adsConfig !== undefined) this.#startAds();
+    this.#changed();
+  }
+
+  get sinks(): LogSinks {
+    return this.#sinks;
+  }
+
+  state(): ProxyState {
+    if (this.#isDraining || this.#isHealthFailed) return 'DRAINING';
+    if (this.notReadyReason() === '') return 'LIVE';
+    return this.#ads !== null && this.#received.size === 0 ? 'PRE_INITIALIZING' : 'INITIALIZING';
+  }
+
+  /** Empty when the proxy serves its initial configuration; it then stays ready over later updates. */
+  notReadyReason(): string {
+    if (this.#isDraining) return 'the proxy is draining';
+    if (this.#isHealthFailed) return 'failed by /healthcheck/fail';
+    if (!this.#fleet.isReady) return 'data loops are starting';
+    if (this.#wasReady) return '';
+    const dynamic = this.deps.bootstrap.dynamicResources;
+    if (dynamic?.cdsConfig !== undefined && !this.#received.has(xdsTypes.cluster)) {
+      return 'no clusters have come from the control plane';
+    }
+    const [cluster] = this.clusters.warmingNames;
+    if (cluster !== undefined) return `cluster "${cluster}" waits for its endpoints`;
+    if (dynamic?.ldsConfig !== undefined && !this.#received.has(xdsTypes.listener)) {
+      return 'no listeners have come from the control plane';
+    }
+    const [listener] = this.listeners.warmingNames;
+    if (listener !== undefined) return `listener "${listener}" waits for its route table`;
+    return '';
+  }
+
+  setHealthFailed(isFailed: boolean): void {
+    this.#isHealthFailed = isFailed;
+  }
+
+  get isControlPlaneConnected(): boolean {
+    return this.#isConnected;
+  }
+  /** As of the last report asked for. */
+  get connectionCount(): number {
+    return this.#connectionCount;
+  }
+
+  loopReports(): Promise<readonly LoopReport[]> {
+    return this.#fleet.report().then((reports) => {
+      this.#connectionCount = reports.reduce((sum, report) => sum + report.connections, 0);
+      return reports;
+    });
+  }
+
+  setLogLevel(level: LogLevel, component: string | undefined): void {
+    this.deps.logger.setLevel(level, component);
+    this.#fleet.send({ kind: 'setLogLevel', component: component ?? '', level });
+  }
+
+  reopenLogs(): void {
+    this.#sinks.reopen();
+  }
+
+  /** Not ready, no new connections, those that are open end; `onStopped` follows within the drain time. */
+  drain(afterMs: number, onStopped: () => void): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#onStopped = onStopped;
+    this.#ads?.stop();
+    this.#dns.stop();
+    this.#fleet.drain(afterMs, () => void this.#stop());
+    this.listeners.closeAll();
+  }
+
+  async #stop(): Promise<void> {
+    this.#fleet.stop();
+    await this.#sinks.close(logGraceMs);
+    this.#onStopped?.();
+  }
+
+  #putStatic(): void {
+    const { bootstrap } = this.deps;
+    const control = controlPlaneClusters(bootstrap);
+    for (const cluster of bootstrap.staticResources?.clusters ?? []) {
+      if (control.has(cluster.name)) this.clusters.putControlPlane(cluster, 'static');
+      else orThrow(`cluster "${cluster.name}"`, this.clusters.put(cluster, 'static', null, true));
+    }
+    for (const listener of bootstrap.staticResources?.listeners ?? []) {
+      orThrow(`listener "${listener.name}"`, this.listeners.put(listener, 'static', null, true));
+    }
+  }
+
+  #startAds(): void {
+    const { bootstrap, transport, logger } = this.deps;
+    const config = bootstrap.dynamicResources?.adsConfig;
+    if (config === undefined) return;
+    this.#ads = new AdsSession({
+      variant: config.apiType === 'DELTA_GRPC' ? 'delta' : 'sotw',
+      node: this.node,
+      metadata: adsMetadata(config),
+      transport: rotatingTransport(targetsOf(bootstrap).map((target) => transport(target, this.#timers))),
+      timers: this.#timers,
+      random: systemRandom,
+      logger: logger.child('xds'),
+      onUpdate: (update) => {
+        const rejected = applyUpdate(update, this);
+        this.#received.add(update.typeUrl);
+        for (const { name, problem } of rejected) logger.error('a resource was refused', { type: update.typeUrl, name, problem });
+        this.#changed();
+        return rejected;
+      },
+      onConnected: (isConnected) => {
+        this.#isConnected = isConnected;
+      },
+    });
+    this.#ads.start();
+    // As Envoy does: listeners are fetched when clusters are warm, so that none serves into the void.
+    if (bootstrap.dynamicResources?.cdsConfig === undefined) this.#mayFetchListeners = true;
+    else this.#timers.schedule(initialFetchTimeoutMs, () => this.#fetchListeners());
+  }
+
+  #fetchListeners(): void {
+    this.#mayFetchListeners = true;
+    this.#changed();
+  }
+
+  /** After every change: subscriptions follow what the configuration names; readiness is looked at again. */
+  #changed(): void {
+    if (this.#isDraining) return;
+    const dynamic = this.deps.bootstrap.dynamicResources;
+    if (this.#ads !== null) {
+      if (dynamic?.cdsConfig !== undefined) this.#ads.want(xdsTypes.cluster, everything);
+      this.#ads.want(xdsTypes.endpoint, this.clusters.wantedEndpoints());
+      if (this.#received.has(xdsTypes.cluster) && this.clusters.warmingNames.length === 0) this.#mayFetchListeners = true;
+      if (dynamic?.ldsConfig !== undefined && this.#mayFetchListeners) this.#ads.want(xdsTypes.listener, everything);
+      this.#ads.want(xdsTypes.route, this.listeners.wantedTables());
+      this.#ads.want(xdsTypes.virtualHost, this.listeners.wantedHosts());
+    }
+    if (this.#wasReady || this.notReadyReason() !== '') return;
+    this.#wasReady = true;
+    this.deps.logger.info('ready', { afterMs: Math.round(systemClock.wallMs() - this.startedWallMs) });
+  }
+
+  #compileFacts(): Pick<LoopInit, 'runtime' | 'hostname' | 'environment' | 'allowedLogPaths'> {
+    const { hostname, environment, options } = this.deps;
+    return { hostname, environment, runtime: flatRuntime(this.layers), allowedLogPaths: options.allowedLogPaths };
+  }
+
+  #createFleet(): Fleet {
+    const { options, logger, spawn, writeLog } = this.deps;
+    return new Fleet({
+      concurrency: options.concurrency,
+      spawn,
+      init: (index, share) => ({
+        kind: 'init',
+        index,
+        limits: { total: this.#limits, share },
+        ...this.#compileFacts(),
+        nodeMetadata: (this.node.metadata ?? {}) as LoopInit['nodeMetadata'],
+        nodeId: this.node.id ?? '',
+        nodeCluster: this.node.cluster ?? '',
+        logLevel: options.logLevel,
+        componentLogLevels: options.componentLogLevels,
+        logFormat: options.logFormat,
+      }),
+      limitsTotal: this.#limits,
+      limitSlotsUsed: () => this.#slots.used,
+      metrics: this.metrics,
+      logger: logger.child('loops'),
+      nowMs: () => systemClock.nowMs(),
+      later: (run, delayMs) => void setTimeout(run, delayMs),
+      onAccessLog: (message, taken) => taken(this.#sinks.onBatch(message).bytes),
+      writeLog,
+      onReady: () => this.#changed(),
+    });
+  }
+}
+
+/** ConfigSource.initial_fetch_timeout, Envoy's default. */
+const initialFetchTimeoutMs = 15_000;
+const logGraceMs = 2_000;
+const everything: ReadonlySet<string> = new Set([wildcard]);
+
+function orThrow(what: string, rejection: string | null): void {
+  if (rejection !== null) throw new Error(`${what}: ${rejection}`);
+}
+
+/** Addresses of the clusters that carry xDS, in the order of preference. */
+function targetsOf(bootstrap: Bootstrap): string[] {
+  const names = controlPlaneClusters(bootstrap);
+  const clusters = (bootstrap.staticResources?.clusters ?? []).filter((cluster) => names.has(cluster.name));
+  return clusters.flatMap((cluster) =>
+    (cluster.loadAssignment?.endpoints ?? []).flatMap((group) =>
+      group.lbEndpoints.flatMap(({ endpoint }) => {
+        const { socketAddress, pipe } = endpoint?.address ?? {};
+        if (socketAddress !== undefined) return [endpointLabel(socketAddress.address, socketAddress.portValue ?? 0)];
+        return pipe === undefined ? [] : [`unix:${pipe.path}`];
+      }),
+    ),
+  );
+}

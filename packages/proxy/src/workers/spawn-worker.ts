@@ -1,0 +1,20 @@
+/** A data loop in a Bun Worker. `smol` halves its heap's appetite: a loop's memory is buffers, not objects. */
+import type { FromLoop, ToLoop } from '../data-loop.ts';
+import type { LoopPort } from './fleet.ts';
+
+export function spawnWorker(index: number): LoopPort {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url).href, { name: `loop${index}`, smol: true });
+  let reason = 'ended';
+  const port: LoopPort = {
+    post: (message: ToLoop) => worker.postMessage(message),
+    onMessage: () => undefined,
+    onExit: () => undefined,
+    terminate: () => void worker.terminate(),
+  };
+  worker.addEventListener('message', (event: MessageEvent<FromLoop>) => port.onMessage(event.data));
+  worker.addEventListener('error', (event: ErrorEvent) => {
+    reason = event.message;
+  });
+  worker.addEventListener('close', () => port.onExit(reason));
+  return port;
+}

@@ -1,0 +1,123 @@
+/**
+ * The proxy's ADS stream: opens it, opens it again when it breaks (jittered, growing pauses; traffic goes
+ * on meanwhile with what is held), and keeps its subscriptions at what the configuration names.
+ */
+import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
+import type { GrpcClientStream, GrpcMetadata, GrpcStreamTransport } from '@sluice/wire';
+import { AdsClient, type AdsUpdate, type AdsVariant, type Init, type Node, type RejectedResource } from '@sluice/xds';
+
+export interface AdsSessionDeps {
+  readonly variant: AdsVariant;
+  readonly node: Init<Node>;
+  readonly metadata: GrpcMetadata;
+  readonly transport: GrpcStreamTransport;
+  readonly timers: TimerWheel;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Judges the resources of one response; what it returns is NACKed. */
+  onUpdate(update: AdsUpdate): readonly RejectedResource[];
+  onConnected(isConnected: boolean): void;
+}
+
+const methods: Readonly<Record<AdsVariant, string>> = {
+  sotw: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+  delta: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+};
+
+/** Envoy's reconnect pauses (grpc_mux: 500 ms to 30 s). */
+const backoff = { baseMs: 500, maxMs: 30_000 };
+
+export class AdsSession {
+  readonly #deps: AdsSessionDeps;
+  readonly #client: AdsClient;
+  readonly #wanted = new Map<string, ReadonlySet<string>>();
+  readonly #retry: TimerNode;
+  #stream: GrpcClientStream | null = null;
+  #failures = 0;
+  #isStopped = false;
+  #isHearing = false;
+
+  constructor(deps: AdsSessionDeps) {
+    this.#deps = deps;
+    this.#client = new AdsClient(deps.variant, deps.node);
+    this.#retry = new TimerNode(() => this.#open());
+  }
+
+  start(): void {
+    this.#open();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#deps.timers.disarm(this.#retry);
+    this.#stream?.cancel();
+    this.#stream = null;
+  }
+
+  /** The whole set of names of a type, `*` for everything; the difference to before is sent. */
+  want(typeUrl: string, names: ReadonlySet<string>): void {
+    const before = this.#wanted.get(typeUrl) ?? new Set<string>();
+    const dropped = [...before].filter((name) => !names.has(name));
+    const added = [...names].filter((name) => !before.has(name));
+    if (dropped.length === 0 && added.length === 0) return;
+    this.#wanted.set(typeUrl, new Set(names));
+    if (added.length > 0) this.#client.subscribe(typeUrl, added);
+    if (dropped.length > 0) this.#client.unsubscribe(typeUrl, dropped);
+    this.#flush();
+  }
+
+  #open(): void {
+    if (this.#isStopped) return;
+    this.#isHearing = false;
+    let isOver = false;
+    const stream = this.#deps.transport.open(methods[this.#deps.variant], this.#deps.metadata, {
+      onMessage: (message) => {
+        if (!isOver) this.#receive(message);
+      },
+      onStatus: (code, message) => {
+        isOver = true;
+        this.#closed(code, message);
+      },
+    });
+    // A transport may report failure before it returns: then there is nothing to speak to.
+    if (isOver) return;
+    this.#stream = stream;
+    this.#client.opened();
+    this.#flush();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    this.#failures = 0;
+    if (!this.#isHearing) {
+      this.#isHearing = true;
+      this.#deps.onConnected(true);
+    }
+    const received = this.#client.receive(bytes);
+    if (received.kind === 'broken') {
+      this.#deps.logger.error('the control plane sent what is no xDS response', { error: received.error.message });
+      this.#stream?.cancel();
+      return;
+    }
+    if (received.kind === 'update') this.#client.settle(received.update, this.#deps.onUpdate(received.update));
+    this.#flush();
+  }
+
+  #closed(code: number, message: string): void {
+    this.#stream = null;
+    this.#client.closed();
+    this.#deps.onConnected(false);
+    if (this.#isStopped) return;
+    const pauseMs = reconnectBackoffMs(backoff, this.#failures++, this.#deps.random);
+    this.#deps.logger.warning('the stream to the control plane ended; the configuration stays as it is', {
+      code,
+      message,
+      retryInMs: Math.round(pauseMs),
+    });
+    this.#deps.timers.arm(this.#retry, pauseMs);
+  }
+
+  #flush(): void {
+    if (this.#stream === null) return;
+    for (const request of this.#client.takeRequests()) this.#stream.send(request);
+  }
+}
