@@ -49,3 +49,6 @@ export {
   type RetryCondition,
 } from './validate/istio-retries.ts';
 export { regexProblem } from './validate/regex.ts';
+export * from './analyze/analyze.ts';
+export * from './analyze/codes.ts';
+export type { AnalyzedObject, Instance, WorldOptions } from './analyze/world.ts';

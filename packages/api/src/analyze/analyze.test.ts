@@ -1,0 +1,199 @@
+import { describe, expect, test } from 'bun:test';
+import { formatProblem } from '../problem.ts';
+import { readObjects } from '../read.ts';
+import { analyze } from './analyze.ts';
+
+const base = `
+apiVersion: v1
+kind: Service
+metadata: {name: reviews}
+spec: {selector: {app: reviews}, ports: [{name: http, port: 9080}]}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: reviews-1}
+spec: {address: 10.0.0.1, labels: {app: reviews, version: v1}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews}
+spec: {host: reviews, subsets: [{name: v1, labels: {version: v1}}]}
+`;
+const istio = (kind: string, name: string, spec: string, annotations = '{}') =>
+  `---\napiVersion: networking.istio.io/v1\nkind: ${kind}\nmetadata: {name: ${name}, annotations: ${annotations}}\nspec: ${spec}\n`;
+const route = (spec: string) =>
+  `---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: ${spec}\n`;
+
+function codesOf(text: string): string[] {
+  const { objects, problems } = readObjects(text, 'f.yaml');
+  expect(problems.filter((problem) => problem.severity === 'error')).toEqual([]);
+  const entries = objects.map(({ object, locate, origin }) => ({ object, locate, file: origin.file }));
+  return analyze(entries).map((problem) => `${problem.code} ${problem.path}`);
+}
+
+const to = (destination: string) => `route: [{destination: ${destination}}]`;
+const good = istio(
+  'VirtualService',
+  'reviews',
+  `{hosts: [reviews], http: [{${to('{host: reviews, subset: v1}')}}]}`,
+);
+
+describe('analysis', () => {
+  test('finds nothing where nothing is wrong', () => {
+    expect(codesOf(base + good)).toEqual([]);
+  });
+
+  test.each([
+    [
+      'an unknown service',
+      istio('VirtualService', 'a', `{hosts: [reviews], http: [{${to('{host: revews}')}}]}`),
+      ['SL0101 spec.http[0].route[0].destination.host'],
+    ],
+    [
+      'an unknown port',
+      istio(
+        'VirtualService',
+        'a',
+        `{hosts: [reviews], http: [{${to('{host: reviews, port: {number: 80}}')}}]}`,
+      ),
+      ['SL0101 spec.http[0].route[0].destination.port.number'],
+    ],
+    [
+      'an unknown subset',
+      istio('VirtualService', 'a', `{hosts: [reviews], http: [{${to('{host: reviews, subset: v9}')}}]}`),
+      ['SL1107 spec.http[0].route[0].destination.subset'],
+    ],
+    [
+      'two owners of a host, by short and full name',
+      good +
+        istio(
+          'VirtualService',
+          'b',
+          `{hosts: [reviews.default.svc.cluster.local], http: [{${to('{host: reviews}')}}]}`,
+        ),
+      ['SL0109 spec.hosts[0]'],
+    ],
+    [
+      'an unreachable route',
+      istio(
+        'VirtualService',
+        'a',
+        `{hosts: [reviews], http: [{${to('{host: reviews}')}}, {match: [{uri: {prefix: /x}}], ${to('{host: reviews}')}}]}`,
+      ),
+      ['SL0130 spec.http[1]'],
+    ],
+    [
+      'an ineffective match',
+      istio(
+        'VirtualService',
+        'a',
+        `{hosts: [reviews], http: [{match: [{uri: {prefix: /a}}], ${to('{host: reviews}')}}, {match: [{uri: {exact: /a/b}}, {uri: {exact: /c}}], ${to('{host: reviews}')}}]}`,
+      ),
+      ['SL0131 spec.http[1].match[0]'],
+    ],
+    [
+      'an unsafe retry',
+      istio(
+        'VirtualService',
+        'a',
+        `{hosts: [reviews], http: [{retries: {attempts: 2, retryOn: "5xx,connect-failure"}, ${to('{host: reviews}')}}]}`,
+      ),
+      ['SL9004 spec.http[0].retries.retryOn'],
+    ],
+    [
+      'a missing gateway',
+      istio('VirtualService', 'a', `{hosts: [reviews], gateways: [gw], http: [{${to('{host: reviews}')}}]}`),
+      ['SL0101 spec.gateways[0]'],
+    ],
+    [
+      'a host no gateway serves',
+      istio(
+        'Gateway',
+        'gw',
+        '{servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example.com]}]}',
+      ) +
+        istio(
+          'VirtualService',
+          'a',
+          `{hosts: [b.example.com], gateways: [gw], http: [{${to('{host: reviews}')}}]}`,
+        ),
+      ['SL0132 spec.hosts[0]'],
+    ],
+    [
+      'a subset of nothing',
+      istio('DestinationRule', 'b', '{host: reviews, subsets: [{name: v7, labels: {version: v7}}]}'),
+      ['SL0173 spec.subsets[0].labels'],
+    ],
+    ['a rule for nothing', istio('DestinationRule', 'b', '{host: nobody}'), ['SL0174 spec.host']],
+    [
+      'a subset defined twice',
+      istio(
+        'DestinationRule',
+        'b',
+        '{host: reviews.default.svc.cluster.local, subsets: [{name: v1, labels: {version: v1}}]}',
+      ),
+      ['SL0201 spec.subsets[0].name'],
+    ],
+    [
+      'a port name without protocol',
+      '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {selector: {app: reviews}, ports: [{name: web, port: 80}]}\n',
+      ['SL0118 spec.ports[0].name'],
+    ],
+    [
+      'a service of nobody',
+      '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {selector: {app: nobody}, ports: [{name: http, port: 80}]}\n',
+      ['SL0127 spec.selector'],
+    ],
+    [
+      'two sidecars of a namespace',
+      istio('Sidecar', 'a', '{egress: [{hosts: ["./*"]}]}') +
+        istio('Sidecar', 'b', '{egress: [{hosts: ["./*"]}]}'),
+      ['SL0111 metadata.name'],
+    ],
+    ['a name used twice', good + good, ['SL0109 spec.hosts[0]', 'SL9003 metadata.name']],
+    [
+      'a shadowed VirtualService',
+      good +
+        route(
+          '{parentRefs: [{group: "", kind: Service, name: reviews}], rules: [{backendRefs: [{name: reviews, port: 9080}]}]}',
+        ),
+      ['SL9001 spec.hosts[0]'],
+    ],
+    [
+      'a backend that is not there',
+      route(
+        '{parentRefs: [{group: "", kind: Service, name: reviews}], rules: [{backendRefs: [{name: review, port: 9080}]}]}',
+      ),
+      ['SL0101 spec.rules[0].backendRefs[0].name'],
+    ],
+    [
+      'a reference that is not granted',
+      '---\napiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: other}\nspec: {ports: [{name: http, port: 80}]}\n' +
+        route(
+          '{parentRefs: [{group: "", kind: Service, name: reviews}], rules: [{backendRefs: [{name: x, namespace: other, port: 80}]}]}',
+        ),
+      ['SL9002 spec.rules[0].backendRefs[0].namespace'],
+    ],
+  ])('%s', (_, text, codes) => {
+    expect(codesOf(base + text).toSorted()).toEqual([...codes].toSorted());
+  });
+
+  test('says where, and what to do', () => {
+    const { objects } = readObjects(
+      base + istio('VirtualService', 'a', `{hosts: [reviews], http: [{${to('{host: revews}')}}]}`),
+      'f.yaml',
+    );
+    const entries = objects.map(({ object, locate, origin }) => ({ object, locate, file: origin.file }));
+    expect(analyze(entries).map(formatProblem)).toEqual([
+      'f.yaml:20:63: error [SL0101] spec.http[0].route[0].destination.host: there is no service revews (did you mean reviews?)',
+    ]);
+  });
+
+  test.each([
+    'galley.istio.io/analyze-suppress: IST0174',
+    'sluice.dev/analyze-suppress: "SL0109, SL0174"',
+    'sluice.dev/analyze-suppress: "*"',
+  ])('is silenced by %s', (annotation) => {
+    expect(codesOf(base + istio('DestinationRule', 'b', '{host: nobody}', `{${annotation}}`))).toEqual([]);
+  });
+});
