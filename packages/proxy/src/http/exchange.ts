@@ -121,7 +121,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
 
   onRequestData(data: Uint8Array, start: number, end: number): void {
     const byteCount = end - start;
-    if (!this.#isActive || this.#hasSentResponse) {
+    if (!this.#isActive || (this.#hasSentResponse && !this.#isTunnel)) {
       this.#stream.consumed(byteCount);
       return;
     }

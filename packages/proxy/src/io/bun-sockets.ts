@@ -125,7 +125,8 @@ class BunConnection extends QueuedConnection {
 
   onSocketClose(error: unknown): void {
     if (this.#connecting !== null) this.failConnecting(connectFailure(error));
-    else this.closed(error === undefined || error === null ? this.closeCauseOfEnd() : 'reset');
+    else if (error === undefined || error === null) this.closedInOrder();
+    else this.closed('reset');
   }
 
   protected sendBytes(data: Uint8Array, start: number, length: number): number {

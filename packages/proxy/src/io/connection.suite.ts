@@ -205,6 +205,7 @@ export function connectionSuite(name: string, create: (loop: IoLoop) => Provider
       await server.until(() => server.closeCause !== null);
       expect(client.text).toBe('answer');
       expect([client.closeCause, server.closeCause]).toEqual(['remote', 'remote']);
+      expect([client.hasEnded, server.hasEnded]).toEqual([true, true]);
     }));
 
   test(`${name}: terminate resets the peer`, () =>

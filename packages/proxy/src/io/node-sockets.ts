@@ -66,7 +66,8 @@ class NodeConnection extends QueuedConnection {
       pending = null;
       this.onSettled();
       if (handler !== null) this.#onConnectFailed(handler);
-      else this.closed(this.#error === null ? this.closeCauseOfEnd() : 'reset');
+      else if (this.#error === null) this.closedInOrder();
+      else this.closed('reset');
     });
   }
 

@@ -182,8 +182,10 @@ export abstract class QueuedConnection implements Connection {
     this.loop.leave();
   }
 
-  protected closeCauseOfEnd(): CloseCause {
-    return this.#sending === 'closing' ? 'local' : 'remote';
+  /** The socket closed in order: a FIN that the runtime did not report by itself is reported first. */
+  protected closedInOrder(): void {
+    if (this.#sending !== 'closing') this.readEnded();
+    this.closed(this.#sending === 'closing' ? 'local' : 'remote');
   }
 
   #afterWrite(): void {

@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { FLAG } from '../telemetry/response-flags.ts';
+import { forwardTo, testRoute } from './test-doubles.ts';
+import { reply, World } from './test-world.ts';
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+afterEach(() => {
+  world.close();
+  expect(world.errors).toEqual([]);
+});
+
+const upgrade = 'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';
+const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n';
+
+test('a WebSocket upgrade becomes a tunnel, octets sent early included', async () => {
+  const upstream = world.upstream((peer, text) => {
+    if (text.endsWith('\r\n\r\n')) peer.send(`${switching}welcome`);
+    else if (text.endsWith('ping')) peer.send('pong');
+  });
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a', { timeoutMs: 100 })), { upgrades: new Map([['websocket', true]]) }));
+  client.send(upgrade);
+  await client.until(() => client.text.endsWith('welcome'));
+  expect(client.text).toMatch(/^HTTP\/1.1 101 /);
+  expect(client.text).toMatch(/upgrade: websocket/i);
+  expect(upstream.texts[0]).toMatch(/connection: upgrade/i);
+  world.clock.advance(1000);
+  client.send('ping');
+  await client.until(() => client.text.endsWith('pong'));
+  client.end();
+  await client.untilClosed();
+  await world.log.until(1);
+  expect(world.log.lines[0]).toMatchObject({ status: 101, flags: 0, bytesReceived: 4, bytesSent: 11 });
+});
+
+test('each side may half-close, and the other goes on', async () => {
+  const upstream = world.upstream((peer, text) => {
+    if (text.endsWith('\r\n\r\n')) {
+      peer.send(`${switching}bye`);
+      peer.end();
+    }
+  });
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a', { upgrades: new Map([['websocket', true]]) }))));
+  client.send(upgrade);
+  await client.untilClosed();
+  expect(client.text).toEndWith('bye');
+  client.send('still talking');
+  await upstream.until(() => upstream.texts[0]!.endsWith('still talking'));
+  client.end();
+  await upstream.until(() => upstream.openCount === 0);
+});
+
+test('an upgrade that the route does not allow is refused with 403', async () => {
+  world.cluster('a', [world.upstream(() => {}).port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
+  client.send(upgrade);
+  const response = await client.response();
+  expect(response.status).toBe(403);
+  expect(response.head).toContain('x-sluice-reason: upgrade-refused');
+});
+
+test('an upstream that declines answers as usual, and both connections live on', async () => {
+  const upstream = world.upstream((peer, text) => {
+    if (!text.endsWith('\r\n\r\n')) return;
+    peer.clear();
+    peer.send(reply('plain'));
+  });
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { upgrades: new Map([['websocket', true]]) }));
+  client.send(upgrade);
+  expect(await client.response()).toMatchObject({ status: 200, body: 'plain' });
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  expect(await client.response()).toMatchObject({ status: 200, body: 'plain' });
+  expect(upstream.connectionCount).toBe(1);
+});
+
+test('CONNECT on a forward proxy reaches the endpoint as plain TCP', async () => {
+  const upstream = world.upstream((peer, text) => peer.send(`echo ${text}`));
+  const cluster = world.cluster('a', [upstream.port]);
+  const client = await world.client(
+    world.listen((request) => (request.authority === 'db:5432' ? testRoute(forwardTo('a')) : null), { isForwardProxy: true, upgrades: new Map([['connect', true]]) }),
+  );
+  client.send('CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\n');
+  await client.until(() => client.text.endsWith('\r\n\r\n'));
+  expect(client.text).toStartWith('HTTP/1.1 200 OK\r\n');
+  expect(client.text).not.toMatch(/content-length|transfer-encoding/i);
+  client.text = '';
+  client.send('hello');
+  await client.until(() => client.text === 'echo hello');
+  expect(upstream.texts[0]).toBe('hello');
+  client.end();
+  await upstream.until(() => upstream.openCount === 0);
+  await world.log.until(1);
+  expect(cluster.limits.connections.current).toBe(0);
+});
+
+test('CONNECT to a dead endpoint is a 503', async () => {
+  const upstream = world.upstream(() => {});
+  upstream.stop(true);
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { isForwardProxy: true, upgrades: new Map([['connect', true]]) }));
+  client.send('CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\n');
+  expect((await client.response()).status).toBe(503);
+  await world.log.until(1);
+  expect(world.log.lines[0]!.flags).toBe(FLAG.UF);
+});
+
+test('absolute-form is routed by its authority and sent on in origin-form', async () => {
+  const upstream = world.upstream((peer, text) => {
+    if (text.endsWith('\r\n\r\n')) peer.send(reply('ok'));
+  });
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(world.listen((request) => (request.authority === 'reviews:9080' ? testRoute(forwardTo('a')) : null), { isForwardProxy: true }));
+  client.send('GET http://reviews:9080/x?y HTTP/1.1\r\nHost: other\r\n\r\n');
+  expect((await client.response()).body).toBe('ok');
+  expect(upstream.texts[0]).toStartWith('GET /x?y HTTP/1.1\r\nHost: reviews:9080\r\n');
+});
