@@ -131,8 +131,10 @@ export function parseFieldSelector(text: string): FieldSelector | SelectorError 
       };
     }
     const isNegated = match[2] === '!=';
-    if (field === 'metadata.name') isNegated ? result.notName.push(value) : (result.name = value);
-    else isNegated ? result.notNamespace.push(value) : (result.namespace = value);
+    const isName = field === 'metadata.name';
+    if (isNegated) (isName ? result.notName : result.notNamespace).push(value);
+    else if (isName) result.name = value;
+    else result.namespace = value;
   }
   return result;
 }

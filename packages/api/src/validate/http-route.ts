@@ -60,9 +60,7 @@ function checkParents(parents: Parents, path: Path, findings: Findings): void {
         isService ? 'invalid-value' : 'not-supported-yet',
         [...at, 'kind'],
         isService ? 'Service needs group ""' : `a parent of kind ${kind} is not supported yet`,
-        {
-          ...(isService ? { suggestion: 'write group: ""' } : {}),
-        },
+        isService ? { suggestion: 'write group: ""' } : {},
       );
     }
     const identity = `${group}/${kind}/${parent.namespace ?? ''}/${parent.name}`;

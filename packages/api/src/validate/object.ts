@@ -127,9 +127,12 @@ function reportUnknownKind(apiVersion: string, kind: string, findings: Findings)
     return;
   }
   const nearest = suggestKind(kind);
-  findings.add('unknown-kind', ['kind'], `the kind ${kind} (${apiVersion}) is not known`, {
-    ...(nearest === undefined ? {} : { suggestion: `did you mean ${nearest}?` }),
-  });
+  findings.add(
+    'unknown-kind',
+    ['kind'],
+    `the kind ${kind} (${apiVersion}) is not known`,
+    nearest === undefined ? {} : { suggestion: `did you mean ${nearest}?` },
+  );
 }
 
 function reportUnhonoured(kind: KindInfo, findings: Findings): void {
