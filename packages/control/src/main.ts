@@ -2,9 +2,11 @@
  * `sluice control` as a process: log to stderr, signals, exit status. The only file of this package that looks at
  * the process it runs in.
  */
-import { createLogger } from '@sluice/runtime';
+import { createLogger, sluiceVersion } from '@sluice/runtime';
 import { isControlError } from './errors.ts';
+import { controlUsage, parseControlArgs } from './control-args.ts';
 import type { ControlArgs } from './control-args.ts';
+import { createMeshServing } from './serve/create-mesh-serving.ts';
 import type { CreateMeshServing } from './serve/mesh-serving.ts';
 import { startControl } from './stack.ts';
 
@@ -63,4 +65,21 @@ export async function runControl(args: ControlArgs, { version, serving }: Contro
     process.off('unhandledRejection', onFault);
     process.stderr.off('error', onLogClosed);
   }
+}
+
+/** Wrong arguments, as the shell's own commands have it. */
+const usageStatus = 2;
+
+if (import.meta.main) {
+  const words = process.argv.slice(2);
+  if (words.includes('--help') || words.includes('-h')) {
+    process.stdout.write(controlUsage);
+    process.exit(exitStatus.stopped);
+  }
+  const parsed = parseControlArgs(words);
+  if (!parsed.ok) {
+    process.stderr.write(`sluice control: ${parsed.message}\n`);
+    process.exit(usageStatus);
+  }
+  process.exit(await runControl(parsed.args, { version: sluiceVersion, serving: createMeshServing }));
 }

@@ -56,3 +56,4 @@ export {
   parseProtoDurationMs,
 } from './duration.ts';
 export { editDistance, nearestName } from './nearest-name.ts';
+export { sluiceVersion } from './version.ts';

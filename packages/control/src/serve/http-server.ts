@@ -77,9 +77,10 @@ function listen(options: HttpServerOptions, hostname: string, port: number): Bun
   }
 }
 
-function describeListenFailure(
+/** The address error that says what to do, or the error itself when it is none of those known. */
+export function describeListenFailure(
   error: unknown,
-  options: HttpServerOptions,
+  options: Pick<HttpServerOptions, 'flag' | 'purpose'>,
   host: string,
   port: number,
 ): unknown {

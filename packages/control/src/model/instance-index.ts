@@ -1,0 +1,93 @@
+/**
+ * Which instances stand behind a service. Selection runs once per service and is kept until an
+ * instance that it selects, or selected, changes; the list's identity tells caches whether it did.
+ */
+import { formatKey } from '@sluice/api';
+import type { ResourceKey } from '@sluice/api';
+import { selects } from './instance.ts';
+import type { Instance } from './instance.ts';
+import type { MeshService } from './service.ts';
+
+export class InstanceIndex {
+  readonly #byNamespace = new Map<string, Map<string, Instance>>();
+  /** Service `namespace/name` → slices, by slice id. */
+  readonly #given = new Map<string, Map<string, readonly Instance[]>>();
+  readonly #sliceService = new Map<string, string>();
+  readonly #selected = new Map<string, readonly Instance[]>();
+
+  /** Puts, replaces or (with null) removes an instance; returns what was there. */
+  replace(key: ResourceKey, instance: Instance | null): Instance | null {
+    let space = this.#byNamespace.get(key.namespace);
+    if (!space) this.#byNamespace.set(key.namespace, (space = new Map()));
+    const id = formatKey(key);
+    const before = space.get(id) ?? null;
+    if (instance) space.set(id, instance);
+    else space.delete(id);
+    return before;
+  }
+
+  /** Given endpoints of one slice; returns the `namespace/name` of the services concerned. */
+  replaceSlice(
+    key: ResourceKey,
+    given: { readonly service: string; readonly endpoints: readonly Instance[] } | null,
+  ): string[] {
+    const id = formatKey(key);
+    const touched = new Set<string>();
+    const old = this.#sliceService.get(id);
+    if (old !== undefined) {
+      touched.add(old);
+      const slices = this.#given.get(old);
+      slices?.delete(id);
+      if (slices?.size === 0) this.#given.delete(old);
+      this.#sliceService.delete(id);
+    }
+    if (given) {
+      const service = `${key.namespace}/${given.service}`;
+      touched.add(service);
+      let slices = this.#given.get(service);
+      if (!slices) this.#given.set(service, (slices = new Map()));
+      slices.set(id, given.endpoints);
+      this.#sliceService.set(id, service);
+    }
+    return [...touched];
+  }
+
+  /** Drops the kept selection of a service: its next reading selects again. */
+  forget(serviceKey: string): void {
+    this.#selected.delete(serviceKey);
+  }
+
+  of(service: MeshService): readonly Instance[] {
+    const kept = this.#selected.get(service.key);
+    if (kept) return kept;
+    const fresh = this.#select(service);
+    this.#selected.set(service.key, fresh);
+    return fresh;
+  }
+
+  *all(): Iterable<Instance> {
+    for (const space of this.#byNamespace.values()) yield* space.values();
+  }
+
+  #select(service: MeshService): readonly Instance[] {
+    const given =
+      service.source.kind === 'Service' ? this.#given.get(`${service.namespace}/${service.name}`) : undefined;
+    if (given) return [...given.values()].flat();
+    if (!service.selector) return [];
+    const found: Instance[] = [];
+    for (const instance of this.#byNamespace.get(service.namespace)?.values() ?? []) {
+      if (selects(service.selector, instance.labels)) found.push(instance);
+    }
+    return found;
+  }
+}
+
+/** True when the service selects either form of an instance that changed. */
+export function isSelectedBy(service: MeshService, before: Instance | null, after: Instance | null): boolean {
+  const { selector } = service;
+  if (!selector) return false;
+  return (
+    (before !== null && selects(selector, before.labels)) ||
+    (after !== null && selects(selector, after.labels))
+  );
+}

@@ -1,0 +1,191 @@
+/**
+ * gRPC over node:http2, without TLS, on one address: what ADS needs of a server and no more. Our own HTTP/2
+ * takes its place behind the same handlers (wire/grpc/transport.ts).
+ *
+ * Limits stand where node:http2 has none: streams per session, resets per session (rapid reset,
+ * CVE-2023-44487), message size, and bytes queued for a client that does not read.
+ */
+import { constants, createServer } from 'node:http2';
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo, Socket } from 'node:net';
+import { encodeGrpcMessage, frameGrpcMessage, GrpcMessageDecoder, GrpcStatus } from '@sluice/wire';
+import type { GrpcHandlers, GrpcMetadata, GrpcPeer, GrpcServerStream } from '@sluice/wire';
+import type { Logger } from '@sluice/runtime';
+
+export interface GrpcServerOptions {
+  readonly handlers: GrpcHandlers;
+  readonly log: Logger;
+  /** Streams a session may have open at once. */
+  readonly maxStreams: number;
+  /** Streams a session may reset before it is closed. */
+  readonly maxResets: number;
+  /** Largest message taken from a client, bytes. */
+  readonly maxMessageBytes: number;
+  /** Bytes that may wait for a client before its stream is ended. */
+  readonly maxQueuedBytes: number;
+}
+
+export class GrpcServer {
+  readonly #options: GrpcServerOptions;
+  readonly #server: Http2Server;
+  readonly #sessions = new Set<ServerHttp2Session>();
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.#server = createServer({
+      settings: { maxConcurrentStreams: options.maxStreams, enablePush: false },
+    });
+    this.#server.on('session', (session) => this.#onSession(session));
+    // @types/bun widens the stream of a server to the client's kind.
+    this.#server.on('stream', (stream, headers) => this.#onStream(stream as ServerHttp2Stream, headers));
+    this.#server.on('sessionError', (error) => options.log.debug('session failed', { error: error.message }));
+  }
+
+  /** Resolves with the address bound; rejects with the system's error. */
+  listen(host: string, port: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', reject);
+        this.#server.on('error', (error) =>
+          this.#options.log.error('server failed', { error: String(error) }),
+        );
+        const bound = this.#server.address() as AddressInfo;
+        resolve(
+          bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`,
+        );
+      });
+    });
+  }
+
+  /** Stops accepting and ends what is open: clients reconnect elsewhere, or later. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      for (const session of this.#sessions) session.destroy();
+    });
+  }
+
+  #onSession(session: ServerHttp2Session): void {
+    this.#sessions.add(session);
+    session.on('close', () => this.#sessions.delete(session));
+    session.on('error', (error) => this.#options.log.debug('session failed', { error: error.message }));
+    let resets = 0;
+    session.on('stream', (stream) => {
+      stream.on('aborted', () => {
+        resets += 1;
+        if (resets <= this.#options.maxResets) return;
+        this.#options.log.warning('session closed: too many streams were reset', { resets });
+        session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      });
+    });
+  }
+
+  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    stream.on('error', (error: Error) => this.#options.log.debug('stream failed', { error: error.message }));
+    const isGrpc = headers['content-type']?.startsWith('application/grpc') === true;
+    if (headers[':method'] !== 'POST' || !isGrpc) {
+      stream.respond({ ':status': isGrpc ? 405 : 415 }, { endStream: true });
+      return;
+    }
+    const path = headers[':path'] ?? '';
+    const server = new ServerStream(stream, path, headers, this.#options.maxQueuedBytes);
+    const handler = this.#options.handlers.get(path);
+    if (!handler) {
+      server.end(GrpcStatus.unimplemented, 'no such method');
+      return;
+    }
+    const sink = handler(server);
+    const decoder = new GrpcMessageDecoder(
+      {
+        onMessage: (message) => sink.onMessage(message),
+        onFramingError: (code) => server.end(GrpcStatus.resourceExhausted, code),
+      },
+      this.#options.maxMessageBytes,
+    );
+    stream.on('data', (chunk: Buffer) => {
+      if (!server.isOver) decoder.execute(chunk, 0, chunk.length);
+    });
+    stream.on('end', () => {
+      if (!server.isOver) sink.onHalfClose();
+    });
+    stream.on('close', () => {
+      if (server.finish()) sink.onCancelled();
+    });
+    stream.on('drain', () => sink.onDrain?.());
+  }
+}
+
+class ServerStream implements GrpcServerStream {
+  readonly path: string;
+  readonly metadata: GrpcMetadata;
+  readonly peer: GrpcPeer;
+  readonly #stream: ServerHttp2Stream;
+  readonly #maxQueuedBytes: number;
+  #hasHead = false;
+  #isOver = false;
+
+  constructor(stream: ServerHttp2Stream, path: string, headers: IncomingHttpHeaders, maxQueuedBytes: number) {
+    this.#stream = stream;
+    this.#maxQueuedBytes = maxQueuedBytes;
+    this.path = path;
+    this.metadata = metadataOf(headers);
+    const socket: Socket | undefined = stream.session?.socket;
+    this.peer = { address: `${socket?.remoteAddress ?? ''}:${socket?.remotePort ?? 0}` };
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  send(message: Uint8Array): boolean {
+    if (this.#isOver) return false;
+    this.#sendHead();
+    const hasRoom = this.#stream.write(frameGrpcMessage(message));
+    if (!hasRoom && this.#stream.writableLength > this.#maxQueuedBytes) {
+      this.end(GrpcStatus.resourceExhausted, 'the client does not read');
+      return false;
+    }
+    return hasRoom;
+  }
+
+  end(code: number, message = '', trailers: GrpcMetadata = []): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const status = {
+      'grpc-status': String(code),
+      ...(message === '' ? {} : { 'grpc-message': encodeGrpcMessage(message) }),
+      ...Object.fromEntries(trailers),
+    };
+    if (this.#stream.destroyed) return;
+    if (this.#hasHead) {
+      this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(status));
+      this.#stream.end();
+    } else {
+      this.#stream.respond(
+        { ':status': 200, 'content-type': 'application/grpc', ...status },
+        { endStream: true },
+      );
+    }
+  }
+
+  /** The transport is gone. True when the handler does not know yet. */
+  finish(): boolean {
+    const wasOpen = !this.#isOver;
+    this.#isOver = true;
+    return wasOpen;
+  }
+
+  #sendHead(): void {
+    if (this.#hasHead) return;
+    this.#hasHead = true;
+    this.#stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+  }
+}
+
+function metadataOf(headers: IncomingHttpHeaders): GrpcMetadata {
+  return Object.entries(headers).flatMap(([name, value]) => {
+    if (name.startsWith(':') || value === undefined) return [];
+    return Array.isArray(value) ? value.map((one) => [name, one] as const) : [[name, value] as const];
+  });
+}

@@ -1,0 +1,177 @@
+/**
+ * Model, translation, ADS and status put together behind the seam that stack.ts uses.
+ *
+ * A store change goes into the model at once; what proxies are told of it is debounced. The life of an
+ * update, file by file: docs/life-of-an-update.md.
+ */
+import type { MeshSettings } from '@sluice/api';
+import { startTimerDriver, TimerWheel } from '@sluice/runtime';
+import { MeshModel } from '../model/mesh-model.ts';
+import type { OutboundService } from '../registry/instance-registry.ts';
+import type { RegisteredInstance } from '../registry/registry.ts';
+import type { StoreChange } from '../source/store.ts';
+import { StatusWriter } from '../status/status-writer.ts';
+import { translationSettings } from '../translate/mesh-settings.ts';
+import type { ProxyNode } from '../translate/node.ts';
+import { Translator } from '../translate/translator.ts';
+import { AdsServer } from './ads/ads-server.ts';
+import { Debounce } from './ads/debounce.ts';
+import { GrpcServer } from './ads/grpc-server.ts';
+import { describeListenFailure, parseAddress } from './http-server.ts';
+import type { MeshServing, MeshServingOptions } from './mesh-serving.ts';
+import { serviceViews } from './service-views.ts';
+
+/** Changes within this time of a push go together (istiod waits 100 ms before its first). */
+const debounceMs = 50;
+const xdsFlag = '--xds-address';
+const grpcLimits = {
+  maxStreams: 16,
+  maxResets: 100,
+  maxMessageBytes: 4 * 1024 * 1024,
+  maxQueuedBytes: 64 * 1024 * 1024,
+} as const;
+
+export function createMeshServing(options: MeshServingOptions): MeshServing {
+  const { store, registry, log } = options;
+  let settings = translationSettings(options.settings);
+  const model = new MeshModel({
+    clusterDomain: settings.clusterDomain,
+    rootNamespace: settings.rootNamespace,
+  });
+  model.load(store.all());
+  const translator = new Translator(model, settings);
+  const wheel = new TimerWheel(options.clock);
+  const driver = startTimerDriver(wheel);
+  const outbound = new OutboundLists(translator);
+
+  const ads = new AdsServer({
+    registry,
+    snapshot: (instance) => translator.snapshot(nodeOf(instance, registry.outboundPort.bind(registry))),
+    onEvents: (stream, events) => status.onProxyEvents(stream.instance, events),
+    wallMs: () => options.clock.wallMs(),
+    metrics: options.metrics,
+    log,
+  });
+  const status = new StatusWriter({
+    store,
+    model,
+    proxies: ads,
+    wheel,
+    wallMs: () => options.clock.wallMs(),
+    log: log.child('status'),
+  });
+  const server = new GrpcServer({ handlers: ads.handlers, log, ...grpcLimits });
+  const push = new Debounce(wheel, debounceMs, () => {
+    translator.invalidate();
+    translator.sweep([...registry.instances.values()].map(factsOf));
+    ads.pushAll();
+  });
+
+  const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
+    const change = model.apply(changes);
+    for (const one of changes) {
+      if (one.type === 'delete' && one.key.kind === 'WorkloadEntry') endStream(one);
+    }
+    const reaches =
+      change.services.size + change.endpoints.size > 0 ||
+      change.routes ||
+      change.rules ||
+      change.sidecars ||
+      change.instances;
+    if (reaches) push.trigger();
+    if (changes.some((one) => one.isSpecChange) || reaches) status.schedule();
+  });
+
+  function endStream(change: StoreChange): void {
+    const { before } = change;
+    if (before?.origin.source !== 'registration' || registry.instances.has(before.origin.instance)) return;
+    ads.disconnect(before.origin.instance);
+    translator.forget(before.origin.instance);
+  }
+
+  status.schedule();
+  return {
+    proxies: ads,
+    services: () => serviceViews(model),
+    outboundServices: (instance) => outbound.of(instance),
+    updateSettings: (fresh: MeshSettings) => {
+      settings = translationSettings(fresh);
+      translator.updateSettings(settings);
+      push.trigger();
+    },
+    listen: async () => {
+      const { host, port } = parseAddress(options.xdsAddress, xdsFlag);
+      try {
+        return await server.listen(host, port);
+      } catch (error) {
+        throw describeListenFailure(error, { flag: xdsFlag, purpose: 'xDS' }, host, port);
+      }
+    },
+    close: async () => {
+      unsubscribe();
+      push.stop();
+      status.stop();
+      ads.close();
+      driver.stop();
+      await server.close();
+    },
+  };
+}
+
+type NodeFacts = Omit<ProxyNode, 'outboundPort'>;
+
+function factsOf(instance: RegisteredInstance): NodeFacts {
+  const { registration } = instance;
+  return {
+    id: instance.instance,
+    instance: instance.instance,
+    namespace: registration.namespace,
+    workload: registration.replicaOf ?? registration.app ?? registration.name,
+    labels: registration.labels,
+    mode: registration.interceptionMode,
+    registration,
+    capabilities: new Set(registration.capabilities ?? []),
+  };
+}
+
+function nodeOf(
+  instance: RegisteredInstance,
+  outboundPort: (instance: string, service: string, port: number) => number | null,
+): ProxyNode {
+  return {
+    ...factsOf(instance),
+    outboundPort: (service, port) => outboundPort(instance.instance, service, port),
+  };
+}
+
+/** The services an instance may have listeners for; the same array while its scope sees the same services. */
+class OutboundLists {
+  readonly #translator: Translator;
+  readonly #known = new WeakMap<readonly unknown[], readonly OutboundService[]>();
+
+  constructor(translator: Translator) {
+    this.#translator = translator;
+  }
+
+  of(instance: RegisteredInstance): readonly OutboundService[] {
+    const services = this.#translator.services(factsOf(instance));
+    let list = this.#known.get(services);
+    if (!list) {
+      list = services
+        .filter((service) => !service.hostname.startsWith('*'))
+        .flatMap((service) =>
+          service.ports
+            .filter((port) => port.protocol !== 'udp')
+            .map((port) => ({
+              key: service.key,
+              name: service.name,
+              namespace: service.namespace,
+              hostname: service.hostname,
+              port: port.number,
+            })),
+        );
+      this.#known.set(services, list);
+    }
+    return list;
+  }
+}

@@ -1,0 +1,39 @@
+/** Services and their endpoints as the API and the page show them. */
+import { resolvePort } from '../model/instance.ts';
+import type { MeshModel } from '../model/mesh-model.ts';
+import type { MeshService } from '../model/service.ts';
+import type { EndpointView, ServiceView } from './mesh-views.ts';
+
+export function serviceViews(model: MeshModel): ServiceView[] {
+  return [...model.services.values()]
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+    .map((service) => ({
+      name: service.name,
+      namespace: service.namespace,
+      hostname: service.hostname,
+      ports: service.ports.map(({ number, name, protocol }) => ({ number, name, protocol })),
+      endpoints: endpointsOf(model, service),
+      source: service.source,
+    }));
+}
+
+function endpointsOf(model: MeshModel, service: MeshService): EndpointView[] {
+  const [port] = service.ports;
+  const selected = model.instancesOf(service).map((instance) => ({
+    address: instance.address,
+    port: port ? resolvePort(instance, port) : null,
+    workload: instance.workload,
+    isHealthy: instance.isHealthy,
+    locality: instance.locality,
+  }));
+  const inline = service.inlineEndpoints.map((endpoint) => ({
+    address: endpoint.address,
+    port: port
+      ? (endpoint.ports[port.name] ?? (typeof port.targetPort === 'number' ? port.targetPort : port.number))
+      : null,
+    workload: service.source.name,
+    isHealthy: true,
+    locality: endpoint.locality,
+  }));
+  return [...selected, ...inline];
+}

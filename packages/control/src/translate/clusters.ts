@@ -1,0 +1,294 @@
+/** Services and traffic policies → Cluster messages. Pure. */
+import { parseGoDurationMs } from '@sluice/runtime';
+import type { ConnectionPoolSettings, ResourceKey } from '@sluice/api';
+import { UpstreamHttpProtocolOptionsTable } from '@sluice/xds';
+import type { Any, Cluster, Init } from '@sluice/xds';
+import type { MergedRule, TrafficPolicy } from '../model/destination-rule.ts';
+import type { Instance } from '../model/instance.ts';
+import type { MeshService, MeshServicePort } from '../model/service.ts';
+import { isDns } from '../model/read-service.ts';
+import { loadAssignment } from './endpoints.ts';
+import {
+  blackHoleCluster,
+  configPath,
+  inboundCluster,
+  inboundPassthroughCluster,
+  outboundCluster,
+  passthroughCluster,
+} from './names.ts';
+import { typedConfig } from './typed-config.ts';
+
+/** Istio's "no limit" for circuit breakers. */
+const unlimited = 4294967295;
+/** Clusters fetch their endpoints for as long as it takes: an empty answer is not "no endpoints". */
+export const adsSource = { ads: {}, initialFetchTimeout: 0, resourceApiVersion: 'V3' } as const;
+/** Pass-through connections are kept this long without a request (istiod's value). */
+const passthroughIdleMs = 300_000;
+
+export interface ClusterDefaults {
+  readonly connectTimeoutMs: number;
+  readonly dnsRefreshMs: number;
+}
+
+/** The cluster of a service's port, or of a subset of it. `instances` serve DNS clusters' inline endpoints. */
+export function outboundClusterMessage(
+  service: MeshService,
+  port: MeshServicePort,
+  rule: MergedRule | null,
+  subset: string,
+  defaults: ClusterDefaults,
+  instances: readonly Instance[],
+): Init<Cluster> {
+  const name = outboundCluster(port.number, subset, service.hostname);
+  const policy = effectivePolicy(rule, subset, port.number);
+  const type = clusterType(service, policy);
+  const pool = policy.connectionPool;
+  const origin =
+    subset === ''
+      ? rule?.sources[0]?.key
+      : (rule?.subsets.find((one) => one.spec.name === subset)?.origin ?? null);
+  return {
+    name,
+    altStatName: `${name};`,
+    type,
+    ...(type === 'EDS' ? { edsClusterConfig: { edsConfig: adsSource, serviceName: name } } : {}),
+    ...(type === 'STRICT_DNS' || type === 'LOGICAL_DNS'
+      ? {
+          dnsRefreshRate: defaults.dnsRefreshMs,
+          respectDnsTtl: true,
+          dnsLookupFamily: 'V4_ONLY',
+          loadAssignment: loadAssignment(name, service, port, subsetLabels(rule, subset), instances),
+        }
+      : {}),
+    connectTimeout: ms(pool?.tcp?.connectTimeout) ?? defaults.connectTimeoutMs,
+    lbPolicy: lbPolicy(type, policy),
+    circuitBreakers: circuitBreakers(pool, policy),
+    ...keepalive(pool),
+    ...protocolOptions(pool),
+    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+    metadata: { filterMetadata: { istio: istioMetadata(service, subset, origin ?? null) } },
+  };
+}
+
+/** Connections to the application behind this sidecar. */
+export function inboundClusterMessage(
+  appPort: number,
+  appAddress: string,
+  services: readonly MeshService[],
+  defaults: ClusterDefaults,
+): Init<Cluster> {
+  const name = inboundCluster(appPort);
+  return {
+    name,
+    altStatName: `${name};`,
+    type: 'STATIC',
+    connectTimeout: defaults.connectTimeoutMs,
+    lbPolicy: 'ROUND_ROBIN',
+    circuitBreakers: { thresholds: [unlimitedThresholds()] },
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [
+        {
+          lbEndpoints: [
+            { endpoint: { address: { socketAddress: { address: appAddress, portValue: appPort } } } },
+          ],
+        },
+      ],
+    },
+    metadata: {
+      filterMetadata: {
+        istio: {
+          services: services.map((one) => ({ host: one.hostname, name: one.name, namespace: one.namespace })),
+        },
+      },
+    },
+  };
+}
+
+/** Inbound with redirection: the application is where the client dialled, reached from 127.0.0.6. */
+export function inboundOriginalClusterMessage(
+  appPort: number,
+  services: readonly MeshService[],
+  defaults: ClusterDefaults,
+): Init<Cluster> {
+  const { loadAssignment: _static, ...rest } = inboundClusterMessage(appPort, '', services, defaults);
+  return {
+    ...rest,
+    type: 'ORIGINAL_DST',
+    lbPolicy: 'CLUSTER_PROVIDED',
+    upstreamBindConfig: { sourceAddress: { address: '127.0.0.6', portValue: 0 } },
+  };
+}
+
+export function blackHoleMessage(defaults: ClusterDefaults): Init<Cluster> {
+  return {
+    name: blackHoleCluster,
+    altStatName: `${blackHoleCluster};`,
+    type: 'STATIC',
+    connectTimeout: defaults.connectTimeoutMs,
+  };
+}
+
+export function passthroughMessage(
+  name: typeof passthroughCluster | typeof inboundPassthroughCluster,
+  defaults: ClusterDefaults,
+): Init<Cluster> {
+  return {
+    name,
+    altStatName: `${name};`,
+    type: 'ORIGINAL_DST',
+    connectTimeout: defaults.connectTimeoutMs,
+    lbPolicy: 'CLUSTER_PROVIDED',
+    circuitBreakers: { thresholds: [unlimitedThresholds()] },
+    typedExtensionProtocolOptions: httpOptions({ idleTimeout: passthroughIdleMs }),
+    ...(name === inboundPassthroughCluster
+      ? { upstreamBindConfig: { sourceAddress: { address: '127.0.0.6', portValue: 0 } } }
+      : {}),
+  };
+}
+
+/** Subset over destination; a port's own settings replace the destination's as a whole (Istio's rule). */
+export function effectivePolicy(rule: MergedRule | null, subset: string, port: number): TrafficPolicy {
+  const own = rule?.subsets.find((one) => one.spec.name === subset)?.spec.trafficPolicy;
+  const base = forPort(rule?.policy ?? undefined, port);
+  return { ...base, ...forPort(own, port) };
+}
+
+export function subsetLabels(rule: MergedRule | null, subset: string): Readonly<Record<string, string>> {
+  return rule?.subsets.find((one) => one.spec.name === subset)?.spec.labels ?? {};
+}
+
+function forPort(policy: TrafficPolicy | undefined, port: number): TrafficPolicy {
+  if (!policy) return {};
+  const { portLevelSettings, ...rest } = policy;
+  const level = portLevelSettings?.find((one) => one.port?.number === port);
+  if (!level) return rest;
+  const { port: _selector, ...settings } = level;
+  return settings;
+}
+
+function clusterType(service: MeshService, policy: TrafficPolicy): NonNullable<Init<Cluster>['type']> {
+  if (service.resolution === 'none' || policy.loadBalancer?.simple === 'PASSTHROUGH') return 'ORIGINAL_DST';
+  if (service.resolution === 'dns-round-robin') return 'LOGICAL_DNS';
+  return isDns(service.resolution) ? 'STRICT_DNS' : 'EDS';
+}
+
+function lbPolicy(type: string, policy: TrafficPolicy): NonNullable<Init<Cluster>['lbPolicy']> {
+  if (type === 'ORIGINAL_DST') return 'CLUSTER_PROVIDED';
+  switch (policy.loadBalancer?.simple) {
+    case 'ROUND_ROBIN':
+      return 'ROUND_ROBIN';
+    case 'RANDOM':
+      return 'RANDOM';
+    default:
+      return 'LEAST_REQUEST';
+  }
+}
+
+function circuitBreakers(
+  pool: ConnectionPoolSettings | undefined,
+  policy: TrafficPolicy,
+): Init<Cluster>['circuitBreakers'] {
+  const budget = policy.retryBudget;
+  return {
+    thresholds: [
+      {
+        ...unlimitedThresholds(),
+        ...defined('maxConnections', pool?.tcp?.maxConnections),
+        ...defined('maxPendingRequests', pool?.http?.http1MaxPendingRequests),
+        ...defined('maxRequests', pool?.http?.http2MaxRequests),
+        ...defined('maxRetries', pool?.http?.maxRetries),
+        // Retries without any bound are how overload becomes an outage: where nothing is written the
+        // budget of pains row 6 applies, Envoy's own default values.
+        ...(pool?.http?.maxRetries === undefined || budget !== undefined
+          ? {
+              retryBudget: {
+                budgetPercent: { value: budget?.percent ?? 20 },
+                minRetryConcurrency: budget?.minRetryConcurrency ?? 3,
+              },
+            }
+          : {}),
+      },
+    ],
+  };
+}
+
+function keepalive(
+  pool: ConnectionPoolSettings | undefined,
+): Pick<Init<Cluster>, 'upstreamConnectionOptions'> {
+  const settings = pool?.tcp?.tcpKeepalive;
+  if (!settings) return {};
+  return {
+    upstreamConnectionOptions: {
+      tcpKeepalive: {
+        ...defined('keepaliveProbes', settings.probes),
+        ...defined('keepaliveTime', seconds(settings.time)),
+        ...defined('keepaliveInterval', seconds(settings.interval)),
+      },
+    },
+  };
+}
+
+function protocolOptions(
+  pool: ConnectionPoolSettings | undefined,
+): Pick<Init<Cluster>, 'typedExtensionProtocolOptions'> {
+  const common = {
+    ...defined('idleTimeout', ms(pool?.http?.idleTimeout) ?? ms(pool?.tcp?.idleTimeout)),
+    ...defined('maxRequestsPerConnection', pool?.http?.maxRequestsPerConnection || undefined),
+    ...defined('maxConnectionDuration', ms(pool?.tcp?.maxConnectionDuration)),
+  };
+  return Object.keys(common).length === 0 ? {} : { typedExtensionProtocolOptions: httpOptions(common) };
+}
+
+function httpOptions(common: {
+  idleTimeout?: number;
+  maxRequestsPerConnection?: number;
+  maxConnectionDuration?: number;
+}): Record<string, Any> {
+  return {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': typedConfig(UpstreamHttpProtocolOptionsTable, {
+      commonHttpProtocolOptions: common,
+      explicitHttpConfig: { httpProtocolOptions: {} },
+    }),
+  };
+}
+
+function istioMetadata(
+  service: MeshService,
+  subset: string,
+  origin: ResourceKey | null,
+): Record<string, import('@sluice/xds').JsonValue> {
+  return {
+    ...(origin ? { config: configPath(origin) } : {}),
+    ...(service.isExternal ? { external: true } : {}),
+    services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
+    ...(subset === '' ? {} : { subset }),
+  };
+}
+
+function unlimitedThresholds(): {
+  maxConnections: number;
+  maxPendingRequests: number;
+  maxRequests: number;
+  maxRetries: number;
+} {
+  return {
+    maxConnections: unlimited,
+    maxPendingRequests: unlimited,
+    maxRequests: unlimited,
+    maxRetries: unlimited,
+  };
+}
+
+function defined<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}
+
+function ms(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseGoDurationMs(text);
+}
+
+function seconds(text: string | undefined): number | undefined {
+  const value = ms(text);
+  return value === undefined ? undefined : Math.max(1, Math.round(value / 1000));
+}

@@ -1,0 +1,127 @@
+/** HttpConnectionManager and TcpProxy as our listeners use them: filters in the order we emit, access log, path rules. */
+import { FileAccessLogTable, HttpConnectionManagerTable, RouterTable, TcpProxyTable } from '@sluice/xds';
+import type {
+  AccessLog,
+  HttpConnectionManager,
+  Init,
+  JsonObject,
+  NetworkFilter,
+  RouteConfiguration,
+} from '@sluice/xds';
+import { adsSource } from './clusters.ts';
+import type { MeshSettings } from './node.ts';
+import { typedConfig } from './typed-config.ts';
+
+/** Istio's default text format, operator for operator. */
+export const istioTextFormat =
+  '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ' +
+  '%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% ' +
+  '%BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" ' +
+  '"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% ' +
+  '%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
+
+const istioJsonFormat: JsonObject = {
+  start_time: '%START_TIME%',
+  route_name: '%ROUTE_NAME%',
+  method: '%REQ(:METHOD)%',
+  path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
+  protocol: '%PROTOCOL%',
+  response_code: '%RESPONSE_CODE%',
+  response_flags: '%RESPONSE_FLAGS%',
+  response_code_details: '%RESPONSE_CODE_DETAILS%',
+  connection_termination_details: '%CONNECTION_TERMINATION_DETAILS%',
+  bytes_received: '%BYTES_RECEIVED%',
+  bytes_sent: '%BYTES_SENT%',
+  duration: '%DURATION%',
+  upstream_service_time: '%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%',
+  x_forwarded_for: '%REQ(X-FORWARDED-FOR)%',
+  user_agent: '%REQ(USER-AGENT)%',
+  request_id: '%REQ(X-REQUEST-ID)%',
+  authority: '%REQ(:AUTHORITY)%',
+  upstream_host: '%UPSTREAM_HOST%',
+  upstream_cluster: '%UPSTREAM_CLUSTER_RAW%',
+  upstream_local_address: '%UPSTREAM_LOCAL_ADDRESS%',
+  downstream_local_address: '%DOWNSTREAM_LOCAL_ADDRESS%',
+  downstream_remote_address: '%DOWNSTREAM_REMOTE_ADDRESS%',
+  requested_server_name: '%REQUESTED_SERVER_NAME%',
+  upstream_transport_failure_reason: '%UPSTREAM_TRANSPORT_FAILURE_REASON%',
+};
+
+export interface ManagerOptions {
+  readonly statPrefix: string;
+  readonly routes: { readonly rds: string } | { readonly inline: Init<RouteConfiguration> };
+  readonly isForwardProxy?: boolean;
+}
+
+export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): Init<NetworkFilter> {
+  const manager: Init<HttpConnectionManager> = {
+    statPrefix: options.statPrefix,
+    ...('rds' in options.routes
+      ? { rds: { configSource: adsSource, routeConfigName: options.routes.rds } }
+      : { routeConfig: options.routes.inline }),
+    httpFilters: [{ name: 'envoy.filters.http.router', typedConfig: typedConfig(RouterTable, {}) }],
+    tracing: {
+      clientSampling: { value: 100 },
+      randomSampling: { value: 1 },
+      overallSampling: { value: 100 },
+    },
+    streamIdleTimeout: 0,
+    useRemoteAddress: false,
+    proxy100Continue: true,
+    upgradeConfigs: [
+      { upgradeType: 'websocket' },
+      ...(options.isForwardProxy ? [{ upgradeType: 'CONNECT' }] : []),
+    ],
+    ...pathOptions(mesh.pathNormalization),
+    accessLog: accessLogs(mesh),
+  };
+  return {
+    name: 'envoy.filters.network.http_connection_manager',
+    typedConfig: typedConfig(HttpConnectionManagerTable, manager),
+  };
+}
+
+export function tcpProxyFilter(cluster: string, mesh: MeshSettings): Init<NetworkFilter> {
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typedConfig: typedConfig(TcpProxyTable, { statPrefix: cluster, cluster, accessLog: accessLogs(mesh) }),
+  };
+}
+
+function pathOptions(level: MeshSettings['pathNormalization']): Init<HttpConnectionManager> {
+  switch (level) {
+    case 'NONE':
+      return { normalizePath: false };
+    case 'BASE':
+      return { normalizePath: true, pathWithEscapedSlashesAction: 'KEEP_UNCHANGED' };
+    case 'MERGE_SLASHES':
+      return { normalizePath: true, mergeSlashes: true, pathWithEscapedSlashesAction: 'KEEP_UNCHANGED' };
+    case 'DECODE_AND_MERGE_SLASHES':
+      return {
+        normalizePath: true,
+        mergeSlashes: true,
+        pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD',
+      };
+  }
+}
+
+function accessLogs(mesh: MeshSettings): Init<AccessLog>[] {
+  if (mesh.accessLogFile === '') return [];
+  const format =
+    mesh.accessLogEncoding === 'JSON'
+      ? {
+          jsonFormat:
+            mesh.accessLogFormat === '' ? istioJsonFormat : (JSON.parse(mesh.accessLogFormat) as JsonObject),
+        }
+      : {
+          textFormatSource: {
+            inlineString: mesh.accessLogFormat === '' ? istioTextFormat : mesh.accessLogFormat,
+          },
+        };
+  return [
+    {
+      name: 'envoy.access_loggers.file',
+      typedConfig: typedConfig(FileAccessLogTable, { path: mesh.accessLogFile, logFormat: format }),
+    },
+  ];
+}

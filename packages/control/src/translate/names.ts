@@ -1,0 +1,44 @@
+/** Names of xDS resources as Istio's users know them (reference: istiod's dumps). */
+import type { ResourceKey } from '@sluice/api';
+
+export const passthroughCluster = 'PassthroughCluster';
+export const blackHoleCluster = 'BlackHoleCluster';
+export const inboundPassthroughCluster = 'InboundPassthroughCluster';
+export const virtualOutbound = 'virtualOutbound';
+export const virtualInbound = 'virtualInbound';
+/** Route table of the forward-proxy listener. */
+export const httpProxyRoutes = 'http_proxy';
+
+/** `outbound|9080|v1|reviews.default.svc.cluster.local` */
+export function outboundCluster(port: number, subset: string, hostname: string): string {
+  return `outbound|${port}|${subset}|${hostname}`;
+}
+
+/** `inbound|9080||` */
+export function inboundCluster(port: number): string {
+  return `inbound|${port}||`;
+}
+
+/** Route table of all HTTP services of a port; also the shared listener's. */
+export function portRoutes(port: number): string {
+  return String(port);
+}
+
+/** Route table of one service's port: explicit listeners and sniffed ports have one of their own. */
+export function serviceRoutes(hostname: string, port: number): string {
+  return `${hostname}:${port}`;
+}
+
+/** Name of a virtual host, and the `host:port` that decorates its routes. */
+export function virtualHostName(hostname: string, port: number): string {
+  return `${hostname}:${port}`;
+}
+
+/** `filter_metadata.istio.config`: the path of the resource a piece of configuration came from. */
+export function configPath(key: ResourceKey): string {
+  return `/apis/${key.group}/v1/namespaces/${key.namespace}/${kebab(key.kind)}/${key.name}`;
+}
+
+function kebab(kind: string): string {
+  return kind.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+}

@@ -1,0 +1,46 @@
+/**
+ * The proxy a translation is for. What it may see and be comes from its credential and registration;
+ * only what it can do (capabilities) is taken from what it announces (design §6, Node contract).
+ */
+import type { InterceptionMode, Registration } from '@sluice/api';
+import type { RuleRetry } from '../model/route-rule.ts';
+
+/** Capability: retries that depend on the method (our RetryPolicy extension). */
+export const methodAwareRetry = 'sluice.dev/method-aware-retry';
+/** Capability: virtual hosts on demand (VHDS) on delta streams. */
+export const virtualHostDiscovery = 'sluice.dev/vhds';
+/** Capability: a listener that speaks as an HTTP forward proxy. */
+export const forwardProxy = 'sluice.dev/forward-proxy';
+
+export interface ProxyNode {
+  readonly id: string;
+  readonly instance: string;
+  readonly namespace: string;
+  readonly workload: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mode: InterceptionMode;
+  readonly registration: Registration;
+  readonly capabilities: ReadonlySet<string>;
+  /** Local port of the explicit listener for a service's port; null = none left to allot. */
+  outboundPort(service: string, port: number): number | null;
+}
+
+export interface MeshSettings {
+  readonly clusterDomain: string;
+  readonly rootNamespace: string;
+  /** Traffic to unknown hosts, where no Sidecar says otherwise. */
+  readonly outboundPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  readonly connectTimeoutMs: number;
+  readonly dnsRefreshMs: number;
+  readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
+  /** Empty = no access log. */
+  readonly accessLogFile: string;
+  readonly accessLogEncoding: 'TEXT' | 'JSON';
+  /** Empty = Istio's default format. */
+  readonly accessLogFormat: string;
+  /** What routes without a retry policy get. */
+  readonly defaultRetry: RuleRetry;
+}
+
+/** Service keys under which an instance's own listeners are allotted, beside services. */
+export const httpProxyAllocation = 'http_proxy';

@@ -1,0 +1,233 @@
+/** One rule → xDS routes, one for each of its alternative matches. Pure. */
+import type { HeaderValueOption, Init, RedirectAction, Route, RouteAction } from '@sluice/xds';
+import { noChanges } from '../model/route-rule.ts';
+import type {
+  HeaderChanges,
+  HeaderOps,
+  PathReplacement,
+  RouteRule,
+  RuleAction,
+  RuleDestination,
+  RuleMatch,
+  RuleRetry,
+} from '../model/route-rule.ts';
+import { matchMessage } from './match-message.ts';
+import { configPath, outboundCluster } from './names.ts';
+import { retryMessage } from './retry-message.ts';
+
+export interface RouteContext {
+  /** `host:port` of the service, for the routes' decorators. */
+  readonly virtualHost: string;
+  readonly knowsMethodAwareRetry: boolean;
+  /** What rules without a retry policy get (meshConfig.defaultHttpRetryPolicy). */
+  readonly defaultRetry: RuleRetry;
+  /** Set on explicit listeners, whose clients call an address: what the service is really called. */
+  readonly hostRewrite: string | null;
+}
+
+const redirectCodes: Readonly<Record<number, NonNullable<Init<RedirectAction>['responseCode']>>> = {
+  301: 'MOVED_PERMANENTLY',
+  302: 'FOUND',
+  303: 'SEE_OTHER',
+  307: 'TEMPORARY_REDIRECT',
+  308: 'PERMANENT_REDIRECT',
+};
+
+/** Splits of a Gateway API route whose backend is invalid: this share is answered with 500. */
+const missingBackendStatus = 'INTERNAL_SERVER_ERROR';
+
+export function routeMessages(
+  rule: RouteRule,
+  matches: readonly (RuleMatch | null)[],
+  context: RouteContext,
+): Init<Route>[] {
+  return matches.map((match) => ({
+    name: routeName(rule, match),
+    match: matchMessage(match),
+    ...actionMessage(rule, match, context),
+    metadata: { filterMetadata: { istio: { config: configPath(rule.origin) } } },
+    decorator: {
+      operation: `${context.virtualHost}${match?.path?.value ?? '/'}${match?.path?.kind === 'exact' ? '' : '*'}`,
+    },
+    ...headerMessages(rule.headers),
+  }));
+}
+
+/** Where no route resource says anything: everything to the service itself, safely retried. */
+export function defaultRoute(hostname: string, port: number, context: RouteContext): Init<Route> {
+  return {
+    name: 'default',
+    match: { prefix: '/' },
+    route: {
+      cluster: outboundCluster(port, '', hostname),
+      timeout: 0,
+      ...retryOf({ kind: 'default' }, context),
+      maxGrpcTimeout: 0,
+      ...rewriteHost(context.hostRewrite),
+    },
+    decorator: { operation: `${context.virtualHost}/*` },
+  };
+}
+
+function routeName(rule: RouteRule, match: RuleMatch | null): string {
+  const label = match?.name ? (rule.name ? `${rule.name}.${match.name}` : match.name) : rule.name;
+  return label || 'default';
+}
+
+function actionMessage(rule: RouteRule, match: RuleMatch | null, context: RouteContext): Init<Route> {
+  const { action } = rule;
+  switch (action.kind) {
+    case 'direct':
+      return {
+        directResponse: {
+          status: action.status,
+          ...(action.body ? { body: { inlineBytes: action.body } } : {}),
+        },
+      };
+    case 'redirect':
+      return { redirect: redirectMessage(action, match) };
+    case 'forward':
+      return action.destinations.every((one) => one.weight === 0)
+        ? { directResponse: { status: action.destinations.length === 0 ? 500 : 503 } }
+        : { route: forwardMessage(rule, action.destinations, match, context) };
+  }
+}
+
+function forwardMessage(
+  rule: RouteRule,
+  destinations: readonly RuleDestination[],
+  match: RuleMatch | null,
+  context: RouteContext,
+): Init<RouteAction> {
+  const isGatewayApi = rule.origin.group === 'gateway.networking.k8s.io';
+  const [first, ...others] = destinations;
+  const isSingle = first !== undefined && others.length === 0 && first.headers === noChanges;
+  const timeoutMs = rule.timeoutMs ?? 0;
+  return {
+    ...(isSingle
+      ? { cluster: clusterOf(first) }
+      : {
+          weightedClusters: {
+            clusters: destinations
+              .filter((one) => one.weight > 0)
+              .map((one) => ({
+                name: clusterOf(one),
+                weight: one.weight,
+                ...headerMessages(one.headers),
+              })),
+          },
+        }),
+    ...(isGatewayApi ? { clusterNotFoundResponseCode: missingBackendStatus } : {}),
+    timeout: timeoutMs,
+    ...retryOf(rule.retry, context),
+    maxGrpcTimeout: timeoutMs,
+    ...pathRewrite(rule, match),
+    ...rewriteHost(rule.rewrite?.authority ?? context.hostRewrite),
+  };
+}
+
+/** An unresolved destination names a cluster that does not exist, so that the proxy says so. */
+function clusterOf(destination: RuleDestination): string {
+  return outboundCluster(destination.port, destination.subset, destination.hostname);
+}
+
+function retryOf(retry: RouteRule['retry'], context: RouteContext): Pick<Init<RouteAction>, 'retryPolicy'> {
+  const effective = retry.kind === 'default' ? context.defaultRetry : retry;
+  const retryPolicy = retryMessage(effective, context.knowsMethodAwareRetry);
+  return retryPolicy ? { retryPolicy } : {};
+}
+
+function rewriteHost(host: string | null): Pick<Init<RouteAction>, 'hostRewriteLiteral'> {
+  return host === null ? {} : { hostRewriteLiteral: host };
+}
+
+function pathRewrite(rule: RouteRule, match: RuleMatch | null): Init<RouteAction> {
+  const path = rule.rewrite?.path;
+  if (!path) return {};
+  switch (path.kind) {
+    case 'regex':
+      return { regexRewrite: { pattern: { regex: path.pattern }, substitution: path.replacement } };
+    case 'full':
+      return { regexRewrite: { pattern: { regex: '^[^?]*' }, substitution: escapeSubstitution(path.value) } };
+    case 'prefix':
+      return prefixRewrite(path, match);
+  }
+}
+
+/**
+ * Istio replaces the whole path of an exact match and the prefix of a prefix match. For a Gateway API prefix,
+ * `/` must not double or drop the slash between the new prefix and the rest: a regex says it exactly.
+ */
+function prefixRewrite(
+  path: Extract<PathReplacement, { kind: 'prefix' }>,
+  match: RuleMatch | null,
+): Init<RouteAction> {
+  if (match?.path?.kind !== 'elements') return { prefixRewrite: path.value };
+  const prefix = match.path.value.replace(/\/$/, '');
+  const replacement = path.value.replace(/\/$/, '');
+  if (replacement !== '') return { prefixRewrite: replacement };
+  return { regexRewrite: { pattern: { regex: `^${escapeRegex(prefix)}/*` }, substitution: '/' } };
+}
+
+function redirectMessage(
+  action: Extract<RuleAction, { kind: 'redirect' }>,
+  match: RuleMatch | null,
+): Init<RedirectAction> {
+  const { path, port } = action;
+  return {
+    ...(action.scheme === null ? {} : { schemeRedirect: action.scheme }),
+    ...(action.host === null ? {} : { hostRedirect: action.host }),
+    ...(typeof port === 'number' ? { portRedirect: port } : {}),
+    ...(path?.kind === 'full' ? { pathRedirect: path.value } : {}),
+    ...(path?.kind === 'prefix' ? redirectPrefix(path, match) : {}),
+    responseCode: redirectCodes[action.status] ?? 'MOVED_PERMANENTLY',
+  };
+}
+
+function redirectPrefix(
+  path: Extract<PathReplacement, { kind: 'prefix' }>,
+  match: RuleMatch | null,
+): Init<RedirectAction> {
+  const rewrite = prefixRewrite(path, match);
+  return rewrite.regexRewrite
+    ? { regexRewrite: rewrite.regexRewrite }
+    : { prefixRewrite: rewrite.prefixRewrite ?? path.value };
+}
+
+function headerMessages(
+  changes: HeaderChanges,
+): Pick<
+  Init<Route>,
+  'requestHeadersToAdd' | 'requestHeadersToRemove' | 'responseHeadersToAdd' | 'responseHeadersToRemove'
+> {
+  const request = optionsOf(changes.request);
+  const response = optionsOf(changes.response);
+  return {
+    ...(request.length > 0 ? { requestHeadersToAdd: request } : {}),
+    ...(changes.request.remove.length > 0 ? { requestHeadersToRemove: changes.request.remove } : {}),
+    ...(response.length > 0 ? { responseHeadersToAdd: response } : {}),
+    ...(changes.response.remove.length > 0 ? { responseHeadersToRemove: changes.response.remove } : {}),
+  };
+}
+
+function optionsOf(ops: HeaderOps): Init<HeaderValueOption>[] {
+  return [
+    ...ops.set.map(([key, value]) => ({
+      header: { key, value },
+      appendAction: 'OVERWRITE_IF_EXISTS_OR_ADD' as const,
+    })),
+    ...ops.add.map(([key, value]) => ({
+      header: { key, value },
+      appendAction: 'APPEND_IF_EXISTS_OR_ADD' as const,
+    })),
+  ];
+}
+
+/** RE2 substitutions read `\1`: a backslash of the text itself must be doubled. */
+function escapeSubstitution(text: string): string {
+  return text.replaceAll('\\', '\\\\');
+}
+
+function escapeRegex(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

@@ -1,0 +1,212 @@
+/** A service's port → virtual hosts and route tables. Pure. */
+import { hostAliases } from '@sluice/api';
+import type { Init, Route, RouteConfiguration, VirtualHost } from '@sluice/xds';
+import { hasLabels } from '../model/instance.ts';
+import type { RouteRule, RuleMatch, TextMatch } from '../model/route-rule.ts';
+import type { MeshService, MeshServicePort } from '../model/service.ts';
+import type { CompiledRules } from './compile-rules.ts';
+import {
+  blackHoleCluster,
+  inboundCluster,
+  outboundCluster,
+  passthroughCluster,
+  virtualHostName,
+} from './names.ts';
+import { inboundRetryMessage } from './retry-message.ts';
+import { defaultRoute, routeMessages } from './route-message.ts';
+import type { RouteContext } from './route-message.ts';
+
+/** Clients for whom the routes are made: rules may hold for some of them only. */
+export interface ClientFacts {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Largest body of a direct response (istiod's value, bytes). */
+const maxDirectBodyBytes = 1_048_576;
+/** Status of traffic that outboundTrafficPolicy refuses (Istio's BlackHoleCluster answers 502). */
+const refusedStatus = 502;
+
+export function serviceRoutesOf(
+  service: MeshService,
+  port: MeshServicePort,
+  compiled: CompiledRules,
+  client: ClientFacts,
+  context: RouteContext,
+): Init<Route>[] {
+  if (compiled.source === 'none') return [defaultRoute(service.hostname, port.number, context)];
+  const isExplicit = context.hostRewrite !== null;
+  const routes = compiled.rules.flatMap((rule) => {
+    const matches = applicableMatches(
+      rule,
+      port.number,
+      client,
+      isExplicit ? authorityNames(service, port, client.namespace) : null,
+    );
+    return matches === null ? [] : routeMessages(rule, matches, context);
+  });
+  // A VirtualService without a catch-all, and HTTPRoutes: what matches nothing is 404, as both APIs say.
+  return routes;
+}
+
+export function virtualHost(
+  service: MeshService,
+  port: MeshServicePort,
+  domains: readonly string[],
+  routes: readonly Init<Route>[],
+): Init<VirtualHost> {
+  return {
+    name: virtualHostName(service.hostname, port.number),
+    domains,
+    routes,
+    includeRequestAttemptCount: true,
+  };
+}
+
+/** FQDN, FQDN with a final dot, short forms for the client's namespace, virtual addresses. */
+export function domainsOf(service: MeshService, clientNamespace: string, clusterDomain: string): string[] {
+  const aliases = hostAliases(service.hostname, clientNamespace, clusterDomain);
+  const addresses = service.addresses.filter((address) => !address.includes('/'));
+  const dotted = service.hostname.startsWith('*') ? [] : [`${service.hostname}.`];
+  return [...new Set([service.hostname, ...dotted, ...aliases, ...addresses.map(bracketed)])];
+}
+
+/** What happens to hosts that no service has. */
+export function unmatchedHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<VirtualHost> {
+  return policy === 'ALLOW_ANY'
+    ? {
+        name: 'allow_any',
+        domains: ['*'],
+        routes: [
+          {
+            name: 'allow_any',
+            match: { prefix: '/' },
+            route: { cluster: passthroughCluster, timeout: 0, maxGrpcTimeout: 0 },
+          },
+        ],
+        includeRequestAttemptCount: true,
+      }
+    : {
+        name: 'block_all',
+        domains: ['*'],
+        routes: [{ name: 'block_all', match: { prefix: '/' }, directResponse: { status: refusedStatus } }],
+        includeRequestAttemptCount: true,
+      };
+}
+
+export function routeTable(
+  name: string,
+  virtualHosts: readonly Init<VirtualHost>[],
+  ignorePortInHostMatching: boolean,
+): Init<RouteConfiguration> {
+  return {
+    name,
+    virtualHosts,
+    validateClusters: false,
+    maxDirectResponseBodySizeBytes: maxDirectBodyBytes,
+    ignorePortInHostMatching,
+  };
+}
+
+/** Everything that reaches the application's port goes to the application. */
+export function inboundRouteTable(
+  appPort: number,
+  services: readonly MeshService[],
+): Init<RouteConfiguration> {
+  const cluster = inboundCluster(appPort);
+  const operation = services[0] ? virtualHostName(services[0].hostname, appPort) : `:${appPort}`;
+  return routeTable(
+    cluster,
+    [
+      {
+        name: `inbound|http|${appPort}`,
+        domains: ['*'],
+        routes: [
+          {
+            name: 'default',
+            match: { prefix: '/' },
+            route: {
+              cluster,
+              timeout: 0,
+              retryPolicy: inboundRetryMessage(),
+              maxStreamDuration: { maxStreamDuration: 0, grpcTimeoutHeaderMax: 0 },
+            },
+            decorator: { operation: `${operation}/*` },
+          },
+        ],
+      },
+    ],
+    false,
+  );
+}
+
+/** CONNECT to a service's port through the forward proxy: a tunnel to its cluster. */
+export function connectRoute(service: MeshService, port: MeshServicePort): Init<Route> {
+  return {
+    name: 'connect',
+    match: { connectMatcher: {} },
+    route: {
+      cluster: outboundCluster(port.number, '', service.hostname),
+      timeout: 0,
+      upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
+    },
+  };
+}
+
+/** CONNECT to hosts that no service has. */
+export function unmatchedConnectRoute(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<Route> {
+  return {
+    name: 'connect',
+    match: { connectMatcher: {} },
+    route: {
+      cluster: policy === 'ALLOW_ANY' ? passthroughCluster : blackHoleCluster,
+      timeout: 0,
+      upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
+    },
+  };
+}
+
+/**
+ * The matches of a rule that hold for this port and client, or null when the rule does not apply at all.
+ * On explicit listeners the authority is the service by definition, so it is decided here.
+ */
+function applicableMatches(
+  rule: RouteRule,
+  port: number,
+  client: ClientFacts,
+  authorities: readonly string[] | null,
+): (RuleMatch | null)[] | null {
+  if (rule.matches.length === 0) return [null];
+  const applicable = rule.matches.flatMap((match) => {
+    if (match.port !== null && match.port !== port) return [];
+    if (match.sourceNamespace !== null && match.sourceNamespace !== client.namespace) return [];
+    if (match.sourceLabels !== null && !hasLabels(match.sourceLabels, client.labels)) return [];
+    if (authorities === null || match.authority === null) return [match];
+    const { authority } = match;
+    return authorities.some((name) => matchesText(authority, name)) ? [{ ...match, authority: null }] : [];
+  });
+  return applicable.length > 0 ? applicable : null;
+}
+
+function authorityNames(service: MeshService, port: MeshServicePort, clientNamespace: string): string[] {
+  const names = hostAliases(service.hostname, clientNamespace);
+  return names.flatMap((name) => [name, `${name}:${port.number}`]);
+}
+
+function matchesText(match: TextMatch, text: string): boolean {
+  switch (match.kind) {
+    case 'exact':
+      return text === match.value;
+    case 'prefix':
+      return text.startsWith(match.value);
+    case 'present':
+      return true;
+    case 'regex':
+      // The names are ours and short, so a user's regex cannot run away on them.
+      return text.length < 512 && new RegExp(`^(?:${match.value})$`).test(text);
+  }
+}
+
+function bracketed(address: string): string {
+  return address.includes(':') ? `[${address}]` : address;
+}
