@@ -4,15 +4,16 @@ import { createDataPlane } from '../stack.ts';
 import { Loop } from './loop.ts';
 
 declare const self: {
-  onmessage: ((event: { data: ToLoop }) => void) | null;
+  addEventListener(type: 'message', listener: (event: { data: ToLoop }) => void): void;
   postMessage(message: FromLoop, transfer?: ArrayBuffer[]): void;
   close(): void;
 };
 
 let loop: Loop | null = null;
 
-self.onmessage = ({ data: message }) => {
-  if (message.kind === 'init') loop = new Loop(message, (reply, transfer) => self.postMessage(reply, transfer), createDataPlane);
-  else loop?.handle(message);
+self.addEventListener('message', ({ data: message }) => {
+  if (message.kind === 'init') {
+    loop = new Loop(message, (reply, transfer) => self.postMessage(reply, transfer), createDataPlane);
+  } else loop?.handle(message);
   if (message.kind === 'stop') self.close();
-};
+});

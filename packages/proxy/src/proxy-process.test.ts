@@ -1,0 +1,216 @@
+/** Real processes: started from a bootstrap, configured over ADS, ended by signals. */
+import { afterEach, describe, expect, test } from 'bun:test';
+import { cleanUp, onCleanUp, waitFor } from '@sluice/testkit';
+import {
+  ClusterLoadAssignmentTable, ClusterTable, encodeAny, ListenerTable, parseJsonMessage, RouteConfigurationTable, VirtualHostTable,
+  xdsTypes, type Init, type MessageTable,
+} from '@sluice/xds';
+import { assignment, httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
+import { AdsPeer } from './xds/ads-peer.test-double.ts';
+
+afterEach(cleanUp);
+
+function origin(text: string): number {
+  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(text) });
+  onCleanUp(() => server.stop(true));
+  return server.port ?? 0;
+}
+
+const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
+  encodeAny(table, parseJsonMessage(table, json) as Init<T>);
+
+const eds = (name: string): Uint8Array =>
+  any(ClusterTable, { name, type: 'EDS', connect_timeout: '1s', eds_cluster_config: { eds_config: { ads: {} } } });
+const endpoints = (name: string, ...ports: number[]): Uint8Array => any(ClusterLoadAssignmentTable, assignment(name, ...ports));
+const rdsListener = (name: string, table: string, port = 0): Uint8Array =>
+  any(ListenerTable, httpListener(name, { rds: { route_config_name: table, config_source: { ads: {} } } }, port));
+
+function dynamic(port: number, apiType = 'GRPC'): object {
+  return {
+    node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' },
+    dynamic_resources: {
+      ads_config: {
+        api_type: apiType,
+        transport_api_version: 'V3',
+        grpc_services: [
+          { envoy_grpc: { cluster_name: 'xds' }, initial_metadata: [{ key: 'authorization', value: 'Bearer t0ken' }] },
+        ],
+      },
+      cds_config: { ads: {} },
+      lds_config: { ads: {} },
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: 'xds',
+          type: 'STATIC',
+          http2_protocol_options: {},
+          load_assignment: assignment('xds', port),
+        },
+      ],
+    },
+  };
+}
+
+describe('a proxy with static resources', () => {
+  test('forwards a request, ends what is in flight on SIGTERM and exits with 0', async () => {
+    const held = Promise.withResolvers<void>();
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      async fetch(request) {
+        if (new URL(request.url).pathname === '/slow') await held.promise;
+        return new Response('from the origin');
+      },
+    });
+    onCleanUp(() => server.stop(true));
+    const listener = httpListener('main', { route_config: routeTo('origin') });
+    const proxy = startProxy({ static_resources: { listeners: [listener], clusters: [staticCluster('origin', server.port ?? 0)] } });
+    await proxy.ready();
+    const base = `http://${await proxy.address('main')}`;
+    expect(await (await fetch(base)).text()).toBe('from the origin');
+    expect(await (await proxy.admin('/ready')).text()).toContain('LIVE');
+    const slow = fetch(`${base}/slow`);
+    await waitFor(() => server.pendingRequests === 1);
+    proxy.process.kill('SIGTERM');
+    await waitFor(() => proxy.log().includes('draining'));
+    expect((await proxy.admin('/ready')).status).toBe(503);
+    await waitFor(async () => (await fetch(base).catch(() => 'refused')) === 'refused');
+    held.resolve();
+    const answer = await slow;
+    expect(await answer.text()).toBe('from the origin');
+    expect(await proxy.process.exited).toBe(0);
+  });
+
+  test('a second signal ends it at once', async () => {
+    const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Promise<Response>(() => undefined) });
+    onCleanUp(() => server.stop(true));
+    const listener = httpListener('main', { route_config: routeTo('origin') });
+    const proxy = startProxy({ static_resources: { listeners: [listener], clusters: [staticCluster('origin', server.port ?? 0)] } });
+    await proxy.ready();
+    const stuck = fetch(`http://${await proxy.address('main')}`).catch(() => 'cut');
+    await waitFor(() => server.pendingRequests === 1);
+    proxy.process.kill('SIGTERM');
+    await waitFor(() => proxy.log().includes('draining'));
+    proxy.process.kill('SIGTERM');
+    expect(await proxy.process.exited).toBe(130);
+    expect(await stuck).toBe('cut');
+  });
+
+  test('a configuration that is wrong in several places names all of them and exits with 1', async () => {
+    const listener = httpListener('main', { route_config: routeTo('') });
+    const cluster = { ...staticCluster('origin', 80), lb_policy: 'RING_HASH', health_checks: [{ interval: '1s' }] };
+    const proxy = startProxy({ static_resources: { listeners: [listener], clusters: [cluster] } });
+    expect(await proxy.process.exited).toBe(1);
+    expect(proxy.log()).toContain('static_resources.clusters[0] (origin): lb_policy: not honoured');
+    expect(proxy.log()).toContain('static_resources.clusters[0] (origin): health_checks: not honoured');
+    expect(proxy.log()).toContain('virtual_hosts[0].routes[0].route: must name a cluster');
+  });
+});
+
+describe('a proxy configured over ADS', () => {
+  test.each(['GRPC', 'DELTA_GRPC'])('%s: warms clusters, endpoints, listeners and routes in order and serves', async (apiType) => {
+    const peer = new AdsPeer();
+    await peer.listen();
+    onCleanUp(() => peer.close());
+    peer.put(xdsTypes.cluster, { a: eds('a') });
+    const proxy = startProxy(dynamic(peer.port, apiType));
+    await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.includes('a') === true);
+    expect(peer.authorizations).toEqual(['Bearer t0ken']);
+    expect(peer.nodes[0]).toMatchObject({ cluster: 'a.default', metadata: { SLUICE_CAPABILITIES: expect.arrayContaining(['sluice.dev/vhds']) } });
+    expect(peer.subscriptions.has(xdsTypes.listener)).toBe(false);
+    expect(await (await proxy.admin('/ready')).text()).toContain('INITIALIZING');
+    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
+    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('one')) });
+    await peer.until(() => peer.subscriptions.get(xdsTypes.route)?.includes('table') === true);
+    expect(proxy.log()).not.toContain('listening');
+    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    await proxy.ready();
+    const base = `http://${await proxy.address('main')}`;
+    expect(await (await fetch(base)).text()).toBe('one');
+    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('two')) });
+    await waitFor(async () => (await (await fetch(base)).text()) === 'two');
+    expect(peer.nacks).toEqual([]);
+  });
+
+  test('a refused resource is NACKed with its paths, its companions are taken and the last good one serves', async () => {
+    const peer = new AdsPeer();
+    await peer.listen();
+    onCleanUp(() => peer.close());
+    peer.put(xdsTypes.cluster, { a: eds('a') });
+    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('a')), b: endpoints('b', origin('b')) });
+    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
+    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    const proxy = startProxy(dynamic(peer.port));
+    await proxy.ready();
+    const base = `http://${await proxy.address('main')}`;
+    const broken = { name: 'table', virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { safe_regex: { regex: '(' } }, route: { cluster: 'a' } }] }] };
+    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, broken) });
+    await peer.until(() => peer.nacks.length === 1);
+    expect(peer.nacks[0]?.message).toStartWith('table: virtual_hosts[0].routes[0].match.safe_regex.regex: ');
+    expect(await (await fetch(base)).text()).toBe('a');
+    const bad = any(ClusterTable, { name: 'bad', type: 'STATIC', outlier_detection: {}, load_assignment: assignment('bad', 1) });
+    peer.put(xdsTypes.cluster, { a: eds('a'), b: eds('b'), bad });
+    await peer.until(() => peer.nacks.length === 2);
+    expect(peer.nacks[1]?.message).toBe('bad: outlier_detection: not honoured: not supported by this proxy');
+    await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.includes('b') === true);
+    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('b', 'table')) });
+    await waitFor(async () => (await (await fetch(base)).text()) === 'b');
+  });
+
+  test('a listener whose port is taken is refused by name and owner, and the others serve', async () => {
+    const taken = origin('other');
+    const peer = new AdsPeer();
+    await peer.listen();
+    onCleanUp(() => peer.close());
+    peer.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin('a'))) });
+    peer.put(xdsTypes.listener, { clash: rdsListener('clash', 'table', taken), main: rdsListener('main', 'table') });
+    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    const proxy = startProxy(dynamic(peer.port));
+    await peer.until(() => peer.nacks.length === 1);
+    expect(peer.nacks[0]?.message).toContain(`clash: cannot bind 127.0.0.1:${taken}: the address is in use by process ${process.pid}`);
+    expect(await (await fetch(`http://${await proxy.address('main')}`)).text()).toBe('a');
+  });
+
+  test('VHDS changes one virtual host of a live table', async () => {
+    const peer = new AdsPeer();
+    await peer.listen();
+    onCleanUp(() => peer.close());
+    const host = (cluster: string): Uint8Array =>
+      any(VirtualHostTable, { name: 'shop', domains: ['shop'], routes: [{ match: { prefix: '/' }, route: { cluster } }] });
+    peer.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin('a'))), b: any(ClusterTable, staticCluster('b', origin('b'))) });
+    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
+    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, { name: 'table', vhds: { config_source: { ads: {} } } }) });
+    peer.put(xdsTypes.virtualHost, { 'table/shop': host('a') });
+    const proxy = startProxy(dynamic(peer.port, 'DELTA_GRPC'));
+    const ask = async (): Promise<string> =>
+      (await fetch(`http://${await proxy.address('main')}`, { headers: { host: 'shop' } })).text();
+    await waitFor(async () => (await ask()) === 'a');
+    peer.put(xdsTypes.virtualHost, { 'table/shop': host('b') });
+    await waitFor(async () => (await ask()) === 'b');
+    expect(peer.nacks).toEqual([]);
+  });
+
+  test('traffic flows on while the control plane is away, and updates come after it is back', async () => {
+    const peer = new AdsPeer();
+    await peer.listen();
+    const { port } = peer;
+    const resources = (text: string, to: AdsPeer): void => {
+      to.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin(text))) });
+      to.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
+      to.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    };
+    resources('before', peer);
+    const proxy = startProxy(dynamic(port));
+    await proxy.ready();
+    const base = `http://${await proxy.address('main')}`;
+    peer.close();
+    await waitFor(() => proxy.log().includes('the configuration stays as it is'));
+    expect(await (await fetch(base)).text()).toBe('before');
+    const next = new AdsPeer();
+    await next.listen(port);
+    onCleanUp(() => next.close());
+    resources('after', next);
+    await waitFor(async () => (await (await fetch(base)).text()) === 'after');
+  });
+});
