@@ -1,0 +1,127 @@
+/**
+ * A client's connection fed with hostile octets, without sockets: downstream codec, exchange, filters,
+ * router, with an upstream that answers at once.
+ *
+ * The first octet of an input says how the rest is split. Besides not throwing: every answer is one this
+ * side can read again, nothing is kept open after the client left, and limits are given back.
+ */
+import { createRandom, FakeClock, TimerWheel } from '@sluice/runtime';
+import { HeaderList, H1ResponseParser } from '@sluice/wire';
+import { httpChainOf } from '../filter/http-chain.ts';
+import { MemoryConnection } from '../io/test-connection.ts';
+import type { ListenerRuntime } from '../listener/listener.ts';
+import { createIdSource } from '../telemetry/request-id.ts';
+import { createRequestRecord } from '../telemetry/request-record.ts';
+import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
+import { H1DownstreamConnection } from './h1-downstream.ts';
+import { createHttpDate } from './http-date.ts';
+import type { ResponseSink, UpstreamConnector, UpstreamRequest, UpstreamStream } from './streams.ts';
+import { forwardTo, testCluster, testEndpoint, testManager, testRoute } from './test-doubles.ts';
+
+const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
+
+/** Answers when the request has ended, with its body. */
+class EchoStream implements UpstreamStream {
+  readonly endpoint = testEndpoint(1);
+  readonly localAddress = '';
+  readonly isReused = false;
+  readonly isWritable = true;
+  #sink: ResponseSink | null;
+  readonly #chunks: Uint8Array[] = [];
+  readonly #headers = new HeaderList();
+
+  constructor(sink: ResponseSink) {
+    this.#sink = sink;
+  }
+  sendHead(request: UpstreamRequest, isEnd: boolean): void {
+    if (request.headers.count === 0) throw new Error('a request without headers was forwarded');
+    if (isEnd) this.#answer();
+  }
+  sendData(data: Uint8Array, start: number, end: number): void {
+    this.#chunks.push(data.slice(start, end));
+  }
+  sendEnd(): void {
+    this.#answer();
+  }
+  consumed(): void {}
+  release(): void {
+    this.#sink = null;
+  }
+  #answer(): void {
+    const body = Buffer.concat(this.#chunks);
+    this.#sink?.onResponseHead({ status: 200, headers: this.#headers, contentLength: body.length }, body.length === 0);
+    if (body.length > 0) this.#sink?.onResponseData(body, 0, body.length);
+    this.#sink?.onResponseEnd(null);
+  }
+}
+
+function run(input: Uint8Array): void {
+  const clock = new FakeClock();
+  const timers = new TimerWheel(clock);
+  clock.attach(timers);
+  const random = createRandom('fuzz');
+  const cluster = testCluster('a', [testEndpoint(1)]);
+  const upstream: UpstreamConnector = { open: (_cluster, _limits, _endpoint, sink) => sink.onUpstreamReady(new EchoStream(sink)), cancel() {} };
+  const services: ExchangeServices = {
+    timers, random, draw: () => random.next(), upstream, ids: createIdSource(random), date: createHttpDate(clock),
+    newRecord: () => createRequestRecord(), findCluster: () => cluster,
+    reportError: (error) => {
+      throw error;
+    },
+  };
+  const config = testManager((request) => (request.path === '/none' ? null : testRoute(forwardTo('a'))));
+  const binding: HttpBinding = {
+    config, listener: { name: 'fuzz', trafficDirection: 'UNSPECIFIED' } as ListenerRuntime, chain: httpChainOf(config.filters), upstreamFilters: [],
+    metrics: { onRequestStart() {}, onRequestEnd() {} }, isDraining: () => false,
+  };
+  const connection = new MemoryConnection();
+  let isGone = false;
+  const facts = {
+    localAddress: '', localPort: 0, remoteAddress: '', remotePort: 0, destinationAddress: '', destinationPort: 0, isDestinationRestored: false,
+    transportProtocol: 'raw_buffer' as const, serverName: '', applicationProtocols: [], peerIdentity: null, isMutualTls: false,
+  };
+  connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {
+    isGone = true;
+  });
+  const step = (input[0] ?? 0) % 64 === 0 ? input.length : (input[0]! % 64) + 1;
+  for (let at = 1; at < input.length; at += step) connection.receive(Buffer.from(input.slice(at, at + step)));
+  clock.advance(60_000);
+  connection.closeBy('reset');
+  if (!isGone) throw new Error('the connection outlived its socket');
+  if (cluster.limits.requests.current !== 0) throw new Error('a request limit was not given back');
+  if (timers.size !== 0) throw new Error(`${timers.size} timers outlived the connection`);
+  checkAnswers(connection.text());
+}
+
+/** All that was sent must parse as responses, the last one perhaps cut off. */
+function checkAnswers(text: string): void {
+  let failure = '';
+  const parser = new H1ResponseParser({
+    onInformationalHead() {}, onResponseHead() {}, onBodyData() {}, onTrailers() {}, onMessageEnd() {},
+    onParseError: (error) => {
+      failure = error.code;
+    },
+  });
+  const isHeadLike = text.includes('HEAD');
+  for (let i = 0; i < 1000; i++) parser.expectResponseTo('GET');
+  const data = bytes(text);
+  parser.execute(data, 0, data.length);
+  if (failure !== '' && !isHeadLike) throw new Error(`what was sent does not parse: ${failure}`);
+}
+
+export default {
+  name: 'proxy/http connection',
+  seeds(): Uint8Array[] {
+    return [
+      'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /none HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: a\r\n\r\n',
+      'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nx-t: 1\r\n\r\n',
+      'PUT /%2e%2e/ HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx',
+      'GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n',
+      'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+      'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nxyz',
+    ].flatMap((text) => [bytes(`\0${text}`), bytes(`\x06${text}`)]);
+  },
+  run,
+};
