@@ -206,7 +206,10 @@ function readSources(): SourceFile[] {
   return paths.map((path) => {
     const text = readFileSync(join(root, path), 'utf8');
     const packageName = path.split('/')[1] ?? '';
-    const isTest = /\.(test|fuzz|suite)\.ts$/.test(path) || path.includes('/test-');
+    const isTest =
+      /\.(test|fuzz|suite|test-double|fixture)\./.test(path) ||
+      /\/(testing|testdata|test-[^/]*)/.test(path) ||
+      /\/[a-z-]*-suite\.ts$/.test(path);
     return { path, packageName, text, isTest, imports: readImports(text, path) };
   });
 }

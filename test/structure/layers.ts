@@ -30,10 +30,21 @@ export const ioModules =
 export const ioGlobals =
   /\b(setTimeout|setInterval|setImmediate|queueMicrotask|Date\.now|new Date\(|Math\.random|performance\.now|Bun\.)/;
 
-/** Where sockets may be opened: everywhere else, these names are refused. */
-export const socketPlaces: readonly string[] = ['packages/proxy/src/io/', 'packages/control/src/serve/'];
+/**
+ * Where sockets may be opened; everywhere else the names below are refused. Beside the two places of the
+ * design: admin answers by Bun's HTTP server when the data path is what is broken (ADR 0011), and the
+ * command line probes the workloads and ports of its own machine.
+ */
+export const socketPlaces: readonly string[] = [
+  'packages/proxy/src/io/',
+  'packages/control/src/serve/',
+  'packages/proxy/src/admin/server.ts',
+  'packages/cli/src/up/free-port.ts',
+  'packages/cli/src/up/probe.ts',
+];
+/** `isIP` and its kin of node:net look at text only. */
 export const socketUse =
-  /\b(Bun\.(listen|connect|udpSocket|serve)\s*\(|from 'node:(net|tls|http|https|http2|dgram)')/;
+  /\b(?:Bun\.(?:listen|connect|udpSocket|serve)\s*\(|from 'node:(?:tls|http|https|http2|dgram)')|^(?!import \{ (?:isIP(?:v[46])?(?:, )?)+ \}).*from 'node:net'/;
 
 /** Environment and arguments are read here only. */
 export const environmentPlaces = /(^|\/)main\.ts$/;

@@ -2,7 +2,7 @@
 export type * from './gen/messages.ts';
 export * from './gen/tables.ts';
 export { AdsClient, type AdsReceived, type AdsVariant } from './ads/client.ts';
-export type { AdsUpdate, ReceivedResource, RejectedResource } from './ads/client-response.ts';
+export type { AdsUpdate, ReceivedResource, RejectedResource } from './ads/update.ts';
 export { AdsServerSession, type AdsServerEvent } from './ads/server.ts';
 export type { SyncState, TypeStatus } from './ads/server-status.ts';
 export type { AdsChanges, AdsResource, AdsResources, AdsSnapshot } from './ads/snapshot.ts';

@@ -1,14 +1,24 @@
 /** What every load balancer must do; each runs it with its policy. Seeded, so a failure repeats. */
 import { describe, expect, test } from 'bun:test';
 import { createRandom } from '@sluice/runtime';
-import { createBalancer, type BalancerPolicy } from './balancer.ts';
+import type { BalancerPolicy } from './balancer.ts';
+import { createBalancer } from './create-balancer.ts';
 import { chooseAvoiding } from './avoid.ts';
 import type { PickContext } from './cluster.ts';
 import { EndpointState } from './endpoint-state.ts';
 
 export function endpoint(port: number, weight = 1, changes: Partial<EndpointState> = {}): EndpointState {
   const locality = { region: '', zone: '', subZone: '' };
-  const spec = { address: '10.0.0.1', port, hostname: '', weight, priority: 0, locality, health: 'HEALTHY', metadata: null } as const;
+  const spec = {
+    address: '10.0.0.1',
+    port,
+    hostname: '',
+    weight,
+    priority: 0,
+    locality,
+    health: 'HEALTHY',
+    metadata: null,
+  } as const;
   return Object.assign(new EndpointState('c', spec), changes);
 }
 
@@ -82,7 +92,8 @@ export function testBalancer(policy: BalancerPolicy): void {
       const endpoints = [refusing, endpoint(2), endpoint(3)];
       const balancer = create(endpoints);
       const context = pickContext(3);
-      for (let i = 0; i < 60; i++) expect(chooseAvoiding(balancer, endpoints, context, 999)).not.toBe(refusing);
+      for (let i = 0; i < 60; i++)
+        expect(chooseAvoiding(balancer, endpoints, context, 999)).not.toBe(refusing);
       const later = Array.from({ length: 60 }, () => chooseAvoiding(balancer, endpoints, context, 1000));
       expect(later).toContain(refusing);
       expect(chooseAvoiding(create([refusing]), [refusing], context, 0)).toBe(refusing);

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { createRandom } from '@sluice/runtime';
 import { endpoint, pickContext, testBalancer } from './balancer.suite.ts';
-import { createBalancer } from './balancer.ts';
+import { createBalancer } from './create-balancer.ts';
 import { EdfScheduler } from './edf-scheduler.ts';
 import { buildHostSet, type HostSetSettings } from './host-set.ts';
 
@@ -24,7 +24,8 @@ describe('earliest deadline first', () => {
           const next = scheduler.next((item) => weights[item] ?? 1) ?? 0;
           counts[next] = (counts[next] ?? 0) + 1;
         }
-        for (const [i, weight] of weights.entries()) expect(Math.abs((counts[i] ?? 0) - 5 * weight)).toBeLessThanOrEqual(1);
+        for (const [i, weight] of weights.entries())
+          expect(Math.abs((counts[i] ?? 0) - 5 * weight)).toBeLessThanOrEqual(1);
       }),
     );
   });
@@ -32,7 +33,11 @@ describe('earliest deadline first', () => {
 
 describe('policies', () => {
   test('round robin takes turns', () => {
-    const balancer = createBalancer({ kind: 'roundRobin' }, [1, 2, 3].map((port) => endpoint(port)), zero);
+    const balancer = createBalancer(
+      { kind: 'roundRobin' },
+      [1, 2, 3].map((port) => endpoint(port)),
+      zero,
+    );
     const context = pickContext(1);
     expect(Array.from({ length: 6 }, () => balancer.choose(context)?.port)).toEqual([1, 2, 3, 1, 2, 3]);
   });
@@ -60,7 +65,10 @@ describe('host sets', () => {
     isLocalityWeighted: false,
     localityWeight: () => 0,
   };
-  const ports = (endpoints: ReturnType<typeof endpoint>[], changes: Partial<HostSetSettings> = {}): number[] => {
+  const ports = (
+    endpoints: ReturnType<typeof endpoint>[],
+    changes: Partial<HostSetSettings> = {},
+  ): number[] => {
     const set = buildHostSet(endpoints, { ...settings, ...changes }, () => random.next());
     const context = pickContext(11);
     return [...new Set(Array.from({ length: 200 }, () => set.pick(context, 0)?.port ?? 0))].sort();
@@ -75,7 +83,9 @@ describe('host sets', () => {
   test('degraded endpoints serve only where none is healthy', () => {
     const degraded = endpoint(2, 1, { health: 'DEGRADED' });
     expect(ports([endpoint(1), degraded])).toEqual([1]);
-    expect(ports([endpoint(1, 1, { health: 'DRAINING' }), degraded], { panicThresholdPercent: 0 })).toEqual([2]);
+    expect(ports([endpoint(1, 1, { health: 'DRAINING' }), degraded], { panicThresholdPercent: 0 })).toEqual([
+      2,
+    ]);
   });
 
   test('below the panic threshold health is ignored, unless panic is off or another priority carries the load', () => {
@@ -87,9 +97,14 @@ describe('host sets', () => {
   });
 
   test('localities get traffic by their weights, one without a weight gets none', () => {
-    const at = (port: number, zone: string) => endpoint(port, 1, { locality: { region: '', zone, subZone: '' } });
+    const at = (port: number, zone: string) =>
+      endpoint(port, 1, { locality: { region: '', zone, subZone: '' } });
     const weights: Record<string, number> = { a: 3, b: 1, c: 0 };
-    const weighted = { ...settings, isLocalityWeighted: true, localityWeight: (each: { locality: { zone: string } }) => weights[each.locality.zone] ?? 0 };
+    const weighted = {
+      ...settings,
+      isLocalityWeighted: true,
+      localityWeight: (each: { locality: { zone: string } }) => weights[each.locality.zone] ?? 0,
+    };
     const set = buildHostSet([at(1, 'a'), at(2, 'b'), at(3, 'c')], weighted, zero);
     const context = pickContext(4);
     const chosen = Array.from({ length: 4000 }, () => set.pick(context, 0)?.port);

@@ -6,9 +6,6 @@
  * Invariant: every balancer passes `balancer.suite.ts`.
  */
 import type { Endpoint, PickContext } from './cluster.ts';
-import { leastRequestBalancer } from './least-request.ts';
-import { randomBalancer } from './random-balancer.ts';
-import { roundRobinBalancer } from './round-robin.ts';
 
 export interface Balancer {
   /** Never null while the group has endpoints. */
@@ -19,22 +16,6 @@ export type BalancerPolicy =
   | { readonly kind: 'roundRobin' }
   | { readonly kind: 'random' }
   | { readonly kind: 'leastRequest'; readonly choiceCount: number; readonly activeRequestBias: number };
-
-/** `random` seeds starting positions, so that many workers do not all begin at the first endpoint. */
-export function createBalancer(
-  policy: BalancerPolicy,
-  endpoints: readonly Endpoint[],
-  random: () => number,
-): Balancer {
-  switch (policy.kind) {
-    case 'roundRobin':
-      return roundRobinBalancer(endpoints, random);
-    case 'random':
-      return randomBalancer(endpoints);
-    case 'leastRequest':
-      return leastRequestBalancer(endpoints, policy, random);
-  }
-}
 
 export function haveEqualWeights(endpoints: readonly Endpoint[]): boolean {
   const first = endpoints[0];

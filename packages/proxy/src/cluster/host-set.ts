@@ -6,7 +6,8 @@
  * priority is below the threshold, and all priorities together cannot carry the load either, health is
  * ignored, because sending everything to the few that are left would take them down too.
  */
-import { createBalancer, type Balancer, type BalancerPolicy } from './balancer.ts';
+import type { Balancer, BalancerPolicy } from './balancer.ts';
+import { createBalancer } from './create-balancer.ts';
 import { chooseAvoiding } from './avoid.ts';
 import type { Endpoint, PickContext } from './cluster.ts';
 
@@ -83,9 +84,16 @@ function byPriority(endpoints: readonly Endpoint[]): Endpoint[][] {
   return [...levels].sort(([a], [b]) => a - b).map(([, members]) => members);
 }
 
-function inPanic(serving: readonly Endpoint[], priorities: readonly Endpoint[][], threshold: number): boolean {
+function inPanic(
+  serving: readonly Endpoint[],
+  priorities: readonly Endpoint[][],
+  threshold: number,
+): boolean {
   if (threshold === 0 || serving.length === 0) return false;
-  const whole = priorities.reduce((sum, members) => sum + Math.min(100, usablePercent(members) * overprovisioning), 0);
+  const whole = priorities.reduce(
+    (sum, members) => sum + Math.min(100, usablePercent(members) * overprovisioning),
+    0,
+  );
   return whole < 100 && usablePercent(serving) < threshold;
 }
 
@@ -103,7 +111,11 @@ function isHealthy(endpoint: Endpoint): boolean {
 }
 
 /** A locality without a weight gets no traffic, as Envoy has it. */
-function localityGroups(members: readonly Endpoint[], settings: HostSetSettings, random: () => number): Group[] {
+function localityGroups(
+  members: readonly Endpoint[],
+  settings: HostSetSettings,
+  random: () => number,
+): Group[] {
   const localities = new Map<string, Endpoint[]>();
   for (const endpoint of members) {
     const key = localityKey(endpoint);

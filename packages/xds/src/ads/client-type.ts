@@ -1,6 +1,6 @@
 /** What a client wants and holds of one resource type. Survives streams. */
-import type { AdsUpdate } from './client-response.ts';
 import { coversChildren, parentName, wildcard } from './types.ts';
+import type { AdsUpdate } from './update.ts';
 
 export class ClientType {
   readonly #typeUrl: string;

@@ -14,14 +14,10 @@ import type { DeltaDiscoveryRequest, DiscoveryRequest, Node } from '../gen/messa
 import { encodeMessage } from '../proto/encode.ts';
 import { XdsDecodeError } from '../proto/error.ts';
 import type { Init } from '../proto/values.ts';
-import {
-  readDeltaResponse,
-  readSotwResponse,
-  type AdsUpdate,
-  type RejectedResource,
-} from './client-response.ts';
+import { readDeltaResponse, readSotwResponse } from './client-response.ts';
 import { ClientType } from './client-type.ts';
 import { additionOrder } from './types.ts';
+import type { AdsUpdate, RejectedResource } from './update.ts';
 
 export type AdsVariant = 'sotw' | 'delta';
 
