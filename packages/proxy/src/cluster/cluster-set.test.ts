@@ -6,17 +6,32 @@ import type { ClusterStats } from './cluster.ts';
 import { newLimitsMemory, LimitSlots, priorityLimits, reclaim } from './shared-limits.ts';
 
 const total = newLimitsMemory();
-const limits = (): { total: SharedArrayBuffer; share: SharedArrayBuffer } => ({ total, share: newLimitsMemory() });
+const limits = (): { total: SharedArrayBuffer; share: SharedArrayBuffer } => ({
+  total,
+  share: newLimitsMemory(),
+});
 
 function newSet(nowMs = () => 0): ClusterSet {
   return new ClusterSet({ limits: limits(), nowMs, random: () => 0, bindStats: () => ({}) as ClusterStats });
 }
 
-const cluster = (json: object) => parseJsonMessage(ClusterTable, { name: 'c', type: 'EDS', eds_cluster_config: { eds_config: { ads: {} } }, ...json });
+const cluster = (json: object) =>
+  parseJsonMessage(ClusterTable, {
+    name: 'c',
+    type: 'EDS',
+    eds_cluster_config: { eds_config: { ads: {} } },
+    ...json,
+  });
 const assignment = (...ports: number[]) =>
   parseJsonMessage(ClusterLoadAssignmentTable, {
     cluster_name: 'c',
-    endpoints: [{ lb_endpoints: ports.map((port_value) => ({ endpoint: { address: { socket_address: { address: '10.0.0.1', port_value } } } })) }],
+    endpoints: [
+      {
+        lb_endpoints: ports.map((port_value) => ({
+          endpoint: { address: { socket_address: { address: '10.0.0.1', port_value } } },
+        })),
+      },
+    ],
   });
 
 describe('clusters of a loop', () => {
@@ -47,7 +62,11 @@ describe('clusters of a loop', () => {
 
   test('a change of kind waits for the new endpoints while the old ones serve', () => {
     const set = newSet();
-    set.put(cluster({ type: 'STATIC', eds_cluster_config: undefined, load_assignment: { endpoints: [] } }), '1', 0);
+    set.put(
+      cluster({ type: 'STATIC', eds_cluster_config: undefined, load_assignment: { endpoints: [] } }),
+      '1',
+      0,
+    );
     const old = set.find('c');
     set.put(cluster({}), '2', 0);
     expect(set.find('c')).toBe(old);
@@ -67,7 +86,16 @@ describe('clusters of a loop', () => {
   test('original destinations are made on demand and forgotten when idle', () => {
     let now = 0;
     const set = newSet(() => now);
-    set.put(cluster({ type: 'ORIGINAL_DST', eds_cluster_config: undefined, lb_policy: 'CLUSTER_PROVIDED', cleanup_interval: '5s' }), '1', 0);
+    set.put(
+      cluster({
+        type: 'ORIGINAL_DST',
+        eds_cluster_config: undefined,
+        lb_policy: 'CLUSTER_PROVIDED',
+        cleanup_interval: '5s',
+      }),
+      '1',
+      0,
+    );
     const made = set.find('c')?.pick(pickContext(1, { originalAddress: '10.1.2.3', originalPort: 80 }));
     expect(made?.label).toBe('10.1.2.3:80');
     now = 4999;
@@ -81,12 +109,22 @@ describe('clusters of a loop', () => {
 });
 
 describe('limits of the whole process', () => {
-  const settings = { maxConnections: 2, maxPendingRequests: 9, maxRequests: 9, maxRetries: 1, retryBudget: null };
+  const settings = {
+    maxConnections: 2,
+    maxPendingRequests: 9,
+    maxRequests: 9,
+    maxRetries: 1,
+    retryBudget: null,
+  };
 
   test('two workers share one limit, and what a dead one held is given back', () => {
     const [one, two] = [limits(), limits()];
     const [a, b] = [priorityLimits(one, 7, 'default', settings), priorityLimits(two, 7, 'default', settings)];
-    expect([a.connections.tryAcquire(), b.connections.tryAcquire(), a.connections.tryAcquire()]).toEqual([true, true, false]);
+    expect([a.connections.tryAcquire(), b.connections.tryAcquire(), a.connections.tryAcquire()]).toEqual([
+      true,
+      true,
+      false,
+    ]);
     reclaim(total, one.share, 8);
     expect(b.connections.current).toBe(1);
     expect(b.connections.tryAcquire()).toBe(true);
@@ -98,7 +136,11 @@ describe('limits of the whole process', () => {
   test('a retry budget is a share of what is active, with a floor', () => {
     const memory = limits();
     const budget = { percent: 20, minConcurrency: 1 };
-    const { requests, retries } = priorityLimits(memory, 9, 'high', { ...settings, maxRequests: 100, retryBudget: budget });
+    const { requests, retries } = priorityLimits(memory, 9, 'high', {
+      ...settings,
+      maxRequests: 100,
+      retryBudget: budget,
+    });
     expect(retries.isRatio).toBe(true);
     expect(retries.max).toBe(1);
     for (let i = 0; i < 20; i++) requests.tryAcquire();

@@ -37,7 +37,11 @@ export class ClusterSet {
     const cluster = new ClusterState(settings, version, limitsSlot, this.#environment);
     const old = this.#live.get(settings.name);
     this.#warming.delete(settings.name);
-    if (old !== undefined && old.settings.type === settings.type && old.settings.edsName === settings.edsName) {
+    if (
+      old !== undefined &&
+      old.settings.type === settings.type &&
+      old.settings.edsName === settings.edsName
+    ) {
       cluster.adopt(old);
     }
     if (settings.type === 'STATIC' && message.loadAssignment !== undefined) {

@@ -33,12 +33,22 @@ export class ClusterState implements Cluster {
   #assignmentVersion = '';
   readonly #destinations: OriginalDestinations | null;
 
-  constructor(settings: ClusterSettings, version: string, limitsSlot: number, environment: ClusterEnvironment) {
+  constructor(
+    settings: ClusterSettings,
+    version: string,
+    limitsSlot: number,
+    environment: ClusterEnvironment,
+  ) {
     this.settings = settings;
     this.version = version;
     this.#environment = environment;
     this.limits = priorityLimits(environment.limits, limitsSlot, 'default', settings.limits);
-    this.highPriorityLimits = priorityLimits(environment.limits, limitsSlot, 'high', settings.highPriorityLimits);
+    this.highPriorityLimits = priorityLimits(
+      environment.limits,
+      limitsSlot,
+      'high',
+      settings.highPriorityLimits,
+    );
     this.#destinations =
       settings.originalDst === null ? null : new OriginalDestinations(settings.name, settings.originalDst);
     this.#isWarm = settings.type === 'ORIGINAL_DST';
@@ -133,7 +143,8 @@ export class ClusterState implements Cluster {
 
   /** An updated cluster goes on with the endpoints, pools and counters of the one it replaces. */
   adopt(old: ClusterState): void {
-    if (this.#destinations !== null && old.#destinations !== null) this.#destinations.adopt(old.#destinations);
+    if (this.#destinations !== null && old.#destinations !== null)
+      this.#destinations.adopt(old.#destinations);
     if (this.#destinations !== null || old.#destinations !== null || !old.#isWarm) return;
     this.#endpoints = old.#endpoints;
     this.#localityWeights = old.#localityWeights;

@@ -1,9 +1,17 @@
 /** Load balancing policy of a cluster, in Envoy's old (`lb_policy`) and new (`load_balancing_policy`) notation. */
 import {
-  LeastRequestPolicyTable, RandomPolicyTable, RoundRobinPolicyTable, unpackAny, WrrLocalityPolicyTable,
+  LeastRequestPolicyTable,
+  RandomPolicyTable,
+  RoundRobinPolicyTable,
+  unpackAny,
+  WrrLocalityPolicyTable,
 } from '@sluice/xds';
 import type {
-  Any, Cluster as ClusterMessage, LoadBalancingPolicy, PolicyLocalityLbConfig, RuntimeDouble,
+  Any,
+  Cluster as ClusterMessage,
+  LoadBalancingPolicy,
+  PolicyLocalityLbConfig,
+  RuntimeDouble,
 } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { BalancerPolicy } from './balancer.ts';
@@ -37,7 +45,11 @@ export function compileBalancing(message: ClusterMessage, scope: ProblemScope): 
   };
   if (message.loadBalancingPolicy !== undefined) {
     const found = fromPolicy(message.loadBalancingPolicy, scope.at('load_balancing_policy'));
-    return { ...balancing, policy: found.policy, isLocalityWeighted: balancing.isLocalityWeighted || found.isLocalityWeighted };
+    return {
+      ...balancing,
+      policy: found.policy,
+      isLocalityWeighted: balancing.isLocalityWeighted || found.isLocalityWeighted,
+    };
   }
   return { ...balancing, policy: fromLbPolicy(message, scope) };
 }
@@ -53,7 +65,8 @@ function fromLbPolicy(message: ClusterMessage, scope: ProblemScope): BalancerPol
       reportSlowStart(message.leastRequestLbConfig, scope.at('least_request_lb_config'));
       return leastRequest(message.leastRequestLbConfig ?? {}, scope.at('least_request_lb_config'));
     case 'CLUSTER_PROVIDED':
-      if (message.type !== 'ORIGINAL_DST') scope.at('lb_policy').error('CLUSTER_PROVIDED needs type ORIGINAL_DST');
+      if (message.type !== 'ORIGINAL_DST')
+        scope.at('lb_policy').error('CLUSTER_PROVIDED needs type ORIGINAL_DST');
       return roundRobin;
     case 'LOAD_BALANCING_POLICY_CONFIG':
       scope.at('load_balancing_policy').error('must be set with lb_policy LOAD_BALANCING_POLICY_CONFIG');
@@ -65,7 +78,10 @@ function fromLbPolicy(message: ClusterMessage, scope: ProblemScope): BalancerPol
   }
 }
 
-function fromPolicy(config: LoadBalancingPolicy, scope: ProblemScope): Pick<Balancing, 'policy' | 'isLocalityWeighted'> {
+function fromPolicy(
+  config: LoadBalancingPolicy,
+  scope: ProblemScope,
+): Pick<Balancing, 'policy' | 'isLocalityWeighted'> {
   // Envoy takes the first policy of the list that it knows.
   for (const [i, { typedExtensionConfig }] of config.policies.entries()) {
     const at = scope.at('policies', i).at('typed_extension_config').at('typed_config');
@@ -79,13 +95,20 @@ function fromPolicy(config: LoadBalancingPolicy, scope: ProblemScope): Pick<Bala
 function knownPolicy(any: Any, scope: ProblemScope): Pick<Balancing, 'policy' | 'isLocalityWeighted'> | null {
   const wrr = unpackAny(any, WrrLocalityPolicyTable);
   if (wrr?.endpointPickingPolicy !== undefined) {
-    return { ...fromPolicy(wrr.endpointPickingPolicy, scope.at('endpoint_picking_policy')), isLocalityWeighted: true };
+    return {
+      ...fromPolicy(wrr.endpointPickingPolicy, scope.at('endpoint_picking_policy')),
+      isLocalityWeighted: true,
+    };
   }
   const least = unpackAny(any, LeastRequestPolicyTable);
   if (least !== undefined) {
     reportSlowStart(least, scope);
-    if (least.selectionMethod !== 'N_CHOICES') scope.unhonoured('selection_method', 'only N_CHOICES is supported');
-    return { policy: leastRequest(least, scope), isLocalityWeighted: byLocality(least.localityLbConfig, scope) };
+    if (least.selectionMethod !== 'N_CHOICES')
+      scope.unhonoured('selection_method', 'only N_CHOICES is supported');
+    return {
+      policy: leastRequest(least, scope),
+      isLocalityWeighted: byLocality(least.localityLbConfig, scope),
+    };
   }
   const robin = unpackAny(any, RoundRobinPolicyTable);
   if (robin !== undefined) {
@@ -117,6 +140,9 @@ function leastRequest(config: LeastRequestMessage, scope: ProblemScope): Balance
   return { kind: 'leastRequest', choiceCount, activeRequestBias };
 }
 
-function reportSlowStart(config: { readonly slowStartConfig?: object } | undefined, scope: ProblemScope): void {
+function reportSlowStart(
+  config: { readonly slowStartConfig?: object } | undefined,
+  scope: ProblemScope,
+): void {
   scope.unhonouredWhenSet({ slow_start_config: config?.slowStartConfig }, 'not supported by this proxy');
 }

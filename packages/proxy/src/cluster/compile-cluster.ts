@@ -22,7 +22,8 @@ const protocolOptionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptio
 
 export function compileCluster(message: ClusterMessage, scope: ProblemScope): ClusterSettings {
   if (message.name === '') scope.at('name').error('must not be empty');
-  if (message.name.length > maxNameLength) scope.at('name').error(`must have at most ${maxNameLength} characters`);
+  if (message.name.length > maxNameLength)
+    scope.at('name').error(`must have at most ${maxNameLength} characters`);
   reportUnhonouredCluster(message, scope);
   const type = message.type ?? 'STATIC';
   checkEndpoints(message, type, scope);
@@ -56,7 +57,10 @@ function checkEndpoints(message: ClusterMessage, type: ClusterType, scope: Probl
   const assignment = message.loadAssignment;
   if (type === 'EDS') {
     if (message.edsClusterConfig?.edsConfig?.ads === undefined) {
-      scope.at('eds_cluster_config').at('eds_config').error('must be ads: endpoints come over the aggregated stream');
+      scope
+        .at('eds_cluster_config')
+        .at('eds_config')
+        .error('must be ads: endpoints come over the aggregated stream');
     }
     if (assignment !== undefined) scope.at('load_assignment').error('is not allowed with type EDS');
     return;
@@ -71,7 +75,8 @@ function checkEndpoints(message: ClusterMessage, type: ClusterType, scope: Probl
   }
   const at = scope.at('load_assignment');
   const { endpoints } = compileAssignment(assignment, isDns, at);
-  if (type === 'LOGICAL_DNS' && endpoints.length !== 1) at.error('must name exactly one endpoint with type LOGICAL_DNS');
+  if (type === 'LOGICAL_DNS' && endpoints.length !== 1)
+    at.error('must name exactly one endpoint with type LOGICAL_DNS');
 }
 
 interface HttpOptions {
@@ -92,17 +97,21 @@ function compileProtocolOptions(message: ClusterMessage, scope: ProblemScope): H
     common = options.commonHttpProtocolOptions;
     here.unhonouredWhenSet({ http_filters: options.httpFilters }, 'upstream filters are not supported');
     if (options.explicitHttpConfig?.http2ProtocolOptions !== undefined) {
-      here.at('explicit_http_config').unhonoured('http2_protocol_options', 'HTTP/2 upstream is not supported');
+      here
+        .at('explicit_http_config')
+        .unhonoured('http2_protocol_options', 'HTTP/2 upstream is not supported');
     }
     // With an HTTP/1.1 downstream "use the downstream protocol" means HTTP/1.1.
   }
   if (message.http2ProtocolOptions !== undefined) {
     scope.unhonoured('http2_protocol_options', 'HTTP/2 upstream is not supported');
   }
-  scope.at('common_http_protocol_options').unhonouredWhenSet(
-    { max_headers_count: common?.maxHeadersCount, max_stream_duration: common?.maxStreamDuration },
-    'not supported upstream',
-  );
+  scope
+    .at('common_http_protocol_options')
+    .unhonouredWhenSet(
+      { max_headers_count: common?.maxHeadersCount, max_stream_duration: common?.maxStreamDuration },
+      'not supported upstream',
+    );
   return { common, protocol: 'h1' };
 }
 
@@ -110,7 +119,10 @@ function sourceAddress(message: ClusterMessage, scope: ProblemScope): string | n
   const source = message.upstreamBindConfig?.sourceAddress;
   if (source === undefined) return null;
   if ((source.portValue ?? 0) !== 0) {
-    scope.at('upstream_bind_config').at('source_address').unhonoured('port_value', 'a source port cannot be fixed');
+    scope
+      .at('upstream_bind_config')
+      .at('source_address')
+      .unhonoured('port_value', 'a source port cannot be fixed');
   }
   return source.address;
 }
@@ -118,10 +130,13 @@ function sourceAddress(message: ClusterMessage, scope: ProblemScope): string | n
 function keepalive(message: ClusterMessage, scope: ProblemScope): { timeMs: number } | null {
   const settings = message.upstreamConnectionOptions?.tcpKeepalive;
   if (settings === undefined) return null;
-  scope.at('upstream_connection_options').at('tcp_keepalive').unhonouredWhenSet(
-    { keepalive_probes: settings.keepaliveProbes, keepalive_interval: settings.keepaliveInterval },
-    'the runtime fixes 10 probes, 1 s apart',
-  );
+  scope
+    .at('upstream_connection_options')
+    .at('tcp_keepalive')
+    .unhonouredWhenSet(
+      { keepalive_probes: settings.keepaliveProbes, keepalive_interval: settings.keepaliveInterval },
+      'the runtime fixes 10 probes, 1 s apart',
+    );
   // Linux' own default (tcp_keepalive_time), seconds.
   return { timeMs: (settings.keepaliveTime ?? 7_200) * 1_000 };
 }
@@ -141,7 +156,7 @@ function compileDns(message: ClusterMessage, scope: ProblemScope): DnsSettings {
 
 function compileOriginalDst(message: ClusterMessage): OriginalDstSettings {
   const config = message.originalDstLbConfig;
-  const header = config?.useHttpHeader === true ? (config.httpHeaderName || 'x-envoy-original-dst-host') : null;
+  const header = config?.useHttpHeader === true ? config.httpHeaderName || 'x-envoy-original-dst-host' : null;
   return {
     cleanupMs: message.cleanupInterval ?? defaultCleanupMs,
     portOverride: config?.upstreamPortOverride ?? null,

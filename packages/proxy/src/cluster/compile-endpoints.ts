@@ -44,9 +44,13 @@ function compileEndpoint(
   allowNames: boolean,
   scope: ProblemScope,
 ): EndpointSpec | null {
-  if (member.endpointName !== undefined) scope.unhonoured('endpoint_name', 'named endpoints are not supported');
+  if (member.endpointName !== undefined)
+    scope.unhonoured('endpoint_name', 'named endpoints are not supported');
   const at = scope.at('endpoint');
-  scope.unhonouredWhenSet({ 'endpoint.additional_addresses': member.endpoint?.additionalAddresses }, 'one address per endpoint');
+  scope.unhonouredWhenSet(
+    { 'endpoint.additional_addresses': member.endpoint?.additionalAddresses },
+    'one address per endpoint',
+  );
   const target = readAddress(member.endpoint?.address, allowNames, at.at('address'));
   if (target === null) return null;
   const weight = member.loadBalancingWeight ?? 1;
@@ -99,7 +103,10 @@ function localityOf(group: LocalityLbEndpoints): Locality {
 }
 
 function reportPolicy(assignment: ClusterLoadAssignment, scope: ProblemScope): void {
-  scope.unhonouredWhenSet({ named_endpoints: Object.keys(assignment.namedEndpoints) }, 'named endpoints are not supported');
+  scope.unhonouredWhenSet(
+    { named_endpoints: Object.keys(assignment.namedEndpoints) },
+    'named endpoints are not supported',
+  );
   const policy = assignment.policy;
   scope.at('policy').unhonouredWhenSet(
     {

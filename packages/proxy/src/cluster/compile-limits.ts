@@ -14,12 +14,17 @@ export function compileLimits(
   breakers: CircuitBreakers | undefined,
   scope: ProblemScope,
 ): Pick<ClusterSettings, 'limits' | 'highPriorityLimits'> {
-  scope.unhonouredWhenSet({ per_host_thresholds: breakers?.perHostThresholds }, 'not supported by this proxy');
+  scope.unhonouredWhenSet(
+    { per_host_thresholds: breakers?.perHostThresholds },
+    'not supported by this proxy',
+  );
   for (const [i, thresholds] of (breakers?.thresholds ?? []).entries()) {
-    scope.at('thresholds', i).unhonouredWhenSet(
-      { max_connection_pools: thresholds.maxConnectionPools, track_remaining: thresholds.trackRemaining },
-      'not supported by this proxy',
-    );
+    scope
+      .at('thresholds', i)
+      .unhonouredWhenSet(
+        { max_connection_pools: thresholds.maxConnectionPools, track_remaining: thresholds.trackRemaining },
+        'not supported by this proxy',
+      );
   }
   const find = (priority: Thresholds['priority']): Thresholds | undefined =>
     breakers?.thresholds.find((thresholds) => thresholds.priority === priority);

@@ -45,7 +45,14 @@ export class DnsClusters {
   put(name: string, assignment: ClusterLoadAssignment, settings: DnsSettings, isLogical: boolean): void {
     const old = this.#clusters.get(name);
     old?.stop();
-    const cluster = new DnsCluster(name, assignment, settings, isLogical, old?.answers ?? new Map(), this.#deps);
+    const cluster = new DnsCluster(
+      name,
+      assignment,
+      settings,
+      isLogical,
+      old?.answers ?? new Map(),
+      this.#deps,
+    );
     this.#clusters.set(name, cluster);
     cluster.start();
   }
@@ -90,7 +97,11 @@ class DnsCluster {
   }
 
   start(): void {
-    const names = new Set(this.#members().map(hostOf).filter((host) => isIP(host) === 0));
+    const names = new Set(
+      this.#members()
+        .map(hostOf)
+        .filter((host) => isIP(host) === 0),
+    );
     for (const name of names) void this.#resolve(name);
     this.#publish();
   }
@@ -121,7 +132,12 @@ class DnsCluster {
     const { failureBaseMs, failureMaxMs } = this.#settings;
     const pauseMs = Math.max(Math.min(failureBaseMs * 2 ** failures, failureMaxMs), minRefreshMs);
     const reason = error instanceof Error ? error.message : String(error);
-    this.#deps.logger.warning('a name could not be resolved', { cluster: this.#name, name, reason, retryInMs: pauseMs });
+    this.#deps.logger.warning('a name could not be resolved', {
+      cluster: this.#name,
+      name,
+      reason,
+      retryInMs: pauseMs,
+    });
     // An empty answer is an answer: a new cluster goes live without endpoints rather than wait for ever.
     if (!this.answers.has(name)) this.answers.set(name, []);
     this.#publish();

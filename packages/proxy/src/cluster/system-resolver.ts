@@ -8,7 +8,10 @@ import type { DnsAnswer, DnsResolver } from './dns-clusters.ts';
 
 export const systemResolver: DnsResolver = {
   async resolve(name, family, withTtl): Promise<DnsAnswer> {
-    const found = await lookup(name, { all: true, family: family === 'V4_ONLY' ? 4 : family === 'V6_ONLY' ? 6 : 0 });
+    const found = await lookup(name, {
+      all: true,
+      family: family === 'V4_ONLY' ? 4 : family === 'V6_ONLY' ? 6 : 0,
+    });
     const v4 = found.filter((entry) => entry.family === 4).map((entry) => entry.address);
     const v6 = found.filter((entry) => entry.family === 6).map((entry) => entry.address);
     const addresses = choose(family, v4, v6);

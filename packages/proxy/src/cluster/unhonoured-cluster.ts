@@ -20,7 +20,8 @@ export function reportUnhonouredCluster(message: ClusterMessage, scope: ProblemS
     },
     'not supported by this proxy',
   );
-  if (message.waitForWarmOnInit === false) scope.unhonoured('wait_for_warm_on_init', 'clusters always warm up');
+  if (message.waitForWarmOnInit === false)
+    scope.unhonoured('wait_for_warm_on_init', 'clusters always warm up');
   if (message.transportSocket !== undefined && !isPlain(message.transportSocket)) {
     // An error even where unhonoured fields only warn: traffic meant to be encrypted must not go in the clear.
     scope.at('transport_socket').error(`"${message.transportSocket.name}" is not supported`);
