@@ -35,9 +35,10 @@ const prefix = '/';
 const config = testManager((request) => (request.path.startsWith(prefix) ? route : null));
 const services = {
   timers,
+  clock: loop.clock,
   random: systemRandom,
   draw: () => systemRandom.next(),
-  upstream: createConnector({ sockets, timers }),
+  upstream: createConnector({ sockets, timers, clock: loop.clock }),
   ids: createIdSource(systemRandom),
   date: createHttpDate(systemClock),
   newRecord: () => createRequestRecord(),
@@ -60,4 +61,6 @@ const listener = sockets.listen({ bind: { address: '127.0.0.1', port: 0 }, highW
   };
   connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {});
 });
+// A profile (--cpu-prof) is written at an orderly exit only.
+process.on('SIGTERM', () => process.exit(0));
 console.log(listener.port);

@@ -29,6 +29,7 @@ try {
   await main();
 } finally {
   for (const process of running) process.kill();
+  await Promise.all(running.map((process) => process.exited));
   rmSync(folder, { recursive: true });
 }
 

@@ -56,7 +56,7 @@ class SideCall implements ResponseSink, Cancel {
       endpoint.activeRequests--;
     };
     this.#endpoint = endpoint;
-    if (this.#request.timeoutMs > 0) this.#deadline.setIn(this.#request.timeoutMs, this.#services.timers.clock.nowMs());
+    if (this.#request.timeoutMs > 0) this.#deadline.setIn(this.#request.timeoutMs, this.#services.clock.nowMs());
     this.#services.upstream.open(cluster, cluster.limits, endpoint, this, true, false);
   }
 

@@ -63,7 +63,7 @@ function run(input: Uint8Array): void {
   const cluster = testCluster('a', [testEndpoint(1)]);
   const upstream: UpstreamConnector = { open: (_cluster, _limits, _endpoint, sink) => sink.onUpstreamReady(new EchoStream(sink)), cancel() {} };
   const services: ExchangeServices = {
-    timers, random, draw: () => random.next(), upstream, ids: createIdSource(random), date: createHttpDate(clock),
+    timers, clock, random, draw: () => random.next(), upstream, ids: createIdSource(random), date: createHttpDate(clock),
     newRecord: () => createRequestRecord(), findCluster: () => cluster,
     reportError: (error) => {
       throw error;

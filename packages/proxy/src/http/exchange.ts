@@ -100,7 +100,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   // --- from the downstream stream ---
 
   onRequestHead(_message: RequestMessage, isEnd: boolean): void {
-    const nowMs = this.services.timers.clock.nowMs();
+    const nowMs = this.services.clock.nowMs();
     this.#begin(nowMs, isEnd);
     const chain = this.#binding.chain;
     for (let i = 0; i < chain.bindings.length; i++) this.#filters[i] = chain.bindings[i]!.factory.create(chain.bindings[i]!.config);
@@ -135,7 +135,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   onRequestEnd(trailers: HeaderList | null): void {
     if (!this.#isActive) return;
     this.#hasRequestEnded = true;
-    this.record.requestEndMs = this.services.timers.clock.nowMs();
+    this.record.requestEndMs = this.services.clock.nowMs();
     this.#requestRun.end(trailers);
     this.#finishIfDone();
   }
@@ -185,7 +185,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     if (this.#router.hasStarted) return;
     this.#fillRouteRequest();
     this.#match();
-    this.#setIdleTimeout(this.services.timers.clock.nowMs());
+    this.#setIdleTimeout(this.services.clock.nowMs());
   }
 
   resumeFrom(position: number): void {
@@ -344,7 +344,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     message.path = '';
     message.authority = '';
     message.upgrade = '';
-    this.#begin(this.services.timers.clock.nowMs(), true);
+    this.#begin(this.services.clock.nowMs(), true);
     this.#fillRouteRequest();
     this.#binding.metrics.onRequestStart(this.record);
     const isTimeout = status === 408;
@@ -362,7 +362,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     const { listener, config } = this.#binding;
     record.reset();
     record.startMs = nowMs;
-    record.startWallMs = this.services.timers.clock.wallMs();
+    record.startWallMs = this.services.clock.wallMs();
     record.requestHeadEndMs = nowMs;
     record.requestEndMs = isEnd ? nowMs : 0;
     record.listenerName = listener.name;
@@ -420,7 +420,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   }
 
   #touch(): void {
-    if (this.#idleTimeoutMs > 0) this.#idle.setIn(this.#idleTimeoutMs, this.services.timers.clock.nowMs());
+    if (this.#idleTimeoutMs > 0) this.#idle.setIn(this.#idleTimeoutMs, this.services.clock.nowMs());
   }
 
   #sendContinue(): void {
@@ -491,7 +491,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#responseRun.stop();
     this.#router.reset();
     const { record, services } = this;
-    record.responseEndMs = services.timers.clock.nowMs();
+    record.responseEndMs = services.clock.nowMs();
     this.#stream.flush();
     try {
       this.#endFilters();

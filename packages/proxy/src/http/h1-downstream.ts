@@ -62,7 +62,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     };
     this.#exchange = new Exchange(services, binding, this, this.#message, facts);
     this.#phaseDeadline = new Deadline(services.timers, this, onPhaseTimeout);
-    this.#openedMs = services.timers.clock.nowMs();
+    this.#openedMs = services.clock.nowMs();
     if (config.connectionIdleTimeoutMs > 0) this.#phaseDeadline.setIn(config.connectionIdleTimeoutMs, this.#openedMs);
   }
 
@@ -119,7 +119,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onRequestHead(head: RequestHead): void {
     const message = this.#message;
-    const nowMs = this.#services.timers.clock.nowMs();
+    const nowMs = this.#services.clock.nowMs();
     this.#phaseDeadline.clear();
     this.#parser.pause();
     this.#requestCount++;
@@ -305,7 +305,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     }
     if (this.#isMessageOpen) return;
     const idleMs = this.#binding.config.connectionIdleTimeoutMs;
-    if (idleMs > 0) this.#phaseDeadline.setIn(idleMs, this.#services.timers.clock.nowMs());
+    if (idleMs > 0) this.#phaseDeadline.setIn(idleMs, this.#services.clock.nowMs());
     this.#parser.resume();
     // Inside `execute` the parser goes on by itself.
     if (!this.#isParsing) this.#readHeld();
@@ -325,13 +325,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       return;
     }
     connection.end();
-    this.#phaseDeadline.setIn(lingerMs, this.#services.timers.clock.nowMs());
+    this.#phaseDeadline.setIn(lingerMs, this.#services.clock.nowMs());
   }
 
   #judgeClosing(isUntilClose: boolean, isTunnel: boolean): void {
     const { config, isDraining } = this.#binding;
     const isUsedUp = config.maxRequestsPerConnection > 0 && this.#requestCount >= config.maxRequestsPerConnection;
-    const isOld = config.maxConnectionDurationMs > 0 && this.#services.timers.clock.nowMs() - this.#openedMs >= config.maxConnectionDurationMs;
+    const isOld = config.maxConnectionDurationMs > 0 && this.#services.clock.nowMs() - this.#openedMs >= config.maxConnectionDurationMs;
     if (!this.#isKeepAlive || isUsedUp || isOld || isUntilClose || isDraining() || !this.#hasToldEnd) this.#isClosing = true;
     if (isTunnel) this.#options.connection = 'omit';
     else if (this.#isClosing) this.#options.connection = 'close';
@@ -362,7 +362,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   #armHeadTimeout(): void {
     const timeoutMs = this.#binding.config.requestHeadersTimeoutMs;
-    if (timeoutMs > 0) this.#phaseDeadline.setIn(timeoutMs, this.#services.timers.clock.nowMs());
+    if (timeoutMs > 0) this.#phaseDeadline.setIn(timeoutMs, this.#services.clock.nowMs());
     else this.#phaseDeadline.clear();
   }
 

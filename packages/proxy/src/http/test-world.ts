@@ -41,9 +41,10 @@ export class World {
     const random = createRandom('world');
     this.services = {
       timers: this.wheel,
+      clock: this.loop.clock,
       random,
       draw: () => random.next(),
-      upstream: createConnector({ sockets: this.sockets, timers: this.wheel }),
+      upstream: createConnector({ sockets: this.sockets, timers: this.wheel, clock: this.loop.clock }),
       ids: createIdSource(random),
       date: createHttpDate(this.clock),
       newRecord: () => createRequestRecord(),

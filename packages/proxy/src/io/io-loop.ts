@@ -7,6 +7,7 @@
  * callback (timers, promises) is flushed by one microtask.
  */
 import type { TimerWheel } from '@sluice/runtime';
+import { LoopClock } from './loop-clock.ts';
 
 /** One TLS record, and enough for a head with a small body. */
 export const JOIN_BYTES = 16 * 1024;
@@ -19,6 +20,8 @@ export interface Flushable {
 
 export class IoLoop {
   readonly timers: TimerWheel;
+  /** Stands still within a callback. */
+  readonly clock: LoopClock;
   readonly #onHandlerError: (error: unknown) => void;
   readonly #dirty: Flushable[] = [];
   readonly #buffers: Uint8Array[] = [];
@@ -32,15 +35,18 @@ export class IoLoop {
   /** `onHandlerError` hears of exceptions thrown by connection handlers: always a bug of ours. */
   constructor(timers: TimerWheel, onHandlerError: (error: unknown) => void) {
     this.timers = timers;
+    this.clock = new LoopClock(timers.clock);
     this.#onHandlerError = onHandlerError;
   }
 
   enter(): void {
-    this.#depth++;
+    if (this.#depth++ === 0) this.clock.hold();
   }
 
   leave(): void {
-    if (--this.#depth === 0 && this.#dirty.length > 0) this.#flushAll();
+    if (--this.#depth > 0) return;
+    if (this.#dirty.length > 0) this.#flushAll();
+    this.clock.letGo();
   }
 
   /** The caller makes sure that a connection is in the list once at most. */

@@ -89,11 +89,11 @@ export function acceptListener(
         return;
       }
       const stats = services.listenerStats(current);
-      const openedMs = services.timers.clock.nowMs();
+      const openedMs = services.clock.nowMs();
       const countedOut = connection.onceClosed;
       stats.connectionOpened();
       connection.onceClosed = () => {
-        stats.connectionClosed(services.timers.clock.nowMs() - openedMs);
+        stats.connectionClosed(services.clock.nowMs() - openedMs);
         countedOut?.();
       };
       server.serve(connection, current, onServed);
@@ -102,13 +102,13 @@ export function acceptListener(
 }
 
 function watchDrain(services: ServeServices, accepting: Set<AcceptHandle>, count: () => number, afterMs: number, onDone: () => void): void {
-  const startedMs = services.timers.clock.nowMs();
+  const startedMs = services.clock.nowMs();
   const check = (): void => {
     if (count() === 0) {
       onDone();
       return;
     }
-    if (services.timers.clock.nowMs() - startedMs >= afterMs) for (const handle of accepting) handle.closeAll();
+    if (services.clock.nowMs() - startedMs >= afterMs) for (const handle of accepting) handle.closeAll();
     services.timers.schedule(DRAIN_CHECK_MS, check);
   };
   check();
@@ -134,9 +134,10 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
   return {
     sockets,
     timers,
+    clock: loop.clock,
     random,
     draw: () => random.next(),
-    upstream: createConnector({ sockets, timers }),
+    upstream: createConnector({ sockets, timers, clock: loop.clock }),
     ids: createIdSource(random),
     date: createHttpDate(timers.clock),
     newRecord: () => createRequestRecord(processFacts),

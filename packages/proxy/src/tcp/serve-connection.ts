@@ -72,7 +72,7 @@ export class ConnectionServer {
     const binding = this.#bindingOf(listener, chain, config);
     const stats = this.#services.managerStats(chain);
     const served: H1DownstreamConnection = new H1DownstreamConnection(connection, facts, binding, this.#services, () => this.#forget(chain, handler));
-    const handler: MeasuredHandler = new MeasuredHandler(served, stats, this.#services.timers.clock);
+    const handler: MeasuredHandler = new MeasuredHandler(served, stats, this.#services.clock);
     return handler;
   }
 

@@ -66,9 +66,9 @@ export class TcpProxy implements ConnectHandler, Served {
 
   /** Opens the upstream connection. The client's first bytes may come before or after. */
   start(): void {
-    const { timers, findCluster, draw } = this.#services;
+    const { clock, findCluster, draw } = this.#services;
     this.#stats.connectionOpened();
-    const nowMs = timers.clock.nowMs();
+    const nowMs = clock.nowMs();
     this.#touch();
     if (this.#config.maxDownstreamConnectionDurationMs > 0) this.#duration.setIn(this.#config.maxDownstreamConnectionDurationMs, nowMs);
     const name = clusterNameOf(this.#config, draw);
@@ -226,13 +226,13 @@ export class TcpProxy implements ConnectHandler, Served {
   }
 
   #touch(): void {
-    if (this.#config.idleTimeoutMs > 0) this.#idle.setIn(this.#config.idleTimeoutMs, this.#services.timers.clock.nowMs());
+    if (this.#config.idleTimeoutMs > 0) this.#idle.setIn(this.#config.idleTimeoutMs, this.#services.clock.nowMs());
   }
 
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { clock } = this.#services.timers;
+    const { clock } = this.#services;
     const record = this.#record;
     this.#idle.dispose();
     this.#duration.dispose();
@@ -255,7 +255,7 @@ export class TcpProxy implements ConnectHandler, Served {
 
   #newRecord(facts: ConnectionFacts, listener: ListenerRuntime): RequestRecord {
     const record = this.#services.newRecord();
-    const { clock } = this.#services.timers;
+    const { clock } = this.#services;
     record.kind = 'tcp';
     record.protocol = '-';
     record.startMs = clock.nowMs();

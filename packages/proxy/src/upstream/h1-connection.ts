@@ -9,7 +9,7 @@
  */
 import { H1ResponseParser, writeChunkEnd, writeChunkHeader, writeLastChunk, writeRequestHead } from '@sluice/wire';
 import type { H1ParseError, H1ResponseSink, HeaderList, RequestWriteOptions, ResponseHead } from '@sluice/wire';
-import type { TimerWheel } from '@sluice/runtime';
+import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { Endpoint } from '../cluster/cluster.ts';
 import { Deadline } from '../http/deadline.ts';
 import { STREAM_WINDOW_BYTES, type ResponseMessage, type ResponseSink, type UpstreamRequest, type UpstreamReset, type UpstreamStream } from '../http/streams.ts';
@@ -36,7 +36,7 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   /** Index in the pool's idle stack is not kept; this says whether it is there. */
   isIdle = false;
   readonly #owner: H1ConnectionOwner;
-  readonly #wheel: TimerWheel;
+  readonly #clock: Clock;
   readonly #parser = new H1ResponseParser(this);
   readonly #response: ResponseMessage = { status: 0, headers: this.#parser.head.headers, contentLength: -1 };
   readonly #options: RequestWriteOptions = { bodyKind: 'none', contentLength: 0, connection: 'omit', passesUpgrade: false };
@@ -52,10 +52,10 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   #reportedSent = 0;
   #reportedReceived = 0;
 
-  constructor(owner: H1ConnectionOwner, wheel: TimerWheel) {
+  constructor(owner: H1ConnectionOwner, wheel: TimerWheel, clock: Clock) {
     this.#owner = owner;
-    this.#wheel = wheel;
-    this.openedMs = wheel.clock.nowMs();
+    this.#clock = clock;
+    this.openedMs = clock.nowMs();
     this.#idleDeadline = new Deadline(wheel, this, onIdleTooLong);
   }
 
@@ -97,7 +97,7 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   /** The pool keeps it for the next request. */
   rest(idleTimeoutMs: number): void {
     this.isIdle = true;
-    if (idleTimeoutMs > 0) this.#idleDeadline.setIn(idleTimeoutMs, this.#wheel.clock.nowMs());
+    if (idleTimeoutMs > 0) this.#idleDeadline.setIn(idleTimeoutMs, this.#clock.nowMs());
   }
 
   close(): void {

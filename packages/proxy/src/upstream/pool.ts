@@ -7,7 +7,7 @@
  * Key (design §6): endpoint × protocol × transport socket × source address. One pool per endpoint object
  * exists at a time; when a cluster's update changes the key, the old pool drains.
  */
-import type { TimerWheel } from '@sluice/runtime';
+import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { Cluster, Endpoint, EndpointPool, PriorityLimits } from '../cluster/cluster.ts';
 import type { ResponseSink, UpstreamReset } from '../http/streams.ts';
 import type { ConnectFailure, SocketProvider } from '../io/connection.ts';
@@ -27,6 +27,7 @@ interface Waiter {
 export interface PoolServices {
   readonly sockets: SocketProvider;
   readonly timers: TimerWheel;
+  readonly clock: Clock;
 }
 
 export function poolKey(cluster: Cluster): string {
@@ -110,14 +111,14 @@ export class H1Pool implements EndpointPool, H1ConnectionOwner {
     const { stats } = this.#cluster;
     stats.connectFailed();
     if (failure === 'timeout') stats.connectTimeout();
-    if (failure !== 'no-descriptor') this.endpoint.avoidUntilMs = this.#services.timers.clock.nowMs() + AVOID_REFUSED_MS;
+    if (failure !== 'no-descriptor') this.endpoint.avoidUntilMs = this.#services.clock.nowMs() + AVOID_REFUSED_MS;
     // Whoever waits would only meet the same refusal later.
     this.#failWaiting(resetOf(failure), `connection ${failure}`);
   }
 
   onIdle(connection: H1UpstreamConnection): void {
     const { maxRequestsPerConnection, maxConnectionDurationMs } = this.#cluster;
-    const isOld = maxConnectionDurationMs > 0 && this.#services.timers.clock.nowMs() - connection.openedMs >= maxConnectionDurationMs;
+    const isOld = maxConnectionDurationMs > 0 && this.#services.clock.nowMs() - connection.openedMs >= maxConnectionDurationMs;
     const isUsedUp = maxRequestsPerConnection > 0 && connection.requestCount >= maxRequestsPerConnection;
     if (this.#isDraining || isOld || isUsedUp) connection.close();
     else this.#useOrRest(connection, false);
@@ -166,7 +167,7 @@ export class H1Pool implements EndpointPool, H1ConnectionOwner {
       return;
     }
     this.#connectingCount++;
-    const connection = new H1UpstreamConnection(this, this.#services.timers);
+    const connection = new H1UpstreamConnection(this, this.#services.timers, this.#services.clock);
     this.#connectionLimits.set(connection, limits);
     const { address, port } = this.endpoint;
     const socket = this.#services.sockets.connect(

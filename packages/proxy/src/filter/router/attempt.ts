@@ -8,7 +8,7 @@
  * it held of circuit breakers is given back exactly once.
  */
 import type { HeaderList } from '@sluice/wire';
-import type { TimerWheel } from '@sluice/runtime';
+import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { Cluster, Endpoint, PriorityLimits } from '../../cluster/cluster.ts';
 import { Deadline } from '../../http/deadline.ts';
 import type { RequestBody } from '../../http/request-body.ts';
@@ -33,7 +33,7 @@ export interface AttemptHost {
 
 export class Attempt implements ResponseSink {
   readonly #host: AttemptHost;
-  readonly #wheel: TimerWheel;
+  readonly #clock: Clock;
   readonly #tryDeadline: Deadline;
   readonly #idleDeadline: Deadline;
   endpoint: Endpoint | null = null;
@@ -57,9 +57,9 @@ export class Attempt implements ResponseSink {
   isTunnel = false;
   #hasHalfEnded = false;
 
-  constructor(host: AttemptHost, wheel: TimerWheel) {
+  constructor(host: AttemptHost, wheel: TimerWheel, clock: Clock) {
     this.#host = host;
-    this.#wheel = wheel;
+    this.#clock = clock;
     this.#tryDeadline = new Deadline(wheel, this, onTryTimeout);
     this.#idleDeadline = new Deadline(wheel, this, onTryTimeout);
   }
@@ -78,7 +78,7 @@ export class Attempt implements ResponseSink {
     this.position = 0;
     this.hasSentEnd = false;
     this.owedBytes = 0;
-    this.startMs = this.#wheel.clock.nowMs();
+    this.startMs = this.#clock.nowMs();
     this.#limits = limits;
     this.#isCounted = limits.requests.tryAcquire();
     if (!this.#isCounted) {
@@ -220,7 +220,7 @@ export class Attempt implements ResponseSink {
   }
 
   #touch(): void {
-    if (this.#idleTimeoutMs > 0) this.#idleDeadline.setIn(this.#idleTimeoutMs, this.#wheel.clock.nowMs());
+    if (this.#idleTimeoutMs > 0) this.#idleDeadline.setIn(this.#idleTimeoutMs, this.#clock.nowMs());
   }
 
   #fail(failure: AttemptFailure, detail: string): void {

@@ -1,5 +1,5 @@
 /** What the router needs of the exchange it ends: the seam that keeps the two testable apart. */
-import type { Random, TimerWheel } from '@sluice/runtime';
+import type { Clock, Random, TimerWheel } from '@sluice/runtime';
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster } from '../../cluster/cluster.ts';
 import type { ConnectionFacts } from '../../listener/connection-facts.ts';
@@ -11,6 +11,8 @@ import type { RequestMessage, ResponseMessage, UpstreamConnector } from '../../h
 /** What lives as long as the data loop. */
 export interface RouterServices {
   readonly timers: TimerWheel;
+  /** For readings within a callback; the wheel has its own. */
+  readonly clock: Clock;
   readonly random: Random;
   /** `random.next` as a function, for balancers and route draws. */
   readonly draw: () => number;

@@ -61,10 +61,10 @@ export class Router implements AttemptHost {
   #hasStarted = false;
 
   constructor(host: RouterHost) {
-    const { timers, upstream, draw } = host.services;
+    const { timers, clock, upstream, draw } = host.services;
     this.#host = host;
     this.upstream = upstream;
-    this.#attempt = new Attempt(this, timers);
+    this.#attempt = new Attempt(this, timers, clock);
     this.#routeDeadline = new Deadline(timers, this, onRouteTimeout);
     this.#durationDeadline = new Deadline(timers, this, onMaxDuration);
     this.#backoff.owner = this;
@@ -197,7 +197,7 @@ export class Router implements AttemptHost {
   }
 
   onAttemptSent(): void {
-    this.#host.record.upstreamHeadSentMs = this.#host.services.timers.clock.nowMs();
+    this.#host.record.upstreamHeadSentMs = this.#host.services.clock.nowMs();
     if (this.body.hasEnded) this.#startTryClock();
   }
 
@@ -211,7 +211,7 @@ export class Router implements AttemptHost {
 
   onAttemptHead(attempt: Attempt, response: ResponseMessage, isEnd: boolean): void {
     const { record, message } = this.#host;
-    record.upstreamFirstByteMs = this.#host.services.timers.clock.nowMs();
+    record.upstreamFirstByteMs = this.#host.services.clock.nowMs();
     this.#countResponse(attempt, response.status);
     if (this.#retry !== null && retriesResponse(this.#retry, response.status, response.headers, message) && this.#mayRetry()) {
       this.#endAttempt(attempt, response.status);
@@ -237,7 +237,7 @@ export class Router implements AttemptHost {
 
   onAttemptEnd(attempt: Attempt, trailers: HeaderList | null): void {
     const { record } = this.#host;
-    record.upstreamLastByteMs = this.#host.services.timers.clock.nowMs();
+    record.upstreamLastByteMs = this.#host.services.clock.nowMs();
     this.#endAttempt(attempt, record.status);
     this.#over();
     this.#host.responseEnd(trailers);
@@ -316,7 +316,7 @@ export class Router implements AttemptHost {
     this.#state = 'trying';
     if (isEnd) this.#startClocks();
     if (action.maxStreamDurationMs !== undefined && action.maxStreamDurationMs > 0) {
-      this.#durationDeadline.setIn(action.maxStreamDurationMs, services.timers.clock.nowMs());
+      this.#durationDeadline.setIn(action.maxStreamDurationMs, services.clock.nowMs());
     }
     this.#try(true);
   }
@@ -446,20 +446,20 @@ export class Router implements AttemptHost {
 
   #endAttempt(attempt: Attempt, status: number): void {
     const cluster = attempt.cluster!;
-    if (attempt.hasSentHead) cluster.stats.requestEnded(status, this.#host.services.timers.clock.nowMs() - attempt.startMs);
+    if (attempt.hasSentHead) cluster.stats.requestEnded(status, this.#host.services.clock.nowMs() - attempt.startMs);
     for (const filter of this.#host.upstreamFilters) filter.onAttemptEnd?.(this.#host.upstreamFilterContext(), this.#host.record.attempts);
   }
 
   /** The whole request is here: its timeouts begin (Envoy's rule: not while the client still sends). */
   #startClocks(): void {
-    const nowMs = this.#host.services.timers.clock.nowMs();
+    const nowMs = this.#host.services.clock.nowMs();
     if (this.#timeouts.routeMs > 0 && this.#host.message.upgrade === '') this.#routeDeadline.setIn(this.#timeouts.routeMs, nowMs);
     if (this.#attempt.isOpen && this.#attempt.hasSentHead) this.#startTryClock();
   }
 
   #startTryClock(): void {
     const { perTryMs, perTryIdleMs } = this.#timeouts;
-    if (perTryMs > 0 || perTryIdleMs > 0) this.#attempt.setTimeouts(perTryMs, perTryIdleMs, this.#host.services.timers.clock.nowMs());
+    if (perTryMs > 0 || perTryIdleMs > 0) this.#attempt.setTimeouts(perTryMs, perTryIdleMs, this.#host.services.clock.nowMs());
   }
 
   #policyName(): string {
