@@ -4,7 +4,7 @@
  * (design §6, xDS). A step that fails takes down what the steps before it opened.
  */
 import { resolve } from 'node:path';
-import { readObjects, type MeshSettings } from '@sluice/api';
+import type { MeshSettings } from '@sluice/api';
 import { MetricsRegistry, systemClock, type Clock, type Logger } from '@sluice/runtime';
 import { InstanceRegistry } from './registry/instance-registry.ts';
 import { checkIntervalMs } from './registry/lease-table.ts';
@@ -19,6 +19,7 @@ import { startHttpServer, type HttpServer } from './serve/http-server.ts';
 import type { CreateMeshServing, MeshServing } from './serve/mesh-serving.ts';
 import type { MeshViews } from './serve/mesh-views.ts';
 import { admission, readResourceText } from './source/admission.ts';
+import { analyzeText } from './source/analyze-text.ts';
 import { openFolderSource } from './source/folder.ts';
 import { openMeshConfig } from './source/mesh-config.ts';
 import { openSqliteStore } from './source/sqlite-store.ts';
@@ -143,7 +144,7 @@ async function compose(
     registry,
     proxies: () => mesh.proxies.proxies.values(),
     services: () => mesh.services(),
-    analyze: (text) => readObjects(text, 'stdin').problems,
+    analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
     about: () => ({ version: dependencies.version, startedAt, addresses }),
   });
   const access = new Access({ token, clock });

@@ -35,8 +35,8 @@ const settleMs = 15;
 /** How long a file must be absent or empty before that is believed. */
 const absenceSettleMs = 60;
 const pollIntervalMs = 100;
-/** A look that takes long is repeated less often: the poll uses at most one percent of a core. */
-const pollShare = 100;
+/** A look that takes long is repeated less often: the poll alone uses less than half a percent of a core. */
+const pollShare = 250;
 const pendingLookMs = 8;
 
 interface Identity {
