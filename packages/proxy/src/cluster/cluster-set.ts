@@ -44,9 +44,7 @@ export class ClusterSet {
     ) {
       cluster.adopt(old);
     }
-    if (settings.type === 'STATIC' && message.loadAssignment !== undefined) {
-      cluster.setEndpoints(compileAssignment(message.loadAssignment, false, newProblems()), version);
-    }
+    if (settings.type === 'STATIC') cluster.setEndpoints(staticEndpoints(message), version);
     if (cluster.isWarm) this.#activate(cluster);
     else this.#warming.set(settings.name, cluster);
   }
@@ -97,6 +95,11 @@ export class ClusterSet {
     const kept = new Set(cluster.endpoints);
     for (const endpoint of old.endpoints) if (!kept.has(endpoint)) endpoint.pool?.drain();
   }
+}
+
+function staticEndpoints({ loadAssignment }: ClusterMessage): CompiledAssignment {
+  if (loadAssignment === undefined) return { endpoints: [], localityWeights: new Map() };
+  return compileAssignment(loadAssignment, false, newProblems());
 }
 
 function refuseErrors(name: string, problems: ReturnType<typeof newProblems>['problems']): void {

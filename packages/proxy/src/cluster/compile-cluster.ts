@@ -70,7 +70,8 @@ function checkEndpoints(message: ClusterMessage, type: ClusterType, scope: Probl
     return;
   }
   if (assignment === undefined) {
-    scope.at('load_assignment').error(`must be set with type ${type}`);
+    // A static cluster of nothing is how "refuse" is written: istiod's BlackHoleCluster.
+    if (isDns) scope.at('load_assignment').error(`must be set with type ${type}`);
     return;
   }
   const at = scope.at('load_assignment');

@@ -41,8 +41,11 @@ export function compileSubstitution(
   }
   const program = compileProgram(rewrite.pattern, scope.at('pattern'));
   if (program === null) return (text) => text;
-  const replacement = toReplacement(rewrite.substitution, program.groupCount(), scope.at('substitution'));
-  return (text) => program.matcher(text).replaceAll(replacement);
+  const pieces = parseSubstitution(rewrite.substitution, program.groupCount(), scope.at('substitution'));
+  // The engine hands over the whole match, then its groups.
+  const replace = (...match: (string | null | undefined)[]): string =>
+    pieces.map((piece) => (typeof piece === 'number' ? (match[piece] ?? '') : piece)).join('');
+  return (text) => program.matcher(text).replaceAll(replace);
 }
 
 function compileProgram(matcher: RegexMatcher, scope: ProblemScope): RE2JS | null {
@@ -61,24 +64,22 @@ function compileProgram(matcher: RegexMatcher, scope: ProblemScope): RE2JS | nul
   return null;
 }
 
-/** RE2's `\1` and `\\` in re2js' terms, where `$1` is a group and `\` escapes. */
-function toReplacement(substitution: string, groups: number, scope: ProblemScope): string {
-  let out = '';
+/** Texts and group numbers, from RE2's notation: `\1` is a group, `\\` a backslash. */
+function parseSubstitution(substitution: string, groups: number, scope: ProblemScope): (string | number)[] {
+  const pieces: (string | number)[] = [];
   for (let i = 0; i < substitution.length; i++) {
     const char = substitution.charAt(i);
-    if (char === '$') out += '\\$';
-    else if (char !== '\\') out += char;
-    else {
-      const next = substitution.charAt(++i);
-      if (next === '\\') out += '\\\\';
-      else if (next < '0' || next > '9' || next === '') {
-        scope.error(`"\\${next}" is neither a group nor an escaped backslash`);
-      } else if (Number(next) > groups) scope.error(`refers to group ${next}; the pattern has ${groups}`);
-      // Braces keep a digit that follows from being read as part of the group's number.
-      else out += `\${${next}}`;
+    if (char !== '\\') {
+      pieces.push(char);
+      continue;
     }
+    const next = substitution.charAt(++i);
+    if (next === '\\') pieces.push('\\');
+    else if (!/^\d$/.test(next)) scope.error(`"\\${next}" is neither a group nor an escaped backslash`);
+    else if (Number(next) > groups) scope.error(`refers to group ${next}; the pattern has ${groups}`);
+    else pieces.push(Number(next));
   }
-  return out;
+  return pieces;
 }
 
 /** `literal`, `literal.*`, `.*literal`, `.*literal.*`, `.*`, `.+`; null for anything else. */

@@ -117,7 +117,7 @@ describe('regular expressions', () => {
     };
     expect(refuse('(')).toContain('missing closing )');
     expect(refuse('a{1000}{1000}')).toBeDefined();
-    expect(refuse('x'.repeat(10_001))).toContain('at most 10000 are allowed');
+    expect(refuse('x+'.repeat(5_001))).toContain('at most 10000 are allowed');
     expect(refuse('(?=a)b')).toBeDefined();
   });
 
