@@ -4,7 +4,14 @@
  * Usage: plain-proxy-target.ts <origin port>; prints the port it listens on.
  */
 import { MetricsRegistry, startTimerDriver, systemClock, systemRandom, TimerWheel } from '@sluice/runtime';
-import { testCluster, testEndpoint, testLimits, forwardTo, testManager, testRoute } from '../packages/proxy/src/http/test-doubles.ts';
+import {
+  testCluster,
+  testEndpoint,
+  testLimits,
+  forwardTo,
+  testManager,
+  testRoute,
+} from '../packages/proxy/src/http/test-doubles.ts';
 import { httpChainOf } from '../packages/proxy/src/filter/http-chain.ts';
 import type { HttpBinding } from '../packages/proxy/src/http/exchange-services.ts';
 import { H1DownstreamConnection } from '../packages/proxy/src/http/h1-downstream.ts';
@@ -27,7 +34,9 @@ const loop = new IoLoop(timers, reportError);
 const sockets = bunSockets(loop);
 const metrics = new MetricsRegistry();
 const endpoint = testEndpoint(originPort);
-const cluster = testCluster('outbound|80||origin.default.svc.cluster.local', [endpoint], { pick: () => endpoint });
+const cluster = testCluster('outbound|80||origin.default.svc.cluster.local', [endpoint], {
+  pick: () => endpoint,
+});
 cluster.stats = createClusterStats(metrics, cluster.name) as unknown as typeof cluster.stats;
 cluster.limits = testLimits();
 const route = testRoute(forwardTo(cluster.name, { timeoutMs: 0 }));
@@ -50,17 +59,35 @@ const binding: HttpBinding = {
   listener: { name: 'bench', trafficDirection: 'OUTBOUND' } as ListenerRuntime,
   chain: httpChainOf(config.filters),
   upstreamFilters: [],
-  metrics: createRequestMetrics(metrics, { statPrefix: 'bench', trafficDirection: 'OUTBOUND', own: UNKNOWN_WORKLOAD, spans: null }),
+  metrics: createRequestMetrics(metrics, {
+    statPrefix: 'bench',
+    trafficDirection: 'OUTBOUND',
+    own: UNKNOWN_WORKLOAD,
+    spans: null,
+  }),
   isDraining: () => false,
 };
-const listener = sockets.listen({ bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 1024 * 1024 }, (connection) => {
-  const { localAddress, localPort, remoteAddress, remotePort } = connection;
-  const facts = {
-    localAddress, localPort, remoteAddress, remotePort, destinationAddress: localAddress, destinationPort: localPort,
-    isDestinationRestored: false, transportProtocol: 'raw_buffer' as const, serverName: '', applicationProtocols: [], peerIdentity: null, isMutualTls: false,
-  };
-  connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {});
-});
+const listener = sockets.listen(
+  { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 1024 * 1024 },
+  (connection) => {
+    const { localAddress, localPort, remoteAddress, remotePort } = connection;
+    const facts = {
+      localAddress,
+      localPort,
+      remoteAddress,
+      remotePort,
+      destinationAddress: localAddress,
+      destinationPort: localPort,
+      isDestinationRestored: false,
+      transportProtocol: 'raw_buffer' as const,
+      serverName: '',
+      applicationProtocols: [],
+      peerIdentity: null,
+      isMutualTls: false,
+    };
+    connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {});
+  },
+);
 // A profile (--cpu-prof) is written at an orderly exit only.
 process.on('SIGTERM', () => process.exit(0));
 console.log(listener.port);

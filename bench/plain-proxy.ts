@@ -34,18 +34,35 @@ try {
 }
 
 async function main(): Promise<void> {
-  const originPort = await startNginx('origin', 0, (port) => `server { listen ${port} reuseport; location / { return 200 '${'x'.repeat(1024)}'; } }`, 1);
+  const originPort = await startNginx(
+    'origin',
+    0,
+    (port) => `server { listen ${port} reuseport; location / { return 200 '${'x'.repeat(1024)}'; } }`,
+    1,
+  );
   const results: Result[] = [];
   results.push(await measure('haproxy', await startHaproxy(originPort)));
-  results.push(await measure('nginx', { port: await startNginx('proxy', 1, (port) => nginxProxy(port, originPort), 1), pids: workersOf(running.at(-1)!.pid) }));
+  results.push(
+    await measure('nginx', {
+      port: await startNginx('proxy', 1, (port) => nginxProxy(port, originPort), 1),
+      pids: workersOf(running.at(-1)!.pid),
+    }),
+  );
   results.push(await measure('sluice', await startSluice(originPort)));
   const base = results[0]!.microsPerRequest;
   for (const { name, microsPerRequest, requestsPerSecond, rssMb } of results) {
-    console.log(`${name.padEnd(8)} ${microsPerRequest.toFixed(1).padStart(6)} µs/request  ${(microsPerRequest / base).toFixed(2)} × HAProxy  ${Math.round(requestsPerSecond)} rps  ${rssMb.toFixed(0)} MB`);
+    console.log(
+      `${name.padEnd(8)} ${microsPerRequest.toFixed(1).padStart(6)} µs/request  ${(microsPerRequest / base).toFixed(2)} × HAProxy  ${Math.round(requestsPerSecond)} rps  ${rssMb.toFixed(0)} MB`,
+    );
   }
 }
 
-async function startNginx(name: string, core: number, server: (port: number) => string, workers: number): Promise<number> {
+async function startNginx(
+  name: string,
+  core: number,
+  server: (port: number) => string,
+  workers: number,
+): Promise<number> {
   const port = await freePort();
   const config = join(folder, `${name}.conf`);
   writeFileSync(
@@ -96,10 +113,21 @@ backend b
 async function startSluice(originPort: number): Promise<{ port: number; pids: number[] }> {
   const profile = process.env['SLUICE_BENCH_PROFILE'];
   const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
-  const child = Bun.spawn(['taskset', '-c', '1', process.execPath, ...flags, join(import.meta.dir, 'plain-proxy-target.ts'), String(originPort)], {
-    stdout: 'pipe',
-    stderr: 'inherit',
-  });
+  const child = Bun.spawn(
+    [
+      'taskset',
+      '-c',
+      '1',
+      process.execPath,
+      ...flags,
+      join(import.meta.dir, 'plain-proxy-target.ts'),
+      String(originPort),
+    ],
+    {
+      stdout: 'pipe',
+      stderr: 'inherit',
+    },
+  );
   running.push(child);
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
@@ -119,12 +147,29 @@ async function measure(name: string, proxy: { port: number; pids: number[] }): P
   const before = cpuMicros(proxy.pids);
   const requests = await load(proxy.port, seconds);
   const micros = cpuMicros(proxy.pids) - before;
-  return { name, microsPerRequest: micros / requests, requestsPerSecond: requests / seconds, rssMb: rssMb(proxy.pids) };
+  return {
+    name,
+    microsPerRequest: micros / requests,
+    requestsPerSecond: requests / seconds,
+    rssMb: rssMb(proxy.pids),
+  };
 }
 
 /** Requests that were answered. */
 async function load(port: number, forSeconds: number): Promise<number> {
-  const child = Bun.spawn(['taskset', '-c', '0', 'wrk', '-t1', `-c${connections}`, `-d${forSeconds}s`, `http://127.0.0.1:${port}/bench`], { stdout: 'pipe' });
+  const child = Bun.spawn(
+    [
+      'taskset',
+      '-c',
+      '0',
+      'wrk',
+      '-t1',
+      `-c${connections}`,
+      `-d${forSeconds}s`,
+      `http://127.0.0.1:${port}/bench`,
+    ],
+    { stdout: 'pipe' },
+  );
   const text = await new Response(child.stdout).text();
   if (/Non-2xx|Socket errors/.test(text)) console.error(text);
   return Number(/(\d+) requests in/.exec(text)?.[1] ?? Number.NaN);
@@ -138,7 +183,11 @@ function cpuMicros(pids: readonly number[]): number {
 }
 
 function rssMb(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024, 0);
+  return pids.reduce(
+    (sum, pid) =>
+      sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024,
+    0,
+  );
 }
 
 /** nginx's worker does the work, its master none. */

@@ -7,7 +7,14 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { CompiledRoute, RouteRequest } from '../route/route.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
-import type { Cancel, HttpFilterContext, LocalReply, ResponseView, SideReply, SideRequest } from './filter.ts';
+import type {
+  Cancel,
+  HttpFilterContext,
+  LocalReply,
+  ResponseView,
+  SideReply,
+  SideRequest,
+} from './filter.ts';
 import type { Direction } from './filter-run.ts';
 
 export interface ContextHost {

@@ -213,7 +213,8 @@ export class FilterRun {
   #hold(data: Uint8Array): void {
     this.#held.push(data);
     this.#heldBytes += data.length;
-    if (this.#collectLimitBytes > 0 && this.#heldBytes > this.#collectLimitBytes) this.#owner.bodyTooLarge(this.direction);
+    if (this.#collectLimitBytes > 0 && this.#heldBytes > this.#collectLimitBytes)
+      this.#owner.bodyTooLarge(this.direction);
   }
 
   /** The whole body is here: the filter that asked sees it in one piece, then the head goes on. */
@@ -288,7 +289,9 @@ export class FilterRun {
     const context = this.#owner.contextAt(position);
     this.#depth++;
     try {
-      return this.direction === 'request' ? filter.onRequestHead!(context, this.#hasEnded) : filter.onResponseHead!(context, this.#hasEnded);
+      return this.direction === 'request'
+        ? filter.onRequestHead!(context, this.#hasEnded)
+        : filter.onResponseHead!(context, this.#hasEnded);
     } finally {
       this.#depth--;
     }
@@ -298,7 +301,9 @@ export class FilterRun {
     const context = this.#owner.contextAt(position);
     this.#depth++;
     try {
-      return this.direction === 'request' ? filter.onRequestData!(context, this.#chunk, isEnd) : filter.onResponseData!(context, this.#chunk, isEnd);
+      return this.direction === 'request'
+        ? filter.onRequestData!(context, this.#chunk, isEnd)
+        : filter.onResponseData!(context, this.#chunk, isEnd);
     } finally {
       this.#depth--;
     }
@@ -308,7 +313,9 @@ export class FilterRun {
     const context = this.#owner.contextAt(position);
     this.#depth++;
     try {
-      return this.direction === 'request' ? filter.onRequestTrailers!(context, trailers) : filter.onResponseTrailers!(context, trailers);
+      return this.direction === 'request'
+        ? filter.onRequestTrailers!(context, trailers)
+        : filter.onResponseTrailers!(context, trailers);
     } finally {
       this.#depth--;
     }

@@ -3,7 +3,11 @@ import type { HeaderList } from '@sluice/wire';
 import type { FormatFacts, HeaderOperation } from '../route/route.ts';
 
 /** A value that may not stand in a header (a control character from a format) leaves the header as it was. */
-export function applyHeaderOperations(headers: HeaderList, operations: readonly HeaderOperation[], facts: FormatFacts): void {
+export function applyHeaderOperations(
+  headers: HeaderList,
+  operations: readonly HeaderOperation[],
+  facts: FormatFacts,
+): void {
   for (let i = 0; i < operations.length; i++) {
     const operation = operations[i]!;
     const name = operation.nameId !== 0 ? operation.nameId : operation.name;
@@ -41,5 +45,7 @@ function apply(
 }
 
 function isPresent(headers: HeaderList, operation: HeaderOperation): boolean {
-  return operation.nameId !== 0 ? headers.has(operation.nameId) : headers.getByName(operation.name.toLowerCase()) !== undefined;
+  return operation.nameId !== 0
+    ? headers.has(operation.nameId)
+    : headers.getByName(operation.name.toLowerCase()) !== undefined;
 }

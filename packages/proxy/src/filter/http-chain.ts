@@ -42,9 +42,11 @@ export function httpChainOf(bindings: readonly HttpFilterBinding[]): HttpChain {
 
 function compile(bindings: readonly HttpFilterBinding[]): HttpChain {
   const last = bindings.at(-1);
-  if (last === undefined || !last.factory.isTerminal) throw new Error('the last HTTP filter must be terminal');
+  if (last === undefined || !last.factory.isTerminal)
+    throw new Error('the last HTTP filter must be terminal');
   const before = bindings.slice(0, -1);
-  if (before.some((binding) => binding.factory.isTerminal)) throw new Error('only the last HTTP filter may be terminal');
+  if (before.some((binding) => binding.factory.isTerminal))
+    throw new Error('only the last HTTP filter may be terminal');
   const samples = before.map((binding) => binding.factory.create(binding.config));
   const order = before.map((_, i) => i);
   return {
@@ -56,7 +58,11 @@ function compile(bindings: readonly HttpFilterBinding[]): HttpChain {
   };
 }
 
-function plan(samples: readonly HttpFilter[], order: readonly number[], direction: 'Request' | 'Response'): DirectionPlan {
+function plan(
+  samples: readonly HttpFilter[],
+  order: readonly number[],
+  direction: 'Request' | 'Response',
+): DirectionPlan {
   const has = (method: keyof HttpFilter): boolean[] => order.map((i) => samples[i]?.[method] !== undefined);
   const hasHead = has(`on${direction}Head`);
   const hasData = has(`on${direction}Data`);
@@ -69,6 +75,9 @@ function plan(samples: readonly HttpFilter[], order: readonly number[], directio
     hasAnyHead: hasHead.includes(true),
     hasAnyData: hasData.includes(true),
     hasAnyTrailers: hasTrailers.includes(true),
-    rewritesBody: samples.some((filter) => (direction === 'Request' ? filter.rewritesRequestBody : filter.rewritesResponseBody) === true),
+    rewritesBody: samples.some(
+      (filter) =>
+        (direction === 'Request' ? filter.rewritesRequestBody : filter.rewritesResponseBody) === true,
+    ),
   };
 }

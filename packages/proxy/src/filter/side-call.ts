@@ -7,7 +7,13 @@
 import { H, HeaderList } from '@sluice/wire';
 import type { Cluster, Endpoint, PickContext } from '../cluster/cluster.ts';
 import { Deadline } from '../http/deadline.ts';
-import type { ResponseMessage, ResponseSink, UpstreamRequest, UpstreamReset, UpstreamStream } from '../http/streams.ts';
+import type {
+  ResponseMessage,
+  ResponseSink,
+  UpstreamRequest,
+  UpstreamReset,
+  UpstreamStream,
+} from '../http/streams.ts';
 import type { Cancel, SideReply, SideRequest } from './filter.ts';
 import type { RouterServices } from './router/router-host.ts';
 
@@ -56,7 +62,8 @@ class SideCall implements ResponseSink, Cancel {
       endpoint.activeRequests--;
     };
     this.#endpoint = endpoint;
-    if (this.#request.timeoutMs > 0) this.#deadline.setIn(this.#request.timeoutMs, this.#services.clock.nowMs());
+    if (this.#request.timeoutMs > 0)
+      this.#deadline.setIn(this.#request.timeoutMs, this.#services.clock.nowMs());
     this.#services.upstream.open(cluster, cluster.limits, endpoint, this, true, false);
   }
 
@@ -74,7 +81,13 @@ class SideCall implements ResponseSink, Cancel {
     const headers = new HeaderList();
     headers.append(H.host, authority);
     for (const [name, value] of this.#request.headers) headers.append(name, value);
-    const head: UpstreamRequest = { method, path, headers, upgrade: '', contentLength: body === null ? -1 : body.length };
+    const head: UpstreamRequest = {
+      method,
+      path,
+      headers,
+      upgrade: '',
+      contentLength: body === null ? -1 : body.length,
+    };
     stream.sendHead(head, body === null || body.length === 0);
     if (body === null || body.length === 0 || this.#isOver) return;
     stream.sendData(body, 0, body.length);
@@ -102,7 +115,12 @@ class SideCall implements ResponseSink, Cancel {
     const stream = this.#stream;
     this.#close();
     stream?.release();
-    this.#onReply({ ok: true, status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) });
+    this.#onReply({
+      ok: true,
+      status: this.#status,
+      headers: this.#headers,
+      body: Buffer.concat(this.#chunks),
+    });
   }
 
   onUpstreamWritable(): void {}
@@ -144,5 +162,14 @@ function onTimeout(owner: unknown): void {
 function nothing(): void {}
 
 function pickContext(random: () => number): PickContext {
-  return { tried: [], avoidTried: false, selectionAttempts: 1, headers: null, hash: 0, originalAddress: null, originalPort: 0, random };
+  return {
+    tried: [],
+    avoidTried: false,
+    selectionAttempts: 1,
+    headers: null,
+    hash: 0,
+    originalAddress: null,
+    originalPort: 0,
+    random,
+  };
 }

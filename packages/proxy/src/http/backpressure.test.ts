@@ -14,7 +14,7 @@ afterEach(() => {
 /** Lets the loop run until nothing moves any more; what is measured afterwards is bytes, not time. */
 async function settle(measure: () => number): Promise<number> {
   let last = -1;
-  for (let quiet = 0; quiet < 20; ) {
+  for (let quiet = 0; quiet < 20;) {
     await new Promise((done) => setTimeout(done, 2));
     const now = measure();
     quiet = now === last ? quiet + 1 : 0;
@@ -34,7 +34,8 @@ test('a client that does not read costs bounded memory, and gets everything when
   const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
   client.pause();
   client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  while (world.accepted.length === 0 || world.accepted[0]!.bytesWritten === 0) await new Promise((done) => setImmediate(done));
+  while (world.accepted.length === 0 || world.accepted[0]!.bytesWritten === 0)
+    await new Promise((done) => setImmediate(done));
   await settle(() => world.accepted[0]!.bytesWritten);
   const downstream = world.accepted[0]!;
   expect(downstream.isWritable).toBe(false);
@@ -58,7 +59,8 @@ test('an upstream that does not read stops the client', async () => {
   const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
   client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
   client.send(new Uint8Array(total));
-  while (world.accepted.length === 0 || !world.accepted[0]!.isPaused) await new Promise((done) => setImmediate(done));
+  while (world.accepted.length === 0 || !world.accepted[0]!.isPaused)
+    await new Promise((done) => setImmediate(done));
   const taken = await settle(() => world.accepted[0]!.bytesRead);
   expect(taken).toBeLessThan(total / 2);
   resume();

@@ -49,7 +49,10 @@ class EchoStream implements UpstreamStream {
   }
   #answer(): void {
     const body = Buffer.concat(this.#chunks);
-    this.#sink?.onResponseHead({ status: 200, headers: this.#headers, contentLength: body.length }, body.length === 0);
+    this.#sink?.onResponseHead(
+      { status: 200, headers: this.#headers, contentLength: body.length },
+      body.length === 0,
+    );
     if (body.length > 0) this.#sink?.onResponseData(body, 0, body.length);
     this.#sink?.onResponseEnd(null);
   }
@@ -61,24 +64,48 @@ function run(input: Uint8Array): void {
   clock.attach(timers);
   const random = createRandom('fuzz');
   const cluster = testCluster('a', [testEndpoint(1)]);
-  const upstream: UpstreamConnector = { open: (_cluster, _limits, _endpoint, sink) => sink.onUpstreamReady(new EchoStream(sink)), cancel() {} };
+  const upstream: UpstreamConnector = {
+    open: (_cluster, _limits, _endpoint, sink) => sink.onUpstreamReady(new EchoStream(sink)),
+    cancel() {},
+  };
   const services: ExchangeServices = {
-    timers, clock, random, draw: () => random.next(), upstream, ids: createIdSource(random), date: createHttpDate(clock),
-    newRecord: () => createRequestRecord(), findCluster: () => cluster,
+    timers,
+    clock,
+    random,
+    draw: () => random.next(),
+    upstream,
+    ids: createIdSource(random),
+    date: createHttpDate(clock),
+    newRecord: () => createRequestRecord(),
+    findCluster: () => cluster,
     reportError: (error) => {
       throw error;
     },
   };
   const config = testManager((request) => (request.path === '/none' ? null : testRoute(forwardTo('a'))));
   const binding: HttpBinding = {
-    config, listener: { name: 'fuzz', trafficDirection: 'UNSPECIFIED' } as ListenerRuntime, chain: httpChainOf(config.filters), upstreamFilters: [],
-    metrics: { onRequestStart() {}, onRequestEnd() {} }, isDraining: () => false,
+    config,
+    listener: { name: 'fuzz', trafficDirection: 'UNSPECIFIED' } as ListenerRuntime,
+    chain: httpChainOf(config.filters),
+    upstreamFilters: [],
+    metrics: { onRequestStart() {}, onRequestEnd() {} },
+    isDraining: () => false,
   };
   const connection = new MemoryConnection();
   let isGone = false;
   const facts = {
-    localAddress: '', localPort: 0, remoteAddress: '', remotePort: 0, destinationAddress: '', destinationPort: 0, isDestinationRestored: false,
-    transportProtocol: 'raw_buffer' as const, serverName: '', applicationProtocols: [], peerIdentity: null, isMutualTls: false,
+    localAddress: '',
+    localPort: 0,
+    remoteAddress: '',
+    remotePort: 0,
+    destinationAddress: '',
+    destinationPort: 0,
+    isDestinationRestored: false,
+    transportProtocol: 'raw_buffer' as const,
+    serverName: '',
+    applicationProtocols: [],
+    peerIdentity: null,
+    isMutualTls: false,
   };
   connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {
     isGone = true;
@@ -97,7 +124,11 @@ function run(input: Uint8Array): void {
 function checkAnswers(text: string): void {
   let failure = '';
   const parser = new H1ResponseParser({
-    onInformationalHead() {}, onResponseHead() {}, onBodyData() {}, onTrailers() {}, onMessageEnd() {},
+    onInformationalHead() {},
+    onResponseHead() {},
+    onBodyData() {},
+    onTrailers() {},
+    onMessageEnd() {},
     onParseError: (error) => {
       failure = error.code;
     },

@@ -12,7 +12,15 @@
  */
 import { HeaderList } from '@sluice/wire';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { Cancel, HttpFilter, HttpFilterContext, LocalReply, SideReply, SideRequest, UpstreamHttpFilter } from '../filter/filter.ts';
+import type {
+  Cancel,
+  HttpFilter,
+  HttpFilterContext,
+  LocalReply,
+  SideReply,
+  SideRequest,
+  UpstreamHttpFilter,
+} from '../filter/filter.ts';
 import { FilterContext, type ContextHost } from '../filter/filter-context.ts';
 import { FilterRun, type Direction, type FilterRunOwner } from '../filter/filter-run.ts';
 import { drawWeighted } from '../filter/router/choose-cluster.ts';
@@ -29,7 +37,13 @@ import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { isGrpcRequest } from './grpc-request.ts';
 import { hasNoContent, localReply, writeReply } from './reply.ts';
 import { finishRequestHead, finishResponseHead } from './head-rules.ts';
-import type { DownstreamResetCause, DownstreamStream, RequestMessage, RequestSink, ResponseMessage } from './streams.ts';
+import type {
+  DownstreamResetCause,
+  DownstreamStream,
+  RequestMessage,
+  RequestSink,
+  ResponseMessage,
+} from './streams.ts';
 
 export class Exchange implements RequestSink, RouterHost, FilterRunOwner, ContextHost {
   readonly services: ExchangeServices;
@@ -64,7 +78,13 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   #idleTimeoutMs = 0;
 
   /** `message` is the stream's, and filled anew for each request. */
-  constructor(services: ExchangeServices, binding: HttpBinding, stream: DownstreamStream, message: RequestMessage, connection: ConnectionFacts) {
+  constructor(
+    services: ExchangeServices,
+    binding: HttpBinding,
+    stream: DownstreamStream,
+    message: RequestMessage,
+    connection: ConnectionFacts,
+  ) {
     this.services = services;
     this.message = message;
     this.connection = connection;
@@ -73,7 +93,15 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.suppressEnvoyHeaders = routerConfigOf(binding.chain.terminal.config).suppressEnvoyHeaders;
     this.#binding = binding;
     this.#stream = stream;
-    this.routeRequest = { method: '', scheme: 'http', authority: '', path: '', query: '', headers: message.headers, localPort: 0 };
+    this.routeRequest = {
+      method: '',
+      scheme: 'http',
+      authority: '',
+      path: '',
+      query: '',
+      headers: message.headers,
+      localPort: 0,
+    };
     this.#router = new Router(this);
     this.#idle = new Deadline(services.timers, this, onIdleTimeout);
   }
@@ -103,9 +131,16 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     const nowMs = this.services.clock.nowMs();
     this.#begin(nowMs, isEnd);
     const chain = this.#binding.chain;
-    for (let i = 0; i < chain.bindings.length; i++) this.#filters[i] = chain.bindings[i]!.factory.create(chain.bindings[i]!.config);
+    for (let i = 0; i < chain.bindings.length; i++)
+      this.#filters[i] = chain.bindings[i]!.factory.create(chain.bindings[i]!.config);
     this.#requestRun.begin(chain.request, 0);
-    const refusal = finishRequestHead(this.message, this.connection, this.#binding, this.services, this.record);
+    const refusal = finishRequestHead(
+      this.message,
+      this.connection,
+      this.#binding,
+      this.services,
+      this.record,
+    );
     this.#fillRouteRequest();
     if (refusal !== null) {
       this.#binding.metrics.onRequestStart(this.record);
@@ -227,12 +262,17 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     const pending = this.#pending;
     this.#pending = null;
     if (pending === null && !saysSo) return;
-    if (pending === null) this.#answer(localReply('internal-error', 'filter_answered_nothing'), this.#binding.chain.bindings.length);
+    if (pending === null)
+      this.#answer(
+        localReply('internal-error', 'filter_answered_nothing'),
+        this.#binding.chain.bindings.length,
+      );
     else this.#answer(pending.reply, pending.position);
   }
 
   bodyTooLarge(direction: Direction): void {
-    if (direction === 'request') this.answer(localReply('request-body-too-large', 'request_payload_too_large'));
+    if (direction === 'request')
+      this.answer(localReply('request-body-too-large', 'request_payload_too_large'));
     else this.#answer(localReply('response-body-too-large', 'response_payload_too_large'), 0);
   }
 
@@ -319,7 +359,13 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   onIdleTimeout(): void {
     if (!this.#isActive) return;
     if (this.#hasSentHead) this.abortResponse(FLAG.SI, 'stream_idle_timeout');
-    else this.answer(localReply(this.#hasRequestEnded ? 'stream-idle-timeout' : 'request-incomplete', 'stream_idle_timeout'));
+    else
+      this.answer(
+        localReply(
+          this.#hasRequestEnded ? 'stream-idle-timeout' : 'request-incomplete',
+          'stream_idle_timeout',
+        ),
+      );
   }
 
   /** A time limit of the connection ran out while this request was coming in. */
@@ -348,7 +394,13 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#fillRouteRequest();
     this.#binding.metrics.onRequestStart(this.record);
     const isTimeout = status === 408;
-    this.answer({ status, code, flag: isTimeout ? 'DT' : 'DPE', detail, responseCodeDetails: isTimeout ? 'request_header_timeout' : 'http1.codec_error' });
+    this.answer({
+      status,
+      code,
+      flag: isTimeout ? 'DT' : 'DPE',
+      detail,
+      responseCodeDetails: isTimeout ? 'request_header_timeout' : 'http1.codec_error',
+    });
   }
 
   dispose(): void {
@@ -404,7 +456,10 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     const route = table === null ? null : table.match(this.routeRequest, this.services.draw);
     this.route = route;
     this.record.route = route;
-    this.weighted = route !== null && route.action.kind === 'forward' ? drawWeighted(route.action.clusters, this.services.draw) : null;
+    this.weighted =
+      route !== null && route.action.kind === 'forward'
+        ? drawWeighted(route.action.clusters, this.services.draw)
+        : null;
   }
 
   #routeConfigs(): ReadonlyMap<string, unknown> | null {
@@ -516,7 +571,11 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     }
     for (let i = 0; i < this.#contexts.length; i++) {
       const context = this.#contexts[i];
-      if (context === undefined || !(context.wasKept || this.#requestRun.hasPaused || this.#responseRun.hasPaused)) continue;
+      if (
+        context === undefined ||
+        !(context.wasKept || this.#requestRun.hasPaused || this.#responseRun.hasPaused)
+      )
+        continue;
       context.cutOff();
       this.#contexts[i] = new FilterContext(this, i);
     }

@@ -48,9 +48,19 @@ describe('replies of the proxy', () => {
     expect(response.status).toBe(404);
     expect(response.head).toContain('x-sluice-reason: route-not-found');
     expect(response.head).toContain('content-type: application/problem+json');
-    expect(problem(response.body)).toMatchObject({ status: 404, reason: 'route-not-found', listener: 'test', requestId: expect.any(String) });
+    expect(problem(response.body)).toMatchObject({
+      status: 404,
+      reason: 'route-not-found',
+      listener: 'test',
+      requestId: expect.any(String),
+    });
     await world.log.until(1);
-    expect(world.log.lines[0]).toMatchObject({ status: 404, flags: FLAG.NR, details: 'route_not_found', reason: 'route-not-found' });
+    expect(world.log.lines[0]).toMatchObject({
+      status: 404,
+      flags: FLAG.NR,
+      details: 'route_not_found',
+      reason: 'route-not-found',
+    });
   });
 
   test('at an edge only reason and request id are told', async () => {
@@ -65,16 +75,23 @@ describe('replies of the proxy', () => {
   });
 
   test('no cluster: 503 NC; no endpoint: 503 UH', async () => {
-    expect((await ask(world.listen(() => testRoute(forwardTo('none'))))).head).toContain('x-sluice-reason: cluster-not-found');
+    expect((await ask(world.listen(() => testRoute(forwardTo('none'))))).head).toContain(
+      'x-sluice-reason: cluster-not-found',
+    );
     world.cluster('empty', []);
-    expect((await ask(world.listen(() => testRoute(forwardTo('empty'))))).head).toContain('x-sluice-reason: no-healthy-upstream');
+    expect((await ask(world.listen(() => testRoute(forwardTo('empty'))))).head).toContain(
+      'x-sluice-reason: no-healthy-upstream',
+    );
     await world.log.until(2);
     expect(world.log.lines.map((line) => line.flags)).toEqual([FLAG.NC, FLAG.UH]);
   });
 
   test('gRPC requests are answered in its terms', async () => {
     const port = world.listen(() => null);
-    const response = await ask(port, 'POST /s/m HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n');
+    const response = await ask(
+      port,
+      'POST /s/m HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n',
+    );
     expect(response.status).toBe(200);
     expect(response.head).toContain('grpc-status: 12');
     expect(response.head).toContain('grpc-message: ');
@@ -83,9 +100,20 @@ describe('replies of the proxy', () => {
 
   test('redirects and direct responses', async () => {
     const redirect = world.listen(() =>
-      testRoute({ kind: 'redirect', status: 301, scheme: null, httpsRedirect: true, host: null, port: null, rewrite: null, stripQuery: false }),
+      testRoute({
+        kind: 'redirect',
+        status: 301,
+        scheme: null,
+        httpsRedirect: true,
+        host: null,
+        port: null,
+        rewrite: null,
+        stripQuery: false,
+      }),
     );
-    expect((await ask(redirect, 'GET /x?y HTTP/1.1\r\nHost: shop:80\r\n\r\n')).head).toContain('location: https://shop/x?y');
+    expect((await ask(redirect, 'GET /x?y HTTP/1.1\r\nHost: shop:80\r\n\r\n')).head).toContain(
+      'location: https://shop/x?y',
+    );
     const direct = world.listen(() => testRoute({ kind: 'direct', status: 418, body: Buffer.from('tea') }));
     expect(await ask(direct)).toMatchObject({ status: 418, body: 'tea' });
   });
@@ -106,7 +134,10 @@ describe('connecting', () => {
     expect(response.status).toBe(503);
     expect(response.head).toContain('x-sluice-reason: upstream-connect-failed');
     await world.log.until(1);
-    expect(world.log.lines[0]).toMatchObject({ flags: FLAG.UF, details: 'upstream_reset_before_response_started{remote_connection_failure}' });
+    expect(world.log.lines[0]).toMatchObject({
+      flags: FLAG.UF,
+      details: 'upstream_reset_before_response_started{remote_connection_failure}',
+    });
     expect(cluster.endpoints[0]!.stats.connectFailures).toBe(1);
     expect(cluster.endpoints[0]!.avoidUntilMs).toBeGreaterThan(world.clock.nowMs());
     expect(cluster.limits.connections.current).toBe(0);
@@ -155,12 +186,21 @@ describe('upstream failures', () => {
   test('a close before any byte of a first-use connection is UC', async () => {
     const upstream = world.upstream((peer) => peer.reset());
     world.cluster('a', [upstream.port]);
-    expect((await ask(world.listen(() => testRoute(forwardTo('a'))))).head).toContain('x-sluice-reason: upstream-reset');
+    expect((await ask(world.listen(() => testRoute(forwardTo('a'))))).head).toContain(
+      'x-sluice-reason: upstream-reset',
+    );
     await world.log.until(1);
-    expect(world.log.lines[0]).toMatchObject({ status: 503, flags: FLAG.UC, details: 'upstream_reset_before_response_started{connection_termination}' });
+    expect(world.log.lines[0]).toMatchObject({
+      status: 503,
+      flags: FLAG.UC,
+      details: 'upstream_reset_before_response_started{connection_termination}',
+    });
   });
 
-  for (const [what, end] of [['a FIN', (peer: { end(): void }) => peer.end()], ['a reset', (peer: { reset(): void }) => peer.reset()]] as const) {
+  for (const [what, end] of [
+    ['a FIN', (peer: { end(): void }) => peer.end()],
+    ['a reset', (peer: { reset(): void }) => peer.reset()],
+  ] as const) {
     test(`${what} instead of an answer on a kept-alive connection is hidden for GET`, async () => {
       const upstream = world.upstream((peer, text, number) => {
         if (!text.endsWith('\r\n\r\n')) return;
@@ -234,7 +274,11 @@ describe('upstream failures', () => {
     await client.untilClosed();
     expect(client.text).toEndWith('half');
     await world.log.until(1);
-    expect(world.log.lines[0]).toMatchObject({ status: 200, flags: FLAG.UC, details: 'upstream_reset_after_response_started{connection_termination}' });
+    expect(world.log.lines[0]).toMatchObject({
+      status: 200,
+      flags: FLAG.UC,
+      details: 'upstream_reset_after_response_started{connection_termination}',
+    });
   });
 });
 
@@ -250,7 +294,9 @@ describe('retries', () => {
 
   test('5xx is retried with backoff until it succeeds', async () => {
     const cluster = world.cluster('a', [flaky(2).port]);
-    const client = await world.client(world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))));
+    const client = await world.client(
+      world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))),
+    );
     client.send(post);
     await advanceUntil(() => client.text !== '');
     expect((await client.response()).body).toBe('good');
@@ -261,7 +307,11 @@ describe('retries', () => {
 
   test('the limit is URX, and the last response is forwarded', async () => {
     world.cluster('a', [flaky(9).port]);
-    const client = await world.client(world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ gatewayError: true }, { maxRetries: 1 }) }))));
+    const client = await world.client(
+      world.listen(() =>
+        testRoute(forwardTo('a', { retry: retryOn({ gatewayError: true }, { maxRetries: 1 }) })),
+      ),
+    );
     client.send(get);
     await advanceUntil(() => client.text !== '');
     expect(await client.response()).toMatchObject({ status: 503, body: 'bad' });
@@ -272,7 +322,9 @@ describe('retries', () => {
   test('a spent budget is UO', async () => {
     const cluster = world.cluster('a', [flaky(9).port]);
     cluster.limits.retries.max = 0;
-    expect((await ask(world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))))).status).toBe(503);
+    expect(
+      (await ask(world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))))).status,
+    ).toBe(503);
     await world.log.until(1);
     expect(world.log.lines[0]!.flags).toBe(FLAG.UO);
   });
@@ -281,7 +333,11 @@ describe('retries', () => {
     const bad = flaky(9);
     const good = flaky(0);
     world.cluster('a', [bad.port, good.port]);
-    const client = await world.client(world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }, { avoidPreviousHosts: true }) }))));
+    const client = await world.client(
+      world.listen(() =>
+        testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }, { avoidPreviousHosts: true }) })),
+      ),
+    );
     client.send(get);
     await advanceUntil(() => client.text !== '');
     expect((await client.response()).body).toBe('good');
@@ -327,7 +383,9 @@ describe('retries', () => {
       }
     });
     world.cluster('a', [upstream.port]);
-    const client = await world.client(world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))));
+    const client = await world.client(
+      world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))),
+    );
     client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n${'x'.repeat(100_000)}`);
     expect((await client.response()).status).toBe(503);
     await world.log.until(1);
@@ -337,7 +395,9 @@ describe('retries', () => {
   test('a body within it is replayed byte for byte', async () => {
     const upstream = flaky(1);
     world.cluster('a', [upstream.port]);
-    const client = await world.client(world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))));
+    const client = await world.client(
+      world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))),
+    );
     client.send(post);
     await advanceUntil(() => client.text !== '');
     expect((await client.response()).status).toBe(200);
@@ -369,11 +429,16 @@ describe('timeouts', () => {
     const upstream = silent();
     world.cluster('a', [upstream.port]);
     const port = world.listen(() => testRoute(forwardTo('a', { timeoutMs: 500 })));
-    for (const [value, dueMs] of [['100', 110], ['9000', 510]] as const) {
+    for (const [value, dueMs] of [
+      ['100', 110],
+      ['9000', 510],
+    ] as const) {
       const client = await world.client(port);
       const connections = upstream.connectionCount;
       client.send(`GET / HTTP/1.1\r\nHost: a\r\nx-envoy-upstream-rq-timeout-ms: ${value}\r\n\r\n`);
-      await upstream.until(() => upstream.connectionCount > connections && upstream.texts[connections] !== '');
+      await upstream.until(
+        () => upstream.connectionCount > connections && upstream.texts[connections] !== '',
+      );
       world.clock.advance(dueMs);
       expect((await client.response()).status).toBe(504);
     }
@@ -423,7 +488,8 @@ describe('timeouts', () => {
     await new Promise((done) => setImmediate(done));
     const slow = await world.client(port);
     slow.send('GET / HT');
-    while (world.accepted.length < 2 || world.accepted[1]!.bytesRead === 0) await new Promise((done) => setImmediate(done));
+    while (world.accepted.length < 2 || world.accepted[1]!.bytesRead === 0)
+      await new Promise((done) => setImmediate(done));
     world.clock.advance(150);
     slow.send('TP/1.1\r\n');
     while (world.accepted[1]!.bytesRead < 12) await new Promise((done) => setImmediate(done));

@@ -9,15 +9,35 @@
  * went away must cancel upstream; what arrives early is held up to 64 KiB.
  * Invariant: the parser stands before the next head until both the message and its exchange are over.
  */
-import { defaultH1Limits, H, H1RequestParser, writeChunkEnd, writeChunkHeader, writeLastChunk, writeResponseHead } from '@sluice/wire';
-import type { H1Limits, H1ParseError, H1RequestSink, HeaderList, RequestHead, ResponseWriteOptions } from '@sluice/wire';
+import {
+  defaultH1Limits,
+  H,
+  H1RequestParser,
+  writeChunkEnd,
+  writeChunkHeader,
+  writeLastChunk,
+  writeResponseHead,
+} from '@sluice/wire';
+import type {
+  H1Limits,
+  H1ParseError,
+  H1RequestSink,
+  HeaderList,
+  RequestHead,
+  ResponseWriteOptions,
+} from '@sluice/wire';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import { Deadline } from './deadline.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { Exchange } from './exchange.ts';
 import { hasNoContent } from './reply.ts';
-import { STREAM_WINDOW_BYTES, type DownstreamStream, type RequestMessage, type ResponseMessage } from './streams.ts';
+import {
+  STREAM_WINDOW_BYTES,
+  type DownstreamStream,
+  type RequestMessage,
+  type ResponseMessage,
+} from './streams.ts';
 
 /** Octets of later requests that may wait while one is served (design §6). */
 export const MAX_PIPELINED_BYTES = 64 * 1024;
@@ -31,7 +51,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   readonly #message: RequestMessage;
   readonly #exchange: Exchange;
   readonly #onGone: () => void;
-  readonly #options: ResponseWriteOptions = { bodyKind: 'none', contentLength: 0, connection: 'omit', passesUpgrade: false, isAnswerToHead: false };
+  readonly #options: ResponseWriteOptions = {
+    bodyKind: 'none',
+    contentLength: 0,
+    connection: 'omit',
+    passesUpgrade: false,
+    isAnswerToHead: false,
+  };
   /** Of the phase: idle, head, lingering. */
   readonly #phaseDeadline: Deadline;
   #requestDeadline: Deadline | null = null;
@@ -49,7 +75,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   #uncreditedBytes = 0;
   #trailers: HeaderList | null = null;
 
-  constructor(connection: Connection, facts: ConnectionFacts, binding: HttpBinding, services: ExchangeServices, onGone: () => void) {
+  constructor(
+    connection: Connection,
+    facts: ConnectionFacts,
+    binding: HttpBinding,
+    services: ExchangeServices,
+    onGone: () => void,
+  ) {
     const { config } = binding;
     this.#connection = connection;
     this.#binding = binding;
@@ -57,13 +89,21 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#onGone = onGone;
     this.#parser = new H1RequestParser(this, limitsOf(binding));
     this.#message = {
-      method: '', scheme: 'http', authority: '', path: '', protocol: 'HTTP/1.1',
-      headers: this.#parser.head.headers, upgrade: '', expectsContinue: false, contentLength: -1,
+      method: '',
+      scheme: 'http',
+      authority: '',
+      path: '',
+      protocol: 'HTTP/1.1',
+      headers: this.#parser.head.headers,
+      upgrade: '',
+      expectsContinue: false,
+      contentLength: -1,
     };
     this.#exchange = new Exchange(services, binding, this, this.#message, facts);
     this.#phaseDeadline = new Deadline(services.timers, this, onPhaseTimeout);
     this.#openedMs = services.clock.nowMs();
-    if (config.connectionIdleTimeoutMs > 0) this.#phaseDeadline.setIn(config.connectionIdleTimeoutMs, this.#openedMs);
+    if (config.connectionIdleTimeoutMs > 0)
+      this.#phaseDeadline.setIn(config.connectionIdleTimeoutMs, this.#openedMs);
   }
 
   /** Octets held for later requests. */
@@ -132,7 +172,11 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     message.authority = head.authority;
     message.expectsContinue = head.expectsContinue;
     this.#isUpgrade = head.isUpgrade || head.targetForm === 'authority';
-    message.upgrade = !this.#isUpgrade ? '' : head.isUpgrade ? (head.headers.get(H.upgrade) ?? '').toLowerCase() : 'connect';
+    message.upgrade = !this.#isUpgrade
+      ? ''
+      : head.isUpgrade
+        ? (head.headers.get(H.upgrade) ?? '').toLowerCase()
+        : 'connect';
     if (head.expectsContinue && !this.#binding.config.proxy100Continue) head.headers.remove(H.expect);
     message.contentLength = head.bodyKind === 'length' ? head.contentLength : -1;
     this.#isKeepAlive = head.isKeepAlive;
@@ -253,7 +297,11 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     else {
       this.#isClosing = true;
       this.#hasToldEnd = true;
-      this.#exchange.onHeadInvalid(408, 'request-headers-timeout', 'The request head was not complete in time.');
+      this.#exchange.onHeadInvalid(
+        408,
+        'request-headers-timeout',
+        'The request head was not complete in time.',
+      );
     }
   }
 
@@ -330,9 +378,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   #judgeClosing(isUntilClose: boolean, isTunnel: boolean): void {
     const { config, isDraining } = this.#binding;
-    const isUsedUp = config.maxRequestsPerConnection > 0 && this.#requestCount >= config.maxRequestsPerConnection;
-    const isOld = config.maxConnectionDurationMs > 0 && this.#services.clock.nowMs() - this.#openedMs >= config.maxConnectionDurationMs;
-    if (!this.#isKeepAlive || isUsedUp || isOld || isUntilClose || isDraining() || !this.#hasToldEnd) this.#isClosing = true;
+    const isUsedUp =
+      config.maxRequestsPerConnection > 0 && this.#requestCount >= config.maxRequestsPerConnection;
+    const isOld =
+      config.maxConnectionDurationMs > 0 &&
+      this.#services.clock.nowMs() - this.#openedMs >= config.maxConnectionDurationMs;
+    if (!this.#isKeepAlive || isUsedUp || isOld || isUntilClose || isDraining() || !this.#hasToldEnd)
+      this.#isClosing = true;
     if (isTunnel) this.#options.connection = 'omit';
     else if (this.#isClosing) this.#options.connection = 'close';
     else this.#options.connection = this.#message.protocol === 'HTTP/1.0' ? 'keep-alive' : 'omit';
@@ -342,10 +394,24 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     const connection = this.#connection;
     if (!connection.isOpen) return;
     let buffer = connection.reserve(USUAL_HEAD_BYTES);
-    let end = writeResponseHead(buffer, connection.writeOffset, response.status, undefined, response.headers, this.#options);
+    let end = writeResponseHead(
+      buffer,
+      connection.writeOffset,
+      response.status,
+      undefined,
+      response.headers,
+      this.#options,
+    );
     if (end < 0) {
       buffer = connection.reserve(2 * response.headers.byteSize + USUAL_HEAD_BYTES);
-      end = writeResponseHead(buffer, connection.writeOffset, response.status, undefined, response.headers, this.#options);
+      end = writeResponseHead(
+        buffer,
+        connection.writeOffset,
+        response.status,
+        undefined,
+        response.headers,
+        this.#options,
+      );
     }
     if (end < 0) connection.terminate();
     else connection.commit(end);

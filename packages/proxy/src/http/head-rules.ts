@@ -40,13 +40,20 @@ function normalizeTarget(message: RequestMessage, binding: HttpBinding): LocalRe
   const result = normalizePath(message.path, binding.config.pathNormalization, normalized);
   if (result.outcome === 'reject') return localReply('path-rejected', 'path_normalization_failed');
   if (result.outcome === 'redirect') {
-    return localReply('path-redirected', 'path_normalization_failed', { headers: [['location', result.path]] });
+    return localReply('path-redirected', 'path_normalization_failed', {
+      headers: [['location', result.path]],
+    });
   }
   message.path = result.path;
   return null;
 }
 
-function traceRequest(message: RequestMessage, samplingPercent: number, services: ExchangeServices, record: RequestRecord): void {
+function traceRequest(
+  message: RequestMessage,
+  samplingPercent: number,
+  services: ExchangeServices,
+  record: RequestRecord,
+): void {
   const headers = message.headers;
   const parent = headers.has(H.traceparent) ? (headers.joined(H.traceparent) ?? null) : null;
   const state = headers.has(H.tracestate) ? (headers.joined(H.tracestate) ?? null) : null;
@@ -61,12 +68,19 @@ function traceRequest(message: RequestMessage, samplingPercent: number, services
   else headers.set(H.tracestate, trace.tracestate);
 }
 
-export function finishResponseHead(response: ResponseMessage, binding: HttpBinding, services: ExchangeServices, record: RequestRecord): void {
+export function finishResponseHead(
+  response: ResponseMessage,
+  binding: HttpBinding,
+  services: ExchangeServices,
+  record: RequestRecord,
+): void {
   const { config } = binding;
   const { headers } = response;
   if (!headers.has(H.date)) headers.append(H.date, services.date.text());
   if (config.serverHeader === 'OVERWRITE') headers.set(H.server, config.serverName);
-  else if (config.serverHeader === 'APPEND_IF_ABSENT' && !headers.has(H.server)) headers.append(H.server, config.serverName);
+  else if (config.serverHeader === 'APPEND_IF_ABSENT' && !headers.has(H.server))
+    headers.append(H.server, config.serverName);
   if (config.via !== '') headers.append(H.via, config.via);
-  if (config.alwaysSetRequestIdInResponse && record.requestId !== '') headers.set(H.xRequestId, record.requestId);
+  if (config.alwaysSetRequestIdInResponse && record.requestId !== '')
+    headers.set(H.xRequestId, record.requestId);
 }

@@ -45,7 +45,9 @@ function judgeForwardedFor(
   const hasList = headers.has(H.xForwardedFor);
   record.clientAddress = facts.remoteAddress;
   if (!hasList && !config.useRemoteAddress) return;
-  const entries = hasList ? (headers.joined(H.xForwardedFor) ?? '').split(',').map((entry) => entry.trim()) : [];
+  const entries = hasList
+    ? (headers.joined(H.xForwardedFor) ?? '').split(',').map((entry) => entry.trim())
+    : [];
   const fromRight = config.useRemoteAddress ? config.trustedHops : config.trustedHops + 1;
   const trusted = fromRight === 0 ? undefined : entries[entries.length - fromRight];
   if (trusted !== undefined && trusted !== '') record.clientAddress = trusted;
@@ -57,7 +59,11 @@ function judgeForwardedFor(
   else headers.set(H.xForwardedFor, kept.join(','));
 }
 
-function judgeForwardedProto(message: RequestMessage, facts: ConnectionFacts, config: HttpManagerConfig): void {
+function judgeForwardedProto(
+  message: RequestMessage,
+  facts: ConnectionFacts,
+  config: HttpManagerConfig,
+): void {
   const headers = message.headers;
   const own = facts.transportProtocol === 'tls' ? 'https' : 'http';
   const mayClaim = !config.useRemoteAddress || config.trustedHops > 0;
@@ -71,10 +77,19 @@ function judgeForwardedProto(message: RequestMessage, facts: ConnectionFacts, co
   if (!headers.valueEquals(H.xForwardedProto, own)) headers.set(H.xForwardedProto, own);
 }
 
-function judgeRequestId(headers: HeaderList, config: HttpManagerConfig, ids: IdSource, record: RequestRecord): void {
+function judgeRequestId(
+  headers: HeaderList,
+  config: HttpManagerConfig,
+  ids: IdSource,
+  record: RequestRecord,
+): void {
   const at = headers.indexOf(H.xRequestId);
   const isBelieved = at >= 0 && (!config.isEdge || config.preserveExternalRequestId);
-  if (isBelieved && headers.valueEndAt(at) - headers.valueStartAt(at) <= MAX_REQUEST_ID_BYTES && headers.valueEndAt(at) > headers.valueStartAt(at)) {
+  if (
+    isBelieved &&
+    headers.valueEndAt(at) - headers.valueStartAt(at) <= MAX_REQUEST_ID_BYTES &&
+    headers.valueEndAt(at) > headers.valueStartAt(at)
+  ) {
     record.requestId = headers.valueAt(at);
     return;
   }

@@ -25,7 +25,11 @@ describe('what a client may send', () => {
     ['a header of 100 KB', `GET / HTTP/1.1\r\nHost: a\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`, 431],
     ['a target of 100 KB', `GET /${'y'.repeat(100_000)} HTTP/1.1\r\nHost: a\r\n\r\n`, 414],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab', 400],
-    ['length and chunked', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+    [
+      'length and chunked',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
     ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
     ['a NUL', 'GET / HTTP/1.1\r\nHost: a\r\nx: \0\r\n\r\n', 400],
     ['TLS on a plain port', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
@@ -71,7 +75,13 @@ describe('what a client may send', () => {
 
   test('half a request and gone leaves nothing behind', async () => {
     const { port, cluster } = proxy();
-    for (const part of ['', 'G', 'GET / HTTP/1.1\r\n', 'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc']) {
+    for (const part of [
+      '',
+      'G',
+      'GET / HTTP/1.1\r\n',
+      'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc',
+    ]) {
       for (const end of ['end', 'reset'] as const) {
         const client = await world.client(port);
         client.send(part);
@@ -99,7 +109,10 @@ test('resets at random points of requests and responses leave counters at zero a
   });
   const cluster = world.cluster('a', [upstream.port]);
   const port = world.listen(() => testRoute(forwardTo('a')));
-  const whole = ['GET / HTTP/1.1\r\nHost: a\r\n\r\n', `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n${'z'.repeat(2000)}`];
+  const whole = [
+    'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
+    `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n${'z'.repeat(2000)}`,
+  ];
   for (let round = 0; round < 120; round++) {
     const client = await world.client(port);
     const request = whole[random.int(2)]!;

@@ -31,7 +31,12 @@ describe("Istio's levels", () => {
   ];
   for (const [path, none, base, merge, decode] of rows) {
     test(path, () => {
-      expect([run(path, NONE), run(path, BASE), run(path, MERGE), run(path, DECODE)]).toEqual([none, base, merge, decode]);
+      expect([run(path, NONE), run(path, BASE), run(path, MERGE), run(path, DECODE)]).toEqual([
+        none,
+        base,
+        merge,
+        decode,
+      ]);
     });
   }
 });

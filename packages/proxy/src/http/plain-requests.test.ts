@@ -37,7 +37,13 @@ test('a request goes through, and the response comes back', async () => {
   expect(sent).toContain('x-forwarded-proto: http\r\n');
   expect(sent).toContain('x-envoy-expected-rq-timeout-ms: 15000\r\n');
   await world.log.until(1);
-  expect(world.log.lines[0]).toMatchObject({ status: 200, flags: 0, details: 'via_upstream', attempts: 1, bytesSent: 5 });
+  expect(world.log.lines[0]).toMatchObject({
+    status: 200,
+    flags: 0,
+    details: 'via_upstream',
+    attempts: 1,
+    bytesSent: 5,
+  });
 });
 
 describe('connections', () => {
@@ -113,7 +119,9 @@ describe('connections', () => {
   });
 
   test('an upstream that closes after its answer is not used again', async () => {
-    const { port, upstream } = proxyTo(answering('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx'));
+    const { port, upstream } = proxyTo(
+      answering('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx'),
+    );
     const client = await world.client(port);
     for (let i = 0; i < 2; i++) {
       client.send(plainGet);
@@ -149,7 +157,11 @@ describe('connections', () => {
     client.end();
     await upstream.until(() => upstream.openCount === 0);
     await world.log.until(1);
-    expect(world.log.lines[0]).toMatchObject({ status: 0, details: 'downstream_remote_disconnect', flags: 1 << 14 });
+    expect(world.log.lines[0]).toMatchObject({
+      status: 0,
+      details: 'downstream_remote_disconnect',
+      flags: 1 << 14,
+    });
     expect(cluster.limits.requests.current).toBe(0);
     expect(cluster.stats.counts['requestCancelled']).toBe(1);
   });
@@ -158,7 +170,10 @@ describe('connections', () => {
 describe('bodies', () => {
   test('a request body with a length and a chunked response with trailers', async () => {
     const { port, upstream } = proxyTo((peer, text) => {
-      if (text.endsWith('hello')) peer.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n');
+      if (text.endsWith('hello'))
+        peer.send(
+          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n3\r\nabc\r\n0\r\nx-sum: 7\r\n\r\n',
+        );
     });
     const client = await world.client(port);
     client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello');
@@ -182,7 +197,11 @@ describe('bodies', () => {
   });
 
   test('HEAD, 204 and 304 have no body and keep the connection', async () => {
-    const replies = ['HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n', 'HTTP/1.1 204 No Content\r\n\r\n', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n'];
+    const replies = [
+      'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n',
+      'HTTP/1.1 204 No Content\r\n\r\n',
+      'HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n',
+    ];
     const { port, upstream } = proxyTo((peer, text) => {
       if (!text.endsWith('\r\n\r\n')) return;
       peer.clear();

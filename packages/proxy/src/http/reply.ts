@@ -18,7 +18,11 @@ export interface ReplyOverrides {
   readonly body?: LocalReply['body'];
 }
 
-export function localReply(code: ProxyErrorCode, responseCodeDetails: string, overrides: ReplyOverrides = {}): LocalReply {
+export function localReply(
+  code: ProxyErrorCode,
+  responseCodeDetails: string,
+  overrides: ReplyOverrides = {},
+): LocalReply {
   const entry = proxyErrors.entry(code);
   return {
     status: overrides.status ?? entry.httpStatus ?? 500,
@@ -41,7 +45,13 @@ export function hasNoContent(status: number): boolean {
 }
 
 /** Fills `headers`; returns the body. `isGrpc`: the reply is a trailers-only gRPC response with status 200. */
-export function writeReply(reply: LocalReply, record: RequestRecord, isEdge: boolean, isGrpc: boolean, headers: HeaderList): Uint8Array {
+export function writeReply(
+  reply: LocalReply,
+  record: RequestRecord,
+  isEdge: boolean,
+  isGrpc: boolean,
+  headers: HeaderList,
+): Uint8Array {
   headers.reset();
   headers.append(H.xSluiceReason, reply.code);
   for (const [name, value] of reply.headers ?? []) headers.append(name.toLowerCase(), value);
@@ -58,12 +68,15 @@ export function writeReply(reply: LocalReply, record: RequestRecord, isEdge: boo
 
 function bodyOf(reply: LocalReply, record: RequestRecord, isEdge: boolean, headers: HeaderList): Uint8Array {
   if (reply.body !== undefined) {
-    if (reply.body.bytes.length > 0 && !headers.has(H.contentType)) headers.append(H.contentType, reply.body.contentType);
+    if (reply.body.bytes.length > 0 && !headers.has(H.contentType))
+      headers.append(H.contentType, reply.body.contentType);
     return reply.body.bytes;
   }
   if (reply.status < 400) return EMPTY;
   headers.set(H.contentType, 'application/problem+json');
-  return encoder.encode(`${JSON.stringify(isEdge ? edgeProblem(reply, record) : fullProblem(reply, record))}\n`);
+  return encoder.encode(
+    `${JSON.stringify(isEdge ? edgeProblem(reply, record) : fullProblem(reply, record))}\n`,
+  );
 }
 
 function edgeProblem(reply: LocalReply, record: RequestRecord): object {

@@ -123,7 +123,14 @@ export interface UpstreamConnector {
    * Calls `onUpstreamReady` or `onUpstreamReset`, perhaps before it returns. Without `mayReuse` the stream
    * is on a connection that has carried nothing. A tunnel is a connection of its own, never pooled.
    */
-  open(cluster: Cluster, limits: PriorityLimits, endpoint: Endpoint, sink: ResponseSink, mayReuse: boolean, isTunnel: boolean): void;
+  open(
+    cluster: Cluster,
+    limits: PriorityLimits,
+    endpoint: Endpoint,
+    sink: ResponseSink,
+    mayReuse: boolean,
+    isTunnel: boolean,
+  ): void;
   /** The sink waits no more. Does nothing once it was called. */
   cancel(endpoint: Endpoint, sink: ResponseSink): void;
 }

@@ -1,8 +1,24 @@
 /** Objects of the configuration side for tests of the data path: plain, static, with every field set. */
-import type { Cluster, ClusterStats, Endpoint, Limit, PickContext, PriorityLimits } from '../cluster/cluster.ts';
+import type {
+  Cluster,
+  ClusterStats,
+  Endpoint,
+  Limit,
+  PickContext,
+  PriorityLimits,
+} from '../cluster/cluster.ts';
 import type { HttpFilterBinding, HttpFilterFactory } from '../filter/filter.ts';
 import type { HttpManagerConfig } from '../listener/listener.ts';
-import type { CompiledRoute, CompiledVirtualHost, ForwardAction, RetryConditions, RetryPolicy, RouteAction, RouteRequest, RouteTable } from '../route/route.ts';
+import type {
+  CompiledRoute,
+  CompiledVirtualHost,
+  ForwardAction,
+  RetryConditions,
+  RetryPolicy,
+  RouteAction,
+  RouteRequest,
+  RouteTable,
+} from '../route/route.ts';
 import type { AccessLogger, RequestRecord } from '../telemetry/record.ts';
 
 export class CountingLimit implements Limit {
@@ -31,7 +47,12 @@ export interface TestLimits extends PriorityLimits {
 }
 
 export function testLimits(): TestLimits {
-  return { connections: new CountingLimit(), pendingRequests: new CountingLimit(), requests: new CountingLimit(), retries: new CountingLimit() };
+  return {
+    connections: new CountingLimit(),
+    pendingRequests: new CountingLimit(),
+    requests: new CountingLimit(),
+    retries: new CountingLimit(),
+  };
 }
 
 /** Counts calls by name. */
@@ -51,9 +72,28 @@ export function countedStats(): CountedStats {
 
 export function testEndpoint(port: number, address = '127.0.0.1', hostname = ''): Endpoint {
   return {
-    cluster: 'test', address, port, label: `${address}:${port}`, hostname, weight: 1, priority: 0,
-    locality: { region: '', zone: '', subZone: '' }, health: 'HEALTHY', metadata: null, activeRequests: 0, avoidUntilMs: 0, pool: null,
-    stats: { requests: 0, errors: 0, successes: 0, timeouts: 0, connections: 0, connectFailures: 0, activeConnections: 0 },
+    cluster: 'test',
+    address,
+    port,
+    label: `${address}:${port}`,
+    hostname,
+    weight: 1,
+    priority: 0,
+    locality: { region: '', zone: '', subZone: '' },
+    health: 'HEALTHY',
+    metadata: null,
+    activeRequests: 0,
+    avoidUntilMs: 0,
+    pool: null,
+    stats: {
+      requests: 0,
+      errors: 0,
+      successes: 0,
+      timeouts: 0,
+      connections: 0,
+      connectFailures: 0,
+      activeConnections: 0,
+    },
   };
 }
 
@@ -67,13 +107,30 @@ export interface TestCluster extends Cluster {
 export function testCluster(name: string, endpoints: Endpoint[], more: Partial<Cluster> = {}): TestCluster {
   let turn = 0;
   return {
-    name, statName: name, type: 'STATIC', version: '1', connectTimeoutMs: 1000, maxRequestsPerConnection: 0, poolIdleTimeoutMs: 60_000,
-    maxConnectionDurationMs: 0, bufferLimitBytes: 65_536, protocol: 'h1', sourceAddress: null, keepalive: null, origin: null,
-    limits: testLimits(), highPriorityLimits: testLimits(), isWarm: true, stats: countedStats(), endpoints,
+    name,
+    statName: name,
+    type: 'STATIC',
+    version: '1',
+    connectTimeoutMs: 1000,
+    maxRequestsPerConnection: 0,
+    poolIdleTimeoutMs: 60_000,
+    maxConnectionDurationMs: 0,
+    bufferLimitBytes: 65_536,
+    protocol: 'h1',
+    sourceAddress: null,
+    keepalive: null,
+    origin: null,
+    limits: testLimits(),
+    highPriorityLimits: testLimits(),
+    isWarm: true,
+    stats: countedStats(),
+    endpoints,
     endpointFor: () => null,
     /** Round robin over those not tried. */
     pick(context: PickContext) {
-      const fresh = context.avoidTried ? endpoints.filter((endpoint) => !context.tried.includes(endpoint)) : endpoints;
+      const fresh = context.avoidTried
+        ? endpoints.filter((endpoint) => !context.tried.includes(endpoint))
+        : endpoints;
       const from = fresh.length > 0 ? fresh : endpoints;
       return from.length === 0 ? null : (from[turn++ % from.length] ?? null);
     },
@@ -82,32 +139,81 @@ export function testCluster(name: string, endpoints: Endpoint[], more: Partial<C
 }
 
 const noConditions: RetryConditions = {
-  fiveXx: false, gatewayError: false, reset: false, resetBeforeRequest: false, connectFailure: false, refusedStream: false, retriable4xx: false,
-  retriableStatusCodes: false, retriableHeaders: false, envoyRatelimited: false, http3PostConnectFailure: false, grpcCancelled: false,
-  grpcDeadlineExceeded: false, grpcInternal: false, grpcResourceExhausted: false, grpcUnavailable: false,
+  fiveXx: false,
+  gatewayError: false,
+  reset: false,
+  resetBeforeRequest: false,
+  connectFailure: false,
+  refusedStream: false,
+  retriable4xx: false,
+  retriableStatusCodes: false,
+  retriableHeaders: false,
+  envoyRatelimited: false,
+  http3PostConnectFailure: false,
+  grpcCancelled: false,
+  grpcDeadlineExceeded: false,
+  grpcInternal: false,
+  grpcResourceExhausted: false,
+  grpcUnavailable: false,
 };
 
 export function retryOn(on: Partial<RetryConditions>, more: Partial<RetryPolicy> = {}): RetryPolicy {
   return {
-    on: { ...noConditions, ...on }, maxRetries: 2, perTryTimeoutMs: 0, perTryIdleTimeoutMs: 0, retriableStatusCodes: [], retriableHeaders: [],
-    retriableRequestHeaders: [], backoffBaseMs: 25, backoffMaxMs: 250, avoidPreviousHosts: false, hostSelectionAttempts: 1, safe: null, ...more,
+    on: { ...noConditions, ...on },
+    maxRetries: 2,
+    perTryTimeoutMs: 0,
+    perTryIdleTimeoutMs: 0,
+    retriableStatusCodes: [],
+    retriableHeaders: [],
+    retriableRequestHeaders: [],
+    backoffBaseMs: 25,
+    backoffMaxMs: 250,
+    avoidPreviousHosts: false,
+    hostSelectionAttempts: 1,
+    safe: null,
+    ...more,
   };
 }
 
 export function forwardTo(cluster: string, more: Partial<ForwardAction> = {}): ForwardAction {
   return {
-    kind: 'forward', clusters: { kind: 'single', cluster }, timeoutMs: 15_000, idleTimeoutMs: undefined, maxStreamDurationMs: undefined,
-    retry: null, rewrite: null, hostRewrite: null, priority: 'default', upgrades: null, clusterNotFoundStatus: 503, metadataMatch: null, ...more,
+    kind: 'forward',
+    clusters: { kind: 'single', cluster },
+    timeoutMs: 15_000,
+    idleTimeoutMs: undefined,
+    maxStreamDurationMs: undefined,
+    retry: null,
+    rewrite: null,
+    hostRewrite: null,
+    priority: 'default',
+    upgrades: null,
+    clusterNotFoundStatus: 503,
+    metadataMatch: null,
+    ...more,
   };
 }
 
 export const testHost: CompiledVirtualHost = {
-  name: 'all', table: 'test', routes: [], retry: null, perFilterConfig: new Map(), includeRequestAttemptCount: false, includeAttemptCountInResponse: false,
+  name: 'all',
+  table: 'test',
+  routes: [],
+  retry: null,
+  perFilterConfig: new Map(),
+  includeRequestAttemptCount: false,
+  includeAttemptCountInResponse: false,
 };
 
 export function testRoute(action: RouteAction, more: Partial<CompiledRoute> = {}): CompiledRoute {
   return {
-    name: 'test', virtualHost: testHost, action, requestHeaders: [], responseHeaders: [], perFilterConfig: new Map(), origin: null, metadata: null, ...more,
+    name: 'test',
+    virtualHost: testHost,
+    action,
+    requestHeaders: [],
+    responseHeaders: [],
+    perFilterConfig: new Map(),
+    origin: null,
+    metadata: null,
+    ...more,
   };
 }
 
@@ -116,17 +222,59 @@ export function tableOf(match: (request: RouteRequest) => CompiledRoute | null):
 }
 
 export const routerFactory: HttpFilterFactory = {
-  name: 'envoy.filters.http.router', configTypes: [], isTerminal: true, compile: () => null, compileRoute: () => null, create: () => ({}),
+  name: 'envoy.filters.http.router',
+  configTypes: [],
+  isTerminal: true,
+  compile: () => null,
+  compileRoute: () => null,
+  create: () => ({}),
 };
-export const routerBinding: HttpFilterBinding = { name: routerFactory.name, factory: routerFactory, config: null, isDisabledByDefault: false };
+export const routerBinding: HttpFilterBinding = {
+  name: routerFactory.name,
+  factory: routerFactory,
+  config: null,
+  isDisabledByDefault: false,
+};
 
 /** Keeps copies of the fields that tests look at, as a logger must. */
 export class RecordingLogger implements AccessLogger {
-  readonly lines: { status: number; flags: number; details: string; reason: string; attempts: number; bytesReceived: number; bytesSent: number; decisions: string[]; path: string; requestId: string }[] = [];
+  readonly lines: {
+    status: number;
+    flags: number;
+    details: string;
+    reason: string;
+    attempts: number;
+    bytesReceived: number;
+    bytesSent: number;
+    decisions: string[];
+    path: string;
+    requestId: string;
+  }[] = [];
   #waiting: (() => void)[] = [];
   log(record: RequestRecord): void {
-    const { status, flags, responseCodeDetails: details, reason, attempts, bytesReceived, bytesSent, path, requestId } = record;
-    this.lines.push({ status, flags, details, reason, attempts, bytesReceived, bytesSent, path, requestId, decisions: record.decisions.map((d) => `${d.what}: ${d.detail}`) });
+    const {
+      status,
+      flags,
+      responseCodeDetails: details,
+      reason,
+      attempts,
+      bytesReceived,
+      bytesSent,
+      path,
+      requestId,
+    } = record;
+    this.lines.push({
+      status,
+      flags,
+      details,
+      reason,
+      attempts,
+      bytesReceived,
+      bytesSent,
+      path,
+      requestId,
+      decisions: record.decisions.map((d) => `${d.what}: ${d.detail}`),
+    });
     for (const wake of this.#waiting.splice(0)) wake();
   }
   async until(count: number): Promise<void> {
@@ -134,15 +282,45 @@ export class RecordingLogger implements AccessLogger {
   }
 }
 
-export function testManager(match: (request: RouteRequest) => CompiledRoute | null, more: Partial<HttpManagerConfig> = {}): HttpManagerConfig {
+export function testManager(
+  match: (request: RouteRequest) => CompiledRoute | null,
+  more: Partial<HttpManagerConfig> = {},
+): HttpManagerConfig {
   const table = tableOf(match);
   return {
-    kind: 'http', statPrefix: 'test', filters: [routerBinding], routes: () => table, routeTableName: 'test', isEdge: false, useRemoteAddress: false,
-    trustedHops: 0, skipXffAppend: false, generateRequestId: true, preserveExternalRequestId: false, alwaysSetRequestIdInResponse: false,
-    pathNormalization: { normalize: true, mergeSlashes: false, escapedSlashes: 'KEEP' }, serverName: 'envoy', serverHeader: 'OVERWRITE', via: '',
-    streamIdleTimeoutMs: 300_000, requestTimeoutMs: 0, requestHeadersTimeoutMs: 10_000, connectionIdleTimeoutMs: 3_600_000, maxConnectionDurationMs: 0,
-    maxRequestsPerConnection: 0, drainTimeoutMs: 5000, delayedCloseTimeoutMs: 1000, maxRequestHeadersBytes: 61_440, maxRequestHeadersCount: 100,
-    acceptHttp10: true, defaultHostForHttp10: '', upgrades: new Map(), accessLoggers: [], tracing: { isEnabled: false, samplingPercent: 0 },
-    proxy100Continue: false, isForwardProxy: false, ...more,
+    kind: 'http',
+    statPrefix: 'test',
+    filters: [routerBinding],
+    routes: () => table,
+    routeTableName: 'test',
+    isEdge: false,
+    useRemoteAddress: false,
+    trustedHops: 0,
+    skipXffAppend: false,
+    generateRequestId: true,
+    preserveExternalRequestId: false,
+    alwaysSetRequestIdInResponse: false,
+    pathNormalization: { normalize: true, mergeSlashes: false, escapedSlashes: 'KEEP' },
+    serverName: 'envoy',
+    serverHeader: 'OVERWRITE',
+    via: '',
+    streamIdleTimeoutMs: 300_000,
+    requestTimeoutMs: 0,
+    requestHeadersTimeoutMs: 10_000,
+    connectionIdleTimeoutMs: 3_600_000,
+    maxConnectionDurationMs: 0,
+    maxRequestsPerConnection: 0,
+    drainTimeoutMs: 5000,
+    delayedCloseTimeoutMs: 1000,
+    maxRequestHeadersBytes: 61_440,
+    maxRequestHeadersCount: 100,
+    acceptHttp10: true,
+    defaultHostForHttp10: '',
+    upgrades: new Map(),
+    accessLoggers: [],
+    tracing: { isEnabled: false, samplingPercent: 0 },
+    proxy100Continue: false,
+    isForwardProxy: false,
+    ...more,
   };
 }

@@ -54,7 +54,11 @@ export class World {
   }
 
   /** An HTTP listener whose every request meets `match`; returns its port. */
-  listen(match: (request: RouteRequest) => CompiledRoute | null, more: Partial<HttpManagerConfig> = {}, upstreamFilters: readonly UpstreamHttpFilter[] = []): number {
+  listen(
+    match: (request: RouteRequest) => CompiledRoute | null,
+    more: Partial<HttpManagerConfig> = {},
+    upstreamFilters: readonly UpstreamHttpFilter[] = [],
+  ): number {
     const config = testManager(match, { accessLoggers: [this.log], ...more });
     const binding: HttpBinding = {
       config,
@@ -64,12 +68,21 @@ export class World {
       metrics: { onRequestStart() {}, onRequestEnd() {} },
       isDraining: () => this.isDraining,
     };
-    const listener = this.sockets.listen({ bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 }, (connection) => {
-      const served = new H1DownstreamConnection(connection, factsOf(connection), binding, this.services, () => this.connections.delete(served));
-      this.connections.add(served);
-      this.accepted.push(connection);
-      connection.handler = served;
-    });
+    const listener = this.sockets.listen(
+      { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 },
+      (connection) => {
+        const served = new H1DownstreamConnection(
+          connection,
+          factsOf(connection),
+          binding,
+          this.services,
+          () => this.connections.delete(served),
+        );
+        this.connections.add(served);
+        this.accepted.push(connection);
+        connection.handler = served;
+      },
+    );
     this.#listeners.push(listener);
     return listener.port;
   }
@@ -82,7 +95,11 @@ export class World {
   }
 
   cluster(name: string, ports: readonly (number | Endpoint)[], more: Partial<Cluster> = {}): TestCluster {
-    const cluster = testCluster(name, ports.map((port) => (typeof port === 'number' ? testEndpoint(port) : port)), more);
+    const cluster = testCluster(
+      name,
+      ports.map((port) => (typeof port === 'number' ? testEndpoint(port) : port)),
+      more,
+    );
     this.clusters.set(name, cluster);
     return cluster;
   }
@@ -104,8 +121,18 @@ export class World {
 function factsOf(connection: Connection): ConnectionFacts {
   const { localAddress, localPort, remoteAddress, remotePort } = connection;
   return {
-    localAddress, localPort, remoteAddress, remotePort, destinationAddress: localAddress, destinationPort: localPort, isDestinationRestored: false,
-    transportProtocol: 'raw_buffer', serverName: '', applicationProtocols: [], peerIdentity: null, isMutualTls: false,
+    localAddress,
+    localPort,
+    remoteAddress,
+    remotePort,
+    destinationAddress: localAddress,
+    destinationPort: localPort,
+    isDestinationRestored: false,
+    transportProtocol: 'raw_buffer',
+    serverName: '',
+    applicationProtocols: [],
+    peerIdentity: null,
+    isMutualTls: false,
   };
 }
 
@@ -283,7 +310,8 @@ export class RawClient {
   }
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) {
-      if (this.isClosed) throw new Error(`the connection ended first; received: ${JSON.stringify(this.text.slice(0, 2000))}`);
+      if (this.isClosed)
+        throw new Error(`the connection ended first; received: ${JSON.stringify(this.text.slice(0, 2000))}`);
       await new Promise<void>((done) => this.#waits.push(done));
     }
   }

@@ -12,7 +12,8 @@ afterEach(() => {
   expect(world.errors).toEqual([]);
 });
 
-const upgrade = 'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';
+const upgrade =
+  'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';
 const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n';
 
 test('a WebSocket upgrade becomes a tunnel, octets sent early included', async () => {
@@ -21,7 +22,11 @@ test('a WebSocket upgrade becomes a tunnel, octets sent early included', async (
     else if (text.endsWith('ping')) peer.send('pong');
   });
   world.cluster('a', [upstream.port]);
-  const client = await world.client(world.listen(() => testRoute(forwardTo('a', { timeoutMs: 100 })), { upgrades: new Map([['websocket', true]]) }));
+  const client = await world.client(
+    world.listen(() => testRoute(forwardTo('a', { timeoutMs: 100 })), {
+      upgrades: new Map([['websocket', true]]),
+    }),
+  );
   client.send(upgrade);
   await client.until(() => client.text.endsWith('welcome'));
   expect(client.text).toMatch(/^HTTP\/1.1 101 /);
@@ -44,7 +49,9 @@ test('each side may half-close, and the other goes on', async () => {
     }
   });
   world.cluster('a', [upstream.port]);
-  const client = await world.client(world.listen(() => testRoute(forwardTo('a', { upgrades: new Map([['websocket', true]]) }))));
+  const client = await world.client(
+    world.listen(() => testRoute(forwardTo('a', { upgrades: new Map([['websocket', true]]) }))),
+  );
   client.send(upgrade);
   await client.untilClosed();
   expect(client.text).toEndWith('bye');
@@ -70,7 +77,9 @@ test('an upstream that declines answers as usual, and both connections live on',
     peer.send(reply('plain'));
   });
   world.cluster('a', [upstream.port]);
-  const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { upgrades: new Map([['websocket', true]]) }));
+  const client = await world.client(
+    world.listen(() => testRoute(forwardTo('a')), { upgrades: new Map([['websocket', true]]) }),
+  );
   client.send(upgrade);
   expect(await client.response()).toMatchObject({ status: 200, body: 'plain' });
   client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -82,7 +91,10 @@ test('CONNECT on a forward proxy reaches the endpoint as plain TCP', async () =>
   const upstream = world.upstream((peer, text) => peer.send(`echo ${text}`));
   const cluster = world.cluster('a', [upstream.port]);
   const client = await world.client(
-    world.listen((request) => (request.authority === 'db:5432' ? testRoute(forwardTo('a')) : null), { isForwardProxy: true, upgrades: new Map([['connect', true]]) }),
+    world.listen((request) => (request.authority === 'db:5432' ? testRoute(forwardTo('a')) : null), {
+      isForwardProxy: true,
+      upgrades: new Map([['connect', true]]),
+    }),
   );
   client.send('CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\n');
   await client.until(() => client.text.endsWith('\r\n\r\n'));
@@ -102,7 +114,12 @@ test('CONNECT to a dead endpoint is a 503', async () => {
   const upstream = world.upstream(() => {});
   upstream.stop(true);
   world.cluster('a', [upstream.port]);
-  const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { isForwardProxy: true, upgrades: new Map([['connect', true]]) }));
+  const client = await world.client(
+    world.listen(() => testRoute(forwardTo('a')), {
+      isForwardProxy: true,
+      upgrades: new Map([['connect', true]]),
+    }),
+  );
   client.send('CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\n');
   expect((await client.response()).status).toBe(503);
   await world.log.until(1);
@@ -114,7 +131,11 @@ test('absolute-form is routed by its authority and sent on in origin-form', asyn
     if (text.endsWith('\r\n\r\n')) peer.send(reply('ok'));
   });
   world.cluster('a', [upstream.port]);
-  const client = await world.client(world.listen((request) => (request.authority === 'reviews:9080' ? testRoute(forwardTo('a')) : null), { isForwardProxy: true }));
+  const client = await world.client(
+    world.listen((request) => (request.authority === 'reviews:9080' ? testRoute(forwardTo('a')) : null), {
+      isForwardProxy: true,
+    }),
+  );
   client.send('GET http://reviews:9080/x?y HTTP/1.1\r\nHost: other\r\n\r\n');
   expect((await client.response()).body).toBe('ok');
   expect(upstream.texts[0]).toStartWith('GET /x?y HTTP/1.1\r\nHost: reviews:9080\r\n');

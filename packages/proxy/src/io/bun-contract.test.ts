@@ -11,7 +11,11 @@ const ignore = { data() {} };
 
 test('sockets and listeners have a descriptor', async () => {
   const accepted = Promise.withResolvers<Socket<undefined>>();
-  const listener = Bun.listen<undefined>({ hostname: '127.0.0.1', port: 0, socket: { ...ignore, open: accepted.resolve } });
+  const listener = Bun.listen<undefined>({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: { ...ignore, open: accepted.resolve },
+  });
   const client = await Bun.connect<undefined>({ hostname: '127.0.0.1', port: listener.port, socket: ignore });
   expect(listener.fd).toBeGreaterThan(2);
   expect(client.fd).toBeGreaterThan(2);
@@ -24,10 +28,17 @@ test('a listening descriptor can be adopted', async () => {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: ignore });
   const native = nativeSockets()!;
   const greeted = Promise.withResolvers<string>();
-  const adopted = Bun.listen<undefined>({ fd: native.duplicateDescriptor(listener.fd), socket: { ...ignore, open: (socket: Socket<undefined>) => void socket.write("adopted") } } as never);
+  const adopted = Bun.listen<undefined>({
+    fd: native.duplicateDescriptor(listener.fd),
+    socket: { ...ignore, open: (socket: Socket<undefined>) => void socket.write('adopted') },
+  } as never);
   const { port } = listener;
   listener.stop();
-  const client = await Bun.connect<undefined>({ hostname: '127.0.0.1', port, socket: { data: (_socket, data) => greeted.resolve(data.toString()) } });
+  const client = await Bun.connect<undefined>({
+    hostname: '127.0.0.1',
+    port,
+    socket: { data: (_socket, data) => greeted.resolve(data.toString()) },
+  });
   expect(await greeted.promise).toBe('adopted');
   client.terminate();
   adopted.stop(true);
@@ -40,7 +51,15 @@ test('a connecting descriptor: open at once, drain when connected', async () => 
   const drained = Promise.withResolvers<void>();
   await Bun.connect<undefined>({
     fd,
-    socket: { ...ignore, open: () => void events.push('open'), drain: (socket: Socket<undefined>) => (events.push(`drain ${socket.remotePort === listener.port}`), socket.terminate(), drained.resolve()) },
+    socket: {
+      ...ignore,
+      open: () => void events.push('open'),
+      drain: (socket: Socket<undefined>) => (
+        events.push(`drain ${socket.remotePort === listener.port}`),
+        socket.terminate(),
+        drained.resolve()
+      ),
+    },
   } as never);
   await drained.promise;
   expect(events).toEqual(['open', 'drain true']);
@@ -55,12 +74,19 @@ test('a refused descriptor closes without drain; a hanging one is cancelled by t
   dead.stop(true);
   void Bun.connect<undefined>({
     fd: nativeSockets()!.startConnect('127.0.0.1', port, null, 0),
-    socket: { ...ignore, drain: () => void events.push('drain'), close: () => (events.push('close'), closed.resolve(events)) },
+    socket: {
+      ...ignore,
+      drain: () => void events.push('drain'),
+      close: () => (events.push('close'), closed.resolve(events)),
+    },
   } as never);
   expect(await closed.promise).toEqual(['close']);
   const full = openFullListener();
   const cancelled = Promise.withResolvers<void>();
-  const hanging = await Bun.connect<undefined>({ fd: nativeSockets()!.startConnect('127.0.0.1', full.port, null, 0), socket: { ...ignore, close: () => cancelled.resolve() } } as never);
+  const hanging = await Bun.connect<undefined>({
+    fd: nativeSockets()!.startConnect('127.0.0.1', full.port, null, 0),
+    socket: { ...ignore, close: () => cancelled.resolve() },
+  } as never);
   hanging.terminate();
   await cancelled.promise;
   full.close();
@@ -69,9 +95,22 @@ test('a refused descriptor closes without drain; a hanging one is cancelled by t
 test('received buffers are fresh: what was kept is not rewritten', async () => {
   const kept: Buffer[] = [];
   const all = Promise.withResolvers<void>();
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data: (socket, data) => (kept.push(data), kept.length === 20 ? all.resolve() : void socket.write('next')) } });
+  const listener = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data: (socket, data) => (
+        kept.push(data),
+        kept.length === 20 ? all.resolve() : void socket.write('next')
+      ),
+    },
+  });
   let count = 0;
-  const client = await Bun.connect({ hostname: '127.0.0.1', port: listener.port, socket: { data: (socket) => void socket.write(String(count++ % 10).repeat(100)) } });
+  const client = await Bun.connect({
+    hostname: '127.0.0.1',
+    port: listener.port,
+    socket: { data: (socket) => void socket.write(String(count++ % 10).repeat(100)) },
+  });
   client.write(String(count++ % 10).repeat(100));
   await all.promise;
   expect(kept.map((data) => data.toString())).toEqual(kept.map((_, i) => String(i % 10).repeat(100)));
@@ -81,7 +120,11 @@ test('received buffers are fresh: what was kept is not rewritten', async () => {
 });
 
 test('write takes a range, buffers nothing, and says how much the kernel took', async () => {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { ...ignore, open: (socket) => void socket.pause() } });
+  const listener = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: { ...ignore, open: (socket) => void socket.pause() },
+  });
   const client = await Bun.connect({ hostname: '127.0.0.1', port: listener.port, socket: ignore });
   expect(client.write(Buffer.from('xhellox'), 1, 5)).toBe(5);
   const big = new Uint8Array(16 * 1024 * 1024);

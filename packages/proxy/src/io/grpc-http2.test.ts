@@ -45,7 +45,13 @@ function setup(target: string) {
   const clock = new FakeClock();
   const timers = new TimerWheel(clock);
   clock.attach(timers);
-  const transport = http2Transport({ target, timers, pingIntervalMs: 1000, pingTimeoutMs: 500, connectTimeoutMs: 2000 });
+  const transport = http2Transport({
+    target,
+    timers,
+    pingIntervalMs: 1000,
+    pingTimeoutMs: 500,
+    connectTimeoutMs: 2000,
+  });
   transports.push(transport);
   return { clock, transport };
 }
@@ -53,7 +59,10 @@ function setup(target: string) {
 function echo(stream: ServerHttp2Stream): void {
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0', 'grpc-message': 'all%20said' }));
-  const decoder = new GrpcMessageDecoder({ onMessage: (message) => void stream.write(frameGrpcMessage(message)), onFramingError: () => {} }, 1 << 20);
+  const decoder = new GrpcMessageDecoder(
+    { onMessage: (message) => void stream.write(frameGrpcMessage(message)), onFramingError: () => {} },
+    1 << 20,
+  );
   stream.on('data', (data: Buffer) => decoder.execute(data, 0, data.length));
   stream.on('end', () => stream.end());
 }
@@ -72,7 +81,14 @@ test('messages go both ways and the status comes last', async () => {
 });
 
 test('a trailers-only error is its status', async () => {
-  const { transport } = setup(await serve((stream) => stream.respond({ ':status': 200, 'grpc-status': '12', 'grpc-message': 'no such method' }, { endStream: true })));
+  const { transport } = setup(
+    await serve((stream) =>
+      stream.respond(
+        { ':status': 200, 'grpc-status': '12', 'grpc-message': 'no such method' },
+        { endStream: true },
+      ),
+    ),
+  );
   const sink = new Sink();
   transport.open('/a.B/C', [], sink);
   await sink.until(() => sink.status !== null);

@@ -5,9 +5,22 @@
  * again is the caller's decision. A peer that has vanished without a FIN is found by pings: without an
  * answer within the timeout the connection is dropped and every stream on it ends UNAVAILABLE.
  */
-import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type IncomingHttpHeaders,
+} from 'node:http2';
 import { connect as connectSocket } from 'node:net';
-import { decodeGrpcMessage, frameGrpcMessage, GrpcMessageDecoder, GrpcStatus, grpcStatusOfHttp, parseGrpcStatus } from '@sluice/wire';
+import {
+  decodeGrpcMessage,
+  frameGrpcMessage,
+  GrpcMessageDecoder,
+  GrpcStatus,
+  grpcStatusOfHttp,
+  parseGrpcStatus,
+} from '@sluice/wire';
 import type { GrpcClientStream, GrpcMetadata, GrpcStreamSink, GrpcStreamTransport } from '@sluice/wire';
 import { TimerNode, type TimerWheel } from '@sluice/runtime';
 
@@ -60,7 +73,10 @@ class Session {
     this.#options = options;
     const isUnix = options.target.startsWith('unix:');
     const path = options.target.slice('unix:'.length);
-    this.#session = connect(`http://${isUnix ? 'localhost' : options.target}`, isUnix ? { createConnection: () => connectSocket(path) } : {});
+    this.#session = connect(
+      `http://${isUnix ? 'localhost' : options.target}`,
+      isUnix ? { createConnection: () => connectSocket(path) } : {},
+    );
     this.#timer = new TimerNode(onTimer);
     this.#timer.owner = this;
     options.timers.arm(this.#timer, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
@@ -83,11 +99,17 @@ class Session {
     };
     for (const [name, value] of metadata) {
       const present = headers[name];
-      headers[name] = present === undefined ? value : [...(typeof present === 'string' ? [present] : present), value];
+      headers[name] =
+        present === undefined ? value : [...(typeof present === 'string' ? [present] : present), value];
     }
-    const stream = new Stream(this.#session.request(headers, { endStream: false }), sink, this.#options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES, () => {
-      this.#streams.delete(stream);
-    });
+    const stream = new Stream(
+      this.#session.request(headers, { endStream: false }),
+      sink,
+      this.#options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
+      () => {
+        this.#streams.delete(stream);
+      },
+    );
     this.#streams.add(stream);
     return stream;
   }
@@ -99,7 +121,8 @@ class Session {
 
   onTimer(): void {
     if (this.#phase !== 'idle') {
-      this.#failure = this.#phase === 'connecting' ? 'the connection was not made in time' : 'no answer to a ping';
+      this.#failure =
+        this.#phase === 'connecting' ? 'the connection was not made in time' : 'no answer to a ping';
       this.destroy();
       return;
     }
@@ -193,7 +216,11 @@ class Stream implements GrpcClientStream {
     const trailers = this.#trailers;
     if (trailers === null) {
       const isHttpError = this.#httpStatus !== 200;
-      this.#sink.onStatus(isHttpError ? grpcStatusOfHttp(this.#httpStatus) : GrpcStatus.unavailable, isHttpError ? `HTTP status ${this.#httpStatus}` : 'the stream ended without a status', []);
+      this.#sink.onStatus(
+        isHttpError ? grpcStatusOfHttp(this.#httpStatus) : GrpcStatus.unavailable,
+        isHttpError ? `HTTP status ${this.#httpStatus}` : 'the stream ended without a status',
+        [],
+      );
       return;
     }
     const status = trailers['grpc-status'];

@@ -18,12 +18,23 @@ import type { ServeServices } from './serve-services.ts';
 /** `original_dst` restores the destination at accept; the name is Envoy's. */
 const ORIGINAL_DST = 'envoy.filters.listener.original_dst';
 
-export type OnChain = (facts: ConnectionFacts, listener: ListenerRuntime, chain: FilterChain, peeked: Uint8Array | null) => void;
+export type OnChain = (
+  facts: ConnectionFacts,
+  listener: ListenerRuntime,
+  chain: FilterChain,
+  peeked: Uint8Array | null,
+) => void;
 
 /** Calls `onChain` at once when no filter needs bytes; never when the connection is closed before. */
-export function startConnection(connection: Connection, listener: ListenerRuntime, services: ServeServices, onChain: OnChain): void {
+export function startConnection(
+  connection: Connection,
+  listener: ListenerRuntime,
+  services: ServeServices,
+  onChain: OnChain,
+): void {
   const facts = factsOf(connection);
-  if (listener.useOriginalDst || listener.listenerFilters.some((filter) => filter.name === ORIGINAL_DST)) restoreDestination(connection, facts);
+  if (listener.useOriginalDst || listener.listenerFilters.some((filter) => filter.name === ORIGINAL_DST))
+    restoreDestination(connection, facts);
   const stats = services.listenerStats(listener);
   const select = (peeked: Uint8Array | null): void => {
     const target = listener.redirect(facts);
@@ -64,8 +75,12 @@ function factsOf(connection: Connection): ConnectionFacts {
 }
 
 function restoreDestination(connection: Connection, facts: ConnectionFacts): void {
-  const original = connection.fd < 0 ? null : (nativeSockets()?.originalDestination(connection.fd, facts.localAddress.includes(':')) ?? null);
-  if (original === null || (original.address === facts.localAddress && original.port === facts.localPort)) return;
+  const original =
+    connection.fd < 0
+      ? null
+      : (nativeSockets()?.originalDestination(connection.fd, facts.localAddress.includes(':')) ?? null);
+  if (original === null || (original.address === facts.localAddress && original.port === facts.localPort))
+    return;
   facts.destinationAddress = original.address;
   facts.destinationPort = original.port;
   facts.isDestinationRestored = true;
@@ -101,7 +116,8 @@ class Inspection implements ConnectionHandler {
     this.#onDone = onDone;
     this.#timer = new TimerNode(onInspectionTimeout);
     this.#timer.owner = this;
-    if (listener.listenerFiltersTimeoutMs > 0) services.timers.arm(this.#timer, listener.listenerFiltersTimeoutMs);
+    if (listener.listenerFiltersTimeoutMs > 0)
+      services.timers.arm(this.#timer, listener.listenerFiltersTimeoutMs);
   }
 
   onData(_connection: Connection, data: Uint8Array): void {
@@ -154,7 +170,8 @@ class Inspection implements ConnectionHandler {
     this.#finish();
     this.#onDone(this.#bytes.length === 0 ? null : this.#bytes);
     // A FIN that came while peeking is told to whoever took the connection over.
-    if (this.#hasPeerEnded && this.#connection.isOpen && this.#connection.handler !== this) this.#connection.handler.onEnd(this.#connection);
+    if (this.#hasPeerEnded && this.#connection.isOpen && this.#connection.handler !== this)
+      this.#connection.handler.onEnd(this.#connection);
   }
 
   #finish(): void {

@@ -10,9 +10,18 @@ import { bunSockets } from '../io/bun-sockets.ts';
 import type { AcceptTarget, SocketProvider } from '../io/connection.ts';
 import { IoLoop } from '../io/io-loop.ts';
 import type { FilterChain, ListenerRuntime } from '../listener/listener.ts';
-import { createListenerStats, createManagerStats, createTcpStats, type ListenerStats } from '../telemetry/metrics/connection-stats.ts';
+import {
+  createListenerStats,
+  createManagerStats,
+  createTcpStats,
+  type ListenerStats,
+} from '../telemetry/metrics/connection-stats.ts';
 import { createConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
-import { createRequestMetrics, peerOptions, type RequestMetricsOptions } from '../telemetry/metrics/request-metrics.ts';
+import {
+  createRequestMetrics,
+  peerOptions,
+  type RequestMetricsOptions,
+} from '../telemetry/metrics/request-metrics.ts';
 import { workloadFromNode } from '../telemetry/metrics/workload-identity.ts';
 import { createIdSource } from '../telemetry/request-id.ts';
 import { createRequestRecord } from '../telemetry/request-record.ts';
@@ -44,7 +53,13 @@ export function createDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions =
       return connectionCount();
     },
     listen(listener, fd) {
-      const handle = acceptListener(services, server, listener, { bind: { fd }, highWaterBytes: bufferLimitOf(listener()) }, connectionCount);
+      const handle = acceptListener(
+        services,
+        server,
+        listener,
+        { bind: { fd }, highWaterBytes: bufferLimitOf(listener()) },
+        connectionCount,
+      );
       accepting.add(handle);
       return { stop: () => handle.stopAccepting() };
     },
@@ -63,7 +78,9 @@ const DEFAULT_BUFFER_LIMIT_BYTES = 1024 * 1024;
 const DRAIN_CHECK_MS = 50;
 
 function bufferLimitOf(listener: ListenerRuntime | null): number {
-  return listener === null || listener.bufferLimitBytes === 0 ? DEFAULT_BUFFER_LIMIT_BYTES : listener.bufferLimitBytes;
+  return listener === null || listener.bufferLimitBytes === 0
+    ? DEFAULT_BUFFER_LIMIT_BYTES
+    : listener.bufferLimitBytes;
 }
 
 export function acceptListener(
@@ -78,7 +95,9 @@ export function acceptListener(
     mayAccept(openCount) {
       const current = listener();
       if (current === null) return false;
-      const isFull = (current.maxConnections > 0 && openCount >= current.maxConnections) || totalCount() >= services.maxConnections;
+      const isFull =
+        (current.maxConnections > 0 && openCount >= current.maxConnections) ||
+        totalCount() >= services.maxConnections;
       if (isFull) services.listenerStats(current).connectionOverflow();
       return !isFull;
     },
@@ -101,7 +120,13 @@ export function acceptListener(
   });
 }
 
-function watchDrain(services: ServeServices, accepting: Set<AcceptHandle>, count: () => number, afterMs: number, onDone: () => void): void {
+function watchDrain(
+  services: ServeServices,
+  accepting: Set<AcceptHandle>,
+  count: () => number,
+  afterMs: number,
+  onDone: () => void,
+): void {
   const startedMs = services.clock.nowMs();
   const check = (): void => {
     if (count() === 0) {
@@ -118,12 +143,17 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
   const { timers, metrics, logger, clusters, init } = deps;
   const random = options.random ?? systemRandom;
   const reportError = (error: unknown): void => {
-    logger.error('a connection was lost to a broken invariant', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    logger.error('a connection was lost to a broken invariant', {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
   };
   const loop = new IoLoop(timers, reportError);
   const sockets = (options.sockets ?? bunSockets)(loop);
   const own = workloadFromNode(init.nodeMetadata);
-  const processFacts = { hostname: init.hostname, environment: (name: string) => init.environment[name] ?? null };
+  const processFacts = {
+    hostname: init.hostname,
+    environment: (name: string) => init.environment[name] ?? null,
+  };
   const metricsOf = (listener: ListenerRuntime, chain: FilterChain): RequestMetricsOptions => ({
     statPrefix: chain.terminal.statPrefix,
     trafficDirection: listener.trafficDirection,
@@ -153,7 +183,8 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
     managerStats: (chain) => createManagerStats(metrics, chain.terminal.statPrefix),
     tcpStats: (chain) => createTcpStats(metrics, chain.terminal.statPrefix),
     requestMetrics: (listener, chain) => createRequestMetrics(metrics, metricsOf(listener, chain)),
-    connectionMetrics: (listener, chain) => createConnectionMetrics(metrics, peerOptions(metricsOf(listener, chain))),
+    connectionMetrics: (listener, chain) =>
+      createConnectionMetrics(metrics, peerOptions(metricsOf(listener, chain))),
     upstreamFilters: () => options.upstreamFilters ?? [],
     logRefusedConnection(listener, facts, flag, details) {
       const record = createRequestRecord(processFacts);

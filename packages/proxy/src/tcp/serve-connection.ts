@@ -9,7 +9,12 @@ import { H1DownstreamConnection } from '../http/h1-downstream.ts';
 import type { Served } from '../io/accept.ts';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
-import type { FilterChain, HttpManagerConfig, ListenerRuntime, TcpProxyConfig } from '../listener/listener.ts';
+import type {
+  FilterChain,
+  HttpManagerConfig,
+  ListenerRuntime,
+  TcpProxyConfig,
+} from '../listener/listener.ts';
 import { startConnection } from './connection-start.ts';
 import { MeasuredHandler } from './measured-handler.ts';
 import type { ServeServices } from './serve-services.ts';
@@ -68,16 +73,36 @@ export class ConnectionServer {
     return served;
   }
 
-  #http(connection: Connection, facts: ConnectionFacts, listener: ListenerRuntime, chain: FilterChain, config: HttpManagerConfig) {
+  #http(
+    connection: Connection,
+    facts: ConnectionFacts,
+    listener: ListenerRuntime,
+    chain: FilterChain,
+    config: HttpManagerConfig,
+  ) {
     const binding = this.#bindingOf(listener, chain, config);
     const stats = this.#services.managerStats(chain);
-    const served: H1DownstreamConnection = new H1DownstreamConnection(connection, facts, binding, this.#services, () => this.#forget(chain, handler));
+    const served: H1DownstreamConnection = new H1DownstreamConnection(
+      connection,
+      facts,
+      binding,
+      this.#services,
+      () => this.#forget(chain, handler),
+    );
     const handler: MeasuredHandler = new MeasuredHandler(served, stats, this.#services.clock);
     return handler;
   }
 
-  #tcp(connection: Connection, facts: ConnectionFacts, listener: ListenerRuntime, chain: FilterChain, config: TcpProxyConfig) {
-    const proxy: TcpProxy = new TcpProxy(connection, facts, listener, chain, config, this.#services, () => this.#forget(chain, proxy));
+  #tcp(
+    connection: Connection,
+    facts: ConnectionFacts,
+    listener: ListenerRuntime,
+    chain: FilterChain,
+    config: TcpProxyConfig,
+  ) {
+    const proxy: TcpProxy = new TcpProxy(connection, facts, listener, chain, config, this.#services, () =>
+      this.#forget(chain, proxy),
+    );
     proxy.start();
     return proxy;
   }

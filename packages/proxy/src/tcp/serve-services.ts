@@ -19,5 +19,10 @@ export interface ServeServices extends ExchangeServices {
   connectionMetrics(listener: ListenerRuntime, chain: FilterChain): ConnectionMetrics;
   upstreamFilters(chain: FilterChain): readonly UpstreamHttpFilter[];
   /** Writes a connection that never reached a chain to the listener's access log. */
-  logRefusedConnection(listener: ListenerRuntime, facts: ConnectionFacts, flag: string, details: string): void;
+  logRefusedConnection(
+    listener: ListenerRuntime,
+    facts: ConnectionFacts,
+    flag: string,
+    details: string,
+  ): void;
 }

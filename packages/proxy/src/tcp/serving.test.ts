@@ -48,24 +48,53 @@ const log = () => world.log as RecordingLogger;
 
 function tcpTo(cluster: string, more: Partial<TcpProxyConfig> = {}): TcpProxyConfig {
   return {
-    kind: 'tcp', statPrefix: 'tcp', cluster, weighted: null, idleTimeoutMs: 60_000, maxConnectAttempts: 1, maxDownstreamConnectionDurationMs: 0,
-    accessLoggers: [world.log], ...more,
+    kind: 'tcp',
+    statPrefix: 'tcp',
+    cluster,
+    weighted: null,
+    idleTimeoutMs: 60_000,
+    maxConnectAttempts: 1,
+    maxDownstreamConnectionDurationMs: 0,
+    accessLoggers: [world.log],
+    ...more,
   };
 }
 
-function chainOf(terminal: FilterChain['terminal'], networkFilters: NetworkFilterBinding[] = []): FilterChain {
+function chainOf(
+  terminal: FilterChain['terminal'],
+  networkFilters: NetworkFilterBinding[] = [],
+): FilterChain {
   return { name: 'chain', version: '1', networkFilters, terminal, transportSocketConnectTimeoutMs: 0 };
 }
 
-function listen(select: FilterChain | ((facts: ConnectionFacts) => FilterChain | null), more: Partial<ListenerRuntime> = {}): number {
+function listen(
+  select: FilterChain | ((facts: ConnectionFacts) => FilterChain | null),
+  more: Partial<ListenerRuntime> = {},
+): number {
   const listener: ListenerRuntime = {
-    name: 'l', version: '1', address: '127.0.0.1', port: 0, trafficDirection: 'OUTBOUND', listenerFilters: [], listenerFiltersTimeoutMs: 1000,
-    continueOnListenerFiltersTimeout: false, bufferLimitBytes: 65_536, useOriginalDst: false, maxConnections: 0,
+    name: 'l',
+    version: '1',
+    address: '127.0.0.1',
+    port: 0,
+    trafficDirection: 'OUTBOUND',
+    listenerFilters: [],
+    listenerFiltersTimeoutMs: 1000,
+    continueOnListenerFiltersTimeout: false,
+    bufferLimitBytes: 65_536,
+    useOriginalDst: false,
+    maxConnections: 0,
     selectChain: typeof select === 'function' ? select : () => select,
     redirect: () => listener,
-    accessLoggers: [], ...more,
+    accessLoggers: [],
+    ...more,
   };
-  const handle = acceptListener(services, server, () => listener, { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 }, () => handles.reduce((sum, one) => sum + one.connectionCount, 0));
+  const handle = acceptListener(
+    services,
+    server,
+    () => listener,
+    { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 },
+    () => handles.reduce((sum, one) => sum + one.connectionCount, 0),
+  );
   handles.push(handle);
   return handle.port;
 }
@@ -95,7 +124,11 @@ describe('TCP proxy', () => {
   });
 
   test('a server that speaks first is heard', async () => {
-    const upstream = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { open: (socket) => void socket.write('220 ready\r\n'), data() {} } });
+    const upstream = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: { open: (socket) => void socket.write('220 ready\r\n'), data() {} },
+    });
     world.cluster('smtp', [upstream.port]);
     const client = await world.client(listen(chainOf(tcpTo('smtp'))));
     await client.until(() => client.text === '220 ready\r\n');
@@ -116,15 +149,32 @@ describe('TCP proxy', () => {
   test('UF when none accepts, UH when there is none, NC without a cluster', async () => {
     world.cluster('dead', [await deadPort()]);
     world.cluster('empty', []);
-    for (const name of ['dead', 'empty', 'missing']) await (await world.client(listen(chainOf(tcpTo(name))))).untilClosed();
+    for (const name of ['dead', 'empty', 'missing'])
+      await (await world.client(listen(chainOf(tcpTo(name))))).untilClosed();
     await log().until(3);
-    expect(log().lines.map((line) => line.flags).sort((a, b) => a - b)).toEqual([FLAG.UH, FLAG.UF, FLAG.NC].sort((a, b) => a - b));
+    expect(
+      log()
+        .lines.map((line) => line.flags)
+        .sort((a, b) => a - b),
+    ).toEqual([FLAG.UH, FLAG.UF, FLAG.NC].sort((a, b) => a - b));
   });
 
   test('weighted clusters', async () => {
     world.cluster('one', [world.upstream((peer) => peer.send('one')).port]);
     world.cluster('two', [world.upstream((peer) => peer.send('two')).port]);
-    const port = listen(chainOf(tcpTo('', { weighted: { total: 100, entries: [{ cluster: 'one', bound: 50 }, { cluster: 'two', bound: 100 }] } })));
+    const port = listen(
+      chainOf(
+        tcpTo('', {
+          weighted: {
+            total: 100,
+            entries: [
+              { cluster: 'one', bound: 50 },
+              { cluster: 'two', bound: 100 },
+            ],
+          },
+        }),
+      ),
+    );
     const seen = new Set<string>();
     for (let i = 0; i < 30; i++) {
       const client = await world.client(port);
@@ -155,7 +205,7 @@ describe('TCP proxy', () => {
     client.send(new Uint8Array(32 * 1024 * 1024));
     while (stats.counts['connectionOpened'] === undefined) await new Promise((done) => setImmediate(done));
     let last = -1;
-    for (let quiet = 0; quiet < 20; ) {
+    for (let quiet = 0; quiet < 20;) {
       await new Promise((done) => setTimeout(done, 2));
       quiet = upstream.receivedBytes === last ? quiet + 1 : 0;
       last = upstream.receivedBytes;
@@ -189,7 +239,9 @@ describe('listeners', () => {
     world.cluster('a', [world.upstream(answering(reply('as http'))).port]);
     world.cluster('db', [world.upstream((peer, text) => peer.send(`tcp ${text}`)).port]);
     const inspector: ListenerFilterBinding = {
-      name: 'inspect', maxPeekBytes: 4, needsBytes: true,
+      name: 'inspect',
+      maxPeekBytes: 4,
+      needsBytes: true,
       create: () => ({
         onPeek(facts, bytes, isEnd) {
           if (bytes.length < 4 && !isEnd) return 'needMore';
@@ -199,7 +251,9 @@ describe('listeners', () => {
       }),
     };
     const http = chainOf(testManager(() => testRoute(forwardTo('a'))));
-    const port = listen((facts) => (facts.applicationProtocols.length > 0 ? http : chainOf(tcpTo('db'))), { listenerFilters: [inspector] });
+    const port = listen((facts) => (facts.applicationProtocols.length > 0 ? http : chainOf(tcpTo('db'))), {
+      listenerFilters: [inspector],
+    });
     const asHttp = await world.client(port);
     asHttp.send('GE');
     await new Promise((done) => setImmediate(done));
@@ -211,12 +265,24 @@ describe('listeners', () => {
   });
 
   test('who says nothing is closed at the inspection timeout, or goes on', async () => {
-    const inspector: ListenerFilterBinding = { name: 'inspect', maxPeekBytes: 4, needsBytes: true, create: () => ({ onPeek: () => 'needMore' }) };
+    const inspector: ListenerFilterBinding = {
+      name: 'inspect',
+      maxPeekBytes: 4,
+      needsBytes: true,
+      create: () => ({ onPeek: () => 'needMore' }),
+    };
     const silent = await world.client(listen(() => null, { listenerFilters: [inspector] }));
-    const upstream = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { open: (socket) => void socket.write('hi'), data() {} } });
+    const upstream = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: { open: (socket) => void socket.write('hi'), data() {} },
+    });
     world.cluster('db', [upstream.port]);
-    const patient = await world.client(listen(chainOf(tcpTo('db')), { listenerFilters: [inspector], continueOnListenerFiltersTimeout: true }));
-    while (handles.some((handle) => handle.connectionCount === 0)) await new Promise((done) => setImmediate(done));
+    const patient = await world.client(
+      listen(chainOf(tcpTo('db')), { listenerFilters: [inspector], continueOnListenerFiltersTimeout: true }),
+    );
+    while (handles.some((handle) => handle.connectionCount === 0))
+      await new Promise((done) => setImmediate(done));
     world.clock.advance(1010);
     await silent.untilClosed();
     await patient.until(() => patient.text === 'hi');
@@ -261,7 +327,9 @@ describe('listeners', () => {
       if (text.endsWith('\r\n\r\n')) release = () => peer.send(reply('done'));
     });
     world.cluster('a', [upstream.port]);
-    const chain = chainOf(testManager((request) => (request.path === '/busy' ? testRoute(forwardTo('a')) : null)));
+    const chain = chainOf(
+      testManager((request) => (request.path === '/busy' ? testRoute(forwardTo('a')) : null)),
+    );
     const port = listen(chain);
     const idle = await world.client(port);
     idle.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');

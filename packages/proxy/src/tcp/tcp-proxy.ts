@@ -58,8 +58,14 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#idle = new Deadline(timers, this, onIdle);
     this.#duration = new Deadline(timers, this, onMaxDuration);
     this.#pick = {
-      tried: [], avoidTried: true, selectionAttempts: 1, headers: null, hash: 0,
-      originalAddress: facts.destinationAddress, originalPort: facts.destinationPort, random: draw,
+      tried: [],
+      avoidTried: true,
+      selectionAttempts: 1,
+      headers: null,
+      hash: 0,
+      originalAddress: facts.destinationAddress,
+      originalPort: facts.destinationPort,
+      random: draw,
     };
     this.#record = this.#newRecord(facts, listener);
   }
@@ -70,7 +76,8 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#stats.connectionOpened();
     const nowMs = clock.nowMs();
     this.#touch();
-    if (this.#config.maxDownstreamConnectionDurationMs > 0) this.#duration.setIn(this.#config.maxDownstreamConnectionDurationMs, nowMs);
+    if (this.#config.maxDownstreamConnectionDurationMs > 0)
+      this.#duration.setIn(this.#config.maxDownstreamConnectionDurationMs, nowMs);
     const name = clusterNameOf(this.#config, draw);
     this.#record.clusterName = name;
     this.#cluster = findCluster(name);
@@ -158,7 +165,10 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#record.upstreamTransportFailure = `connection ${failure}`;
     if (this.#isOver) return;
     if (this.#attempts >= Math.max(1, this.#config.maxConnectAttempts)) {
-      this.#fail(this.#attempts > 1 ? FLAG.UF | FLAG.URX : FLAG.UF, `upstream_reset_before_response_started{${failure}}`);
+      this.#fail(
+        this.#attempts > 1 ? FLAG.UF | FLAG.URX : FLAG.UF,
+        `upstream_reset_before_response_started{${failure}}`,
+      );
       return;
     }
     this.#pick.tried.push(endpoint);
@@ -226,7 +236,8 @@ export class TcpProxy implements ConnectHandler, Served {
   }
 
   #touch(): void {
-    if (this.#config.idleTimeoutMs > 0) this.#idle.setIn(this.#config.idleTimeoutMs, this.#services.clock.nowMs());
+    if (this.#config.idleTimeoutMs > 0)
+      this.#idle.setIn(this.#config.idleTimeoutMs, this.#services.clock.nowMs());
   }
 
   #finish(): void {

@@ -21,7 +21,8 @@ export function createConnector(services: PoolServices): UpstreamConnector {
 
 function poolOf(cluster: Cluster, endpoint: Endpoint, services: PoolServices): H1Pool {
   const current = endpoint.pool;
-  if (current instanceof H1Pool && (current.isOf(cluster) || current.key === poolKey(cluster))) return current;
+  if (current instanceof H1Pool && (current.isOf(cluster) || current.key === poolKey(cluster)))
+    return current;
   current?.drain();
   const pool = new H1Pool(cluster, endpoint, services);
   endpoint.pool = pool;

@@ -7,12 +7,31 @@
  * A connection is pooled again only when request and response have both ended, the upstream allows it and
  * not an octet more has come: what an upstream sends unasked must never become another request's answer.
  */
-import { H1ResponseParser, writeChunkEnd, writeChunkHeader, writeLastChunk, writeRequestHead } from '@sluice/wire';
-import type { H1ParseError, H1ResponseSink, HeaderList, RequestWriteOptions, ResponseHead } from '@sluice/wire';
+import {
+  H1ResponseParser,
+  writeChunkEnd,
+  writeChunkHeader,
+  writeLastChunk,
+  writeRequestHead,
+} from '@sluice/wire';
+import type {
+  H1ParseError,
+  H1ResponseSink,
+  HeaderList,
+  RequestWriteOptions,
+  ResponseHead,
+} from '@sluice/wire';
 import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { Endpoint } from '../cluster/cluster.ts';
 import { Deadline } from '../http/deadline.ts';
-import { STREAM_WINDOW_BYTES, type ResponseMessage, type ResponseSink, type UpstreamRequest, type UpstreamReset, type UpstreamStream } from '../http/streams.ts';
+import {
+  STREAM_WINDOW_BYTES,
+  type ResponseMessage,
+  type ResponseSink,
+  type UpstreamRequest,
+  type UpstreamReset,
+  type UpstreamStream,
+} from '../http/streams.ts';
 import type { CloseCause, ConnectFailure, ConnectHandler, Connection } from '../io/connection.ts';
 
 /** What a connection needs of its pool. */
@@ -39,7 +58,12 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   readonly #clock: Clock;
   readonly #parser = new H1ResponseParser(this);
   readonly #response: ResponseMessage = { status: 0, headers: this.#parser.head.headers, contentLength: -1 };
-  readonly #options: RequestWriteOptions = { bodyKind: 'none', contentLength: 0, connection: 'omit', passesUpgrade: false };
+  readonly #options: RequestWriteOptions = {
+    bodyKind: 'none',
+    contentLength: 0,
+    connection: 'omit',
+    passesUpgrade: false,
+  };
   readonly #idleDeadline: Deadline;
   #connection: Connection | null = null;
   #sink: ResponseSink | null = null;
@@ -119,10 +143,24 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     this.#hasSentEnd = isEnd && !isUpgrade;
     const connection = this.#connection!;
     let buffer = connection.reserve(USUAL_HEAD_BYTES);
-    let end = writeRequestHead(buffer, connection.writeOffset, request.method, request.path, request.headers, options);
+    let end = writeRequestHead(
+      buffer,
+      connection.writeOffset,
+      request.method,
+      request.path,
+      request.headers,
+      options,
+    );
     if (end < 0) {
       buffer = connection.reserve(2 * request.headers.byteSize + request.path.length + USUAL_HEAD_BYTES);
-      end = writeRequestHead(buffer, connection.writeOffset, request.method, request.path, request.headers, options);
+      end = writeRequestHead(
+        buffer,
+        connection.writeOffset,
+        request.method,
+        request.path,
+        request.headers,
+        options,
+      );
     }
     if (end < 0) this.#fail('protocol-error', 'request head too large to write');
     else connection.commit(end);
@@ -152,7 +190,8 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   consumed(byteCount: number): void {
     this.#uncreditedBytes -= byteCount;
     const connection = this.#connection;
-    if (connection !== null && connection.isPaused && this.#uncreditedBytes <= STREAM_WINDOW_BYTES / 2) connection.resume();
+    if (connection !== null && connection.isPaused && this.#uncreditedBytes <= STREAM_WINDOW_BYTES / 2)
+      connection.resume();
   }
 
   release(): void {
@@ -214,7 +253,10 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     this.#idleDeadline.dispose();
     this.#reportBytes();
     this.#owner.onClosed(this, cause !== 'local');
-    this.#fail('connection-termination', cause === 'reset' ? 'connection reset by peer' : 'connection closed by peer');
+    this.#fail(
+      'connection-termination',
+      cause === 'reset' ? 'connection reset by peer' : 'connection closed by peer',
+    );
   }
 
   // --- the parser ---
@@ -228,9 +270,13 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     this.#parser.pause();
     const response = this.#response;
     response.status = head.status;
-    response.contentLength = head.bodyKind === 'length' ? head.contentLength : head.bodyKind === 'none' ? 0 : -1;
+    response.contentLength =
+      head.bodyKind === 'length' ? head.contentLength : head.bodyKind === 'none' ? 0 : -1;
     this.#isTunnel = head.bodyKind === 'tunnel';
-    this.#sink?.onResponseHead(response, head.bodyKind === 'none' || (head.bodyKind === 'length' && head.contentLength === 0));
+    this.#sink?.onResponseHead(
+      response,
+      head.bodyKind === 'none' || (head.bodyKind === 'length' && head.contentLength === 0),
+    );
   }
 
   onBodyData(buf: Uint8Array, start: number, end: number): void {
@@ -275,7 +321,10 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   #reportBytes(): void {
     const connection = this.#connection;
     if (connection === null) return;
-    this.#owner.onBytes(connection.bytesWritten - this.#reportedSent, connection.bytesRead - this.#reportedReceived);
+    this.#owner.onBytes(
+      connection.bytesWritten - this.#reportedSent,
+      connection.bytesRead - this.#reportedReceived,
+    );
     this.#reportedSent = connection.bytesWritten;
     this.#reportedReceived = connection.bytesRead;
   }

@@ -111,14 +111,17 @@ export class H1Pool implements EndpointPool, H1ConnectionOwner {
     const { stats } = this.#cluster;
     stats.connectFailed();
     if (failure === 'timeout') stats.connectTimeout();
-    if (failure !== 'no-descriptor') this.endpoint.avoidUntilMs = this.#services.clock.nowMs() + AVOID_REFUSED_MS;
+    if (failure !== 'no-descriptor')
+      this.endpoint.avoidUntilMs = this.#services.clock.nowMs() + AVOID_REFUSED_MS;
     // Whoever waits would only meet the same refusal later.
     this.#failWaiting(resetOf(failure), `connection ${failure}`);
   }
 
   onIdle(connection: H1UpstreamConnection): void {
     const { maxRequestsPerConnection, maxConnectionDurationMs } = this.#cluster;
-    const isOld = maxConnectionDurationMs > 0 && this.#services.clock.nowMs() - connection.openedMs >= maxConnectionDurationMs;
+    const isOld =
+      maxConnectionDurationMs > 0 &&
+      this.#services.clock.nowMs() - connection.openedMs >= maxConnectionDurationMs;
     const isUsedUp = maxRequestsPerConnection > 0 && connection.requestCount >= maxRequestsPerConnection;
     if (this.#isDraining || isOld || isUsedUp) connection.close();
     else this.#useOrRest(connection, false);

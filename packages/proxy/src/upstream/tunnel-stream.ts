@@ -4,8 +4,20 @@
  */
 import { HeaderList } from '@sluice/wire';
 import type { Cluster, Endpoint } from '../cluster/cluster.ts';
-import { STREAM_WINDOW_BYTES, type ResponseMessage, type ResponseSink, type UpstreamReset, type UpstreamStream } from '../http/streams.ts';
-import type { CloseCause, ConnectFailure, ConnectHandler, Connection, SocketProvider } from '../io/connection.ts';
+import {
+  STREAM_WINDOW_BYTES,
+  type ResponseMessage,
+  type ResponseSink,
+  type UpstreamReset,
+  type UpstreamStream,
+} from '../http/streams.ts';
+import type {
+  CloseCause,
+  ConnectFailure,
+  ConnectHandler,
+  Connection,
+  SocketProvider,
+} from '../io/connection.ts';
 
 export class TunnelStream implements ConnectHandler, UpstreamStream {
   readonly endpoint: Endpoint;
@@ -85,7 +97,14 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     this.endpoint.stats.connectFailures++;
     this.#cluster.stats.connectFailed();
     if (failure === 'timeout') this.#cluster.stats.connectTimeout();
-    this.#fail(failure === 'timeout' ? 'connect-timeout' : failure === 'no-descriptor' ? 'no-descriptor' : 'connect-failed', `connection ${failure}`);
+    this.#fail(
+      failure === 'timeout'
+        ? 'connect-timeout'
+        : failure === 'no-descriptor'
+          ? 'no-descriptor'
+          : 'connect-failed',
+      `connection ${failure}`,
+    );
   }
   onData(connection: Connection, data: Uint8Array): void {
     this.#uncreditedBytes += data.length;

@@ -12,7 +12,14 @@ import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { Cluster, Endpoint, PriorityLimits } from '../../cluster/cluster.ts';
 import { Deadline } from '../../http/deadline.ts';
 import type { RequestBody } from '../../http/request-body.ts';
-import type { ResponseMessage, ResponseSink, UpstreamConnector, UpstreamRequest, UpstreamReset, UpstreamStream } from '../../http/streams.ts';
+import type {
+  ResponseMessage,
+  ResponseSink,
+  UpstreamConnector,
+  UpstreamRequest,
+  UpstreamReset,
+  UpstreamStream,
+} from '../../http/streams.ts';
 import type { AttemptFailure } from './retry-decision.ts';
 
 export interface AttemptHost {
@@ -65,7 +72,13 @@ export class Attempt implements ResponseSink {
   }
 
   /** The outcome comes through the host, perhaps before this returns. */
-  start(cluster: Cluster, limits: PriorityLimits, endpoint: Endpoint, mayReuse: boolean, isConnect: boolean): void {
+  start(
+    cluster: Cluster,
+    limits: PriorityLimits,
+    endpoint: Endpoint,
+    mayReuse: boolean,
+    isConnect: boolean,
+  ): void {
     this.cluster = cluster;
     this.endpoint = endpoint;
     this.stream = null;
@@ -246,4 +259,3 @@ export class Attempt implements ResponseSink {
 function onTryTimeout(owner: unknown): void {
   (owner as Attempt).onTryTimeout();
 }
-

@@ -3,7 +3,11 @@ import type { HeaderList } from '@sluice/wire';
 import type { ClusterSpecifier, WeightedCluster } from '../../route/route.ts';
 
 /** Empty when a header was to name it and does not. */
-export function chooseClusterName(clusters: ClusterSpecifier, headers: HeaderList, weighted: WeightedCluster | null): string {
+export function chooseClusterName(
+  clusters: ClusterSpecifier,
+  headers: HeaderList,
+  weighted: WeightedCluster | null,
+): string {
   switch (clusters.kind) {
     case 'single':
       return clusters.cluster;

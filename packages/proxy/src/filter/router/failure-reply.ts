@@ -34,6 +34,11 @@ export function detailsAfterResponse(failure: AttemptFailure): string {
 
 export function failureReply(failure: AttemptFailure): LocalReply {
   const { code, reason } = facts[failure];
-  const details = failure === 'per-try-timeout' ? reason : `upstream_reset_before_response_started{${reason}}`;
-  return localReply(code, details, failure === 'overflow' ? { headers: [['x-envoy-overloaded', 'true']] } : {});
+  const details =
+    failure === 'per-try-timeout' ? reason : `upstream_reset_before_response_started{${reason}}`;
+  return localReply(
+    code,
+    details,
+    failure === 'overflow' ? { headers: [['x-envoy-overloaded', 'true']] } : {},
+  );
 }

@@ -24,17 +24,32 @@ export function isIdempotent(request: RetryQuestion): boolean {
 
 /** Nothing of the request can have been processed. */
 export function isProvablyUnprocessed(failure: AttemptFailure): boolean {
-  return failure === 'connect-failed' || failure === 'connect-timeout' || failure === 'refused-stream' || failure === 'no-descriptor';
+  return (
+    failure === 'connect-failed' ||
+    failure === 'connect-timeout' ||
+    failure === 'refused-stream' ||
+    failure === 'no-descriptor'
+  );
 }
 
-export function retriesFailure(policy: RetryPolicy, failure: AttemptFailure, hasSentHead: boolean, request: RetryQuestion): boolean {
+export function retriesFailure(
+  policy: RetryPolicy,
+  failure: AttemptFailure,
+  hasSentHead: boolean,
+  request: RetryQuestion,
+): boolean {
   if (failure === 'overflow' || !allowsRequest(policy, request)) return false;
   if (matchesFailure(policy.on, failure, hasSentHead)) return true;
   const safe = safeConditions(policy, request);
   return safe !== null && matchesFailure(safe, failure, hasSentHead);
 }
 
-export function retriesResponse(policy: RetryPolicy, status: number, response: HeaderList, request: RetryQuestion): boolean {
+export function retriesResponse(
+  policy: RetryPolicy,
+  status: number,
+  response: HeaderList,
+  request: RetryQuestion,
+): boolean {
   if (response.has(H.xEnvoyOverloaded) || !allowsRequest(policy, request)) return false;
   if (matchesResponse(policy, policy.on, status, response)) return true;
   const safe = safeConditions(policy, request);
@@ -60,7 +75,12 @@ function matchesFailure(on: RetryConditions, failure: AttemptFailure, hasSentHea
   return on.connectFailure && isProvablyUnprocessed(failure);
 }
 
-function matchesResponse(policy: RetryPolicy, on: RetryConditions, status: number, response: HeaderList): boolean {
+function matchesResponse(
+  policy: RetryPolicy,
+  on: RetryConditions,
+  status: number,
+  response: HeaderList,
+): boolean {
   if (response.has(H.xEnvoyRateLimited)) return on.envoyRatelimited;
   if (on.fiveXx && status >= 500 && status < 600) return true;
   if (on.gatewayError && status >= 502 && status <= 504) return true;

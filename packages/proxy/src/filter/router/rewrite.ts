@@ -47,7 +47,8 @@ export function redirectLocation(action: RedirectAction, message: RequestMessage
   const host = action.host ?? ownHost;
   let port = '';
   if (action.port !== null) port = `:${action.port}`;
-  else if (action.host === null && ownPort !== '' && !isDefaultPort(message.scheme, ownPort, scheme)) port = `:${ownPort}`;
+  else if (action.host === null && ownPort !== '' && !isDefaultPort(message.scheme, ownPort, scheme))
+    port = `:${ownPort}`;
   let target = action.rewrite === null ? path : rewritePath(path, action.rewrite);
   if (action.stripQuery) {
     const queryAt = target.indexOf('?');

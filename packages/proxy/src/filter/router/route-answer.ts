@@ -7,7 +7,8 @@ import type { RouterHost } from './router-host.ts';
 /** Null: the request is to be forwarded. */
 export function answerOfRoute(host: RouterHost): LocalReply | null {
   const { route, message } = host;
-  if (route === null) return host.hasRouteTable ? localReply('route-not-found', 'route_not_found') : tableMissing(host);
+  if (route === null)
+    return host.hasRouteTable ? localReply('route-not-found', 'route_not_found') : tableMissing(host);
   const action = route.action;
   switch (action.kind) {
     case 'redirect':
@@ -21,7 +22,9 @@ export function answerOfRoute(host: RouterHost): LocalReply | null {
         body: { bytes: action.body ?? EMPTY, contentType: 'text/plain' },
       });
     case 'forward':
-      return message.upgrade === '' || isAllowed(host) ? null : localReply('upgrade-refused', 'upgrade_failed');
+      return message.upgrade === '' || isAllowed(host)
+        ? null
+        : localReply('upgrade-refused', 'upgrade_failed');
   }
 }
 

@@ -25,7 +25,8 @@ export const routerFactory: HttpFilterFactory = {
     if (config.dynamicStats === false) refuse(problems, 'dynamic_stats');
     if (config.strictCheckHeaders.length > 0) refuse(problems, 'strict_check_headers');
     if (config.respectExpectedRqTimeout) refuse(problems, 'respect_expected_rq_timeout');
-    if (config.suppressGrpcRequestFailureCodeStats) refuse(problems, 'suppress_grpc_request_failure_code_stats');
+    if (config.suppressGrpcRequestFailureCodeStats)
+      refuse(problems, 'suppress_grpc_request_failure_code_stats');
     return { suppressEnvoyHeaders: config.suppressEnvoyHeaders };
   },
   compileRoute(_message, problems) {

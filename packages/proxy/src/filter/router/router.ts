@@ -69,7 +69,14 @@ export class Router implements AttemptHost {
     this.#durationDeadline = new Deadline(timers, this, onMaxDuration);
     this.#backoff.owner = this;
     this.#pick = {
-      tried: [], avoidTried: false, selectionAttempts: 1, headers: null, hash: 0, originalAddress: null, originalPort: 0, random: draw,
+      tried: [],
+      avoidTried: false,
+      selectionAttempts: 1,
+      headers: null,
+      hash: 0,
+      originalAddress: null,
+      originalPort: 0,
+      random: draw,
     };
     const message = host.message;
     this.#request = { method: '', path: '', headers: message.headers, upgrade: '', contentLength: -1 };
@@ -88,7 +95,12 @@ export class Router implements AttemptHost {
   get takesBytes(): boolean {
     if (this.isIdle) return true;
     const attempt = this.#attempt;
-    return attempt.hasSentHead && attempt.stream !== null && attempt.stream.isWritable && attempt.position === this.body.totalBytes;
+    return (
+      attempt.hasSentHead &&
+      attempt.stream !== null &&
+      attempt.stream.isWritable &&
+      attempt.position === this.body.totalBytes
+    );
   }
 
   start(isEnd: boolean): void {
@@ -97,7 +109,8 @@ export class Router implements AttemptHost {
     const route = this.#host.route;
     const answer = answerOfRoute(this.#host);
     if (answer !== null) {
-      if (route !== null) applyHeaderOperations(this.#host.message.headers, route.requestHeaders, this.#host.record);
+      if (route !== null)
+        applyHeaderOperations(this.#host.message.headers, route.requestHeaders, this.#host.record);
       this.#host.answer(answer);
       return;
     }
@@ -116,7 +129,8 @@ export class Router implements AttemptHost {
     }
     const wasReplayable = body.isReplayable;
     body.append(data, start, end);
-    if (wasReplayable && !body.isReplayable && this.#retry !== null) this.#host.record.decide('retry', this.#policyName(), 'given up: body over 64 KiB');
+    if (wasReplayable && !body.isReplayable && this.#retry !== null)
+      this.#host.record.decide('retry', this.#policyName(), 'given up: body over 64 KiB');
     attempt.pump();
   }
 
@@ -181,7 +195,8 @@ export class Router implements AttemptHost {
       request.headers = this.#attemptHeaders ??= new HeaderList();
       message.headers.copyTo(request.headers);
     }
-    if (host.route!.virtualHost.includeRequestAttemptCount) request.headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
+    if (host.route!.virtualHost.includeRequestAttemptCount)
+      request.headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
     const rewrite = this.#weighted?.hostRewrite ?? this.#action!.hostRewrite;
     if (rewrite?.kind === 'auto' && endpoint.hostname !== '') request.headers.set(H.host, endpoint.hostname);
     request.method = message.method;
@@ -213,7 +228,11 @@ export class Router implements AttemptHost {
     const { record, message } = this.#host;
     record.upstreamFirstByteMs = this.#host.services.clock.nowMs();
     this.#countResponse(attempt, response.status);
-    if (this.#retry !== null && retriesResponse(this.#retry, response.status, response.headers, message) && this.#mayRetry()) {
+    if (
+      this.#retry !== null &&
+      retriesResponse(this.#retry, response.status, response.headers, message) &&
+      this.#mayRetry()
+    ) {
       this.#endAttempt(attempt, response.status);
       attempt.release();
       this.#scheduleRetry(attempt.endpoint!);
@@ -223,7 +242,10 @@ export class Router implements AttemptHost {
     this.#state = 'answering';
     attempt.clearTryTimeout();
     this.#prepareResponse(response);
-    const isTunnel = message.upgrade !== '' && (response.status === 101 || (message.upgrade === 'connect' && response.status >= 200 && response.status < 300));
+    const isTunnel =
+      message.upgrade !== '' &&
+      (response.status === 101 ||
+        (message.upgrade === 'connect' && response.status >= 200 && response.status < 300));
     attempt.isTunnel = isTunnel;
     if (isTunnel) this.#routeDeadline.clear();
     this.#host.beginResponse(response, isEnd, isTunnel);
@@ -261,7 +283,11 @@ export class Router implements AttemptHost {
     record.endpoint = endpoint;
     if (this.#tryForFree(attempt, failure)) return;
     const policy = this.#retry;
-    if (policy !== null && retriesFailure(policy, failure, attempt.hasSentHead, this.#host.message) && this.#mayRetry()) {
+    if (
+      policy !== null &&
+      retriesFailure(policy, failure, attempt.hasSentHead, this.#host.message) &&
+      this.#mayRetry()
+    ) {
       this.#scheduleRetry(endpoint);
       return;
     }
@@ -303,7 +329,9 @@ export class Router implements AttemptHost {
     record.clusterName = name;
     const cluster = name === '' ? null : services.findCluster(name);
     if (cluster === null) {
-      host.answer(localReply('cluster-not-found', 'cluster_not_found', { status: action.clusterNotFoundStatus }));
+      host.answer(
+        localReply('cluster-not-found', 'cluster_not_found', { status: action.clusterNotFoundStatus }),
+      );
       return;
     }
     record.cluster = cluster;
@@ -329,7 +357,8 @@ export class Router implements AttemptHost {
     if (action.rewrite !== null) {
       message.path = rewritePath(message.path, action.rewrite);
       record.path = message.path;
-      if (message.path !== originalPath && !this.#host.suppressEnvoyHeaders) message.headers.set(H.xEnvoyOriginalPath, originalPath);
+      if (message.path !== originalPath && !this.#host.suppressEnvoyHeaders)
+        message.headers.set(H.xEnvoyOriginalPath, originalPath);
     }
     const rewrite = this.#weighted?.hostRewrite ?? action.hostRewrite;
     if (rewrite !== null) {
@@ -337,7 +366,8 @@ export class Router implements AttemptHost {
       if (host !== null) setHost(message, host);
     }
     const expectedMs = this.#timeouts.perTryMs > 0 ? this.#timeouts.perTryMs : this.#timeouts.routeMs;
-    if (expectedMs > 0 && !this.#host.suppressEnvoyHeaders) message.headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
+    if (expectedMs > 0 && !this.#host.suppressEnvoyHeaders)
+      message.headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
   }
 
   #preparePick(cluster: Cluster): void {
@@ -420,20 +450,33 @@ export class Router implements AttemptHost {
     this.#retriesUsed++;
     this.#isRetry = true;
     this.#pick.tried.push(failed);
-    this.#host.record.decide('retry', this.#policyName(), `number ${this.#retriesUsed} after ${failed.label}`);
+    this.#host.record.decide(
+      'retry',
+      this.#policyName(),
+      `number ${this.#retriesUsed} after ${failed.label}`,
+    );
     const { timers, random } = this.#host.services;
-    const delayMs = retryBackoffMs({ baseMs: policy.backoffBaseMs, maxMs: policy.backoffMaxMs }, this.#retriesUsed, random);
+    const delayMs = retryBackoffMs(
+      { baseMs: policy.backoffBaseMs, maxMs: policy.backoffMaxMs },
+      this.#retriesUsed,
+      random,
+    );
     timers.arm(this.#backoff, delayMs);
   }
 
   #prepareResponse(response: ResponseMessage): void {
     const { record, route } = this.#host;
     const headers = response.headers;
-    const serviceTimeMs = Math.max(0, Math.floor(record.upstreamFirstByteMs - (record.requestEndMs || record.startMs)));
-    if (!this.#host.suppressEnvoyHeaders) headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
+    const serviceTimeMs = Math.max(
+      0,
+      Math.floor(record.upstreamFirstByteMs - (record.requestEndMs || record.startMs)),
+    );
+    if (!this.#host.suppressEnvoyHeaders)
+      headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
     record.status = response.status;
     record.responseHeaders = headers;
-    if (route!.virtualHost.includeAttemptCountInResponse) headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
+    if (route!.virtualHost.includeAttemptCountInResponse)
+      headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
     applyHeaderOperations(headers, this.#weighted?.responseHeaders ?? NO_OPERATIONS, record);
     applyHeaderOperations(headers, route!.responseHeaders, record);
   }
@@ -446,20 +489,24 @@ export class Router implements AttemptHost {
 
   #endAttempt(attempt: Attempt, status: number): void {
     const cluster = attempt.cluster!;
-    if (attempt.hasSentHead) cluster.stats.requestEnded(status, this.#host.services.clock.nowMs() - attempt.startMs);
-    for (const filter of this.#host.upstreamFilters) filter.onAttemptEnd?.(this.#host.upstreamFilterContext(), this.#host.record.attempts);
+    if (attempt.hasSentHead)
+      cluster.stats.requestEnded(status, this.#host.services.clock.nowMs() - attempt.startMs);
+    for (const filter of this.#host.upstreamFilters)
+      filter.onAttemptEnd?.(this.#host.upstreamFilterContext(), this.#host.record.attempts);
   }
 
   /** The whole request is here: its timeouts begin (Envoy's rule: not while the client still sends). */
   #startClocks(): void {
     const nowMs = this.#host.services.clock.nowMs();
-    if (this.#timeouts.routeMs > 0 && this.#host.message.upgrade === '') this.#routeDeadline.setIn(this.#timeouts.routeMs, nowMs);
+    if (this.#timeouts.routeMs > 0 && this.#host.message.upgrade === '')
+      this.#routeDeadline.setIn(this.#timeouts.routeMs, nowMs);
     if (this.#attempt.isOpen && this.#attempt.hasSentHead) this.#startTryClock();
   }
 
   #startTryClock(): void {
     const { perTryMs, perTryIdleMs } = this.#timeouts;
-    if (perTryMs > 0 || perTryIdleMs > 0) this.#attempt.setTimeouts(perTryMs, perTryIdleMs, this.#host.services.clock.nowMs());
+    if (perTryMs > 0 || perTryIdleMs > 0)
+      this.#attempt.setTimeouts(perTryMs, perTryIdleMs, this.#host.services.clock.nowMs());
   }
 
   #policyName(): string {

@@ -13,7 +13,12 @@ export interface UpstreamTimeouts {
   maxRetries: number;
 }
 
-export function readUpstreamTimeouts(action: ForwardAction, retry: RetryPolicy | null, headers: HeaderList, out: UpstreamTimeouts): void {
+export function readUpstreamTimeouts(
+  action: ForwardAction,
+  retry: RetryPolicy | null,
+  headers: HeaderList,
+  out: UpstreamTimeouts,
+): void {
   out.routeMs = action.timeoutMs;
   out.perTryMs = retry?.perTryTimeoutMs ?? 0;
   out.perTryIdleMs = retry?.perTryIdleTimeoutMs ?? 0;
