@@ -14,8 +14,8 @@ export interface BootstrapOptions {
 
 /** Name of the cluster that ADS comes from, as Istio's bootstrap has it. */
 const xdsClusterName = 'xds-grpc';
-/** Keep-alive finds a control plane that vanished without closing its connections. */
-const keepAlive = { interval: '5s', timeout: '3s' };
+/** Finds a control plane that vanished without closing its connections within some 20 s. */
+const keepAlive = { keepalive_time: 10, keepalive_interval: 3, keepalive_probes: 3 };
 
 export function envoyBootstrap(
   registration: Registration,
@@ -64,6 +64,7 @@ function xdsCluster(xdsAddress: string): object {
     name: xdsClusterName,
     type: 'STATIC',
     connect_timeout: '1s',
+    upstream_connection_options: { tcp_keepalive: keepAlive },
     load_assignment: {
       cluster_name: xdsClusterName,
       endpoints: [
@@ -75,7 +76,7 @@ function xdsCluster(xdsAddress: string): object {
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
         '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-        explicit_http_config: { http2_protocol_options: { connection_keepalive: keepAlive } },
+        explicit_http_config: { http2_protocol_options: {} },
       },
     },
   };
