@@ -79,7 +79,7 @@ function chain(inbound: InboundPort, mesh: MeshSettings): Init<FilterChain> {
     ? httpManagerFilter(
         {
           statPrefix: `inbound_0.0.0.0_${appPort};`,
-          routes: { inline: inboundRouteTable(appPort, inbound.services) },
+          routes: { inline: inboundRouteTable(appPort) },
         },
         mesh,
       )

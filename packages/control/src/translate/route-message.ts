@@ -16,8 +16,6 @@ import { configPath, outboundCluster } from './names.ts';
 import { retryMessage } from './retry-message.ts';
 
 export interface RouteContext {
-  /** `host:port` of the service, for the routes' decorators. */
-  readonly virtualHost: string;
   readonly knowsMethodAwareRetry: boolean;
   /** What rules without a retry policy get (meshConfig.defaultHttpRetryPolicy). */
   readonly defaultRetry: RuleRetry;
@@ -46,9 +44,6 @@ export function routeMessages(
     match: matchMessage(match),
     ...actionMessage(rule, match, context),
     metadata: { filterMetadata: { istio: { config: configPath(rule.origin) } } },
-    decorator: {
-      operation: `${context.virtualHost}${match?.path?.value ?? '/'}${match?.path?.kind === 'exact' ? '' : '*'}`,
-    },
     ...headerMessages(rule.headers),
   }));
 }
@@ -62,10 +57,8 @@ export function defaultRoute(hostname: string, port: number, context: RouteConte
       cluster: outboundCluster(port, '', hostname),
       timeout: 0,
       ...retryOf({ kind: 'default' }, context),
-      maxGrpcTimeout: 0,
       ...rewriteHost(context.hostRewrite),
     },
-    decorator: { operation: `${context.virtualHost}/*` },
   };
 }
 
@@ -120,7 +113,6 @@ function forwardMessage(
     ...(isGatewayApi ? { clusterNotFoundResponseCode: missingBackendStatus } : {}),
     timeout: timeoutMs,
     ...retryOf(rule.retry, context),
-    maxGrpcTimeout: timeoutMs,
     ...pathRewrite(rule, match),
     ...rewriteHost(rule.rewrite?.authority ?? context.hostRewrite),
   };

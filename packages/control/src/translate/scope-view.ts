@@ -167,7 +167,6 @@ export class ScopeView {
   #makeHostEntry(service: MeshService, port: MeshServicePort, settings: MeshSettings): HostEntry {
     const compiled = compileRules(this.#model, service, port, this.facts.namespace);
     const shared = {
-      virtualHost: virtualHostName(service.hostname, port.number),
       knowsMethodAwareRetry: this.facts.knowsMethodAwareRetry,
       defaultRetry: settings.defaultRetry,
     };

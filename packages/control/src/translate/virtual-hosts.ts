@@ -81,7 +81,7 @@ export function unmatchedHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<Virtu
           {
             name: 'allow_any',
             match: { prefix: '/' },
-            route: { cluster: passthroughCluster, timeout: 0, maxGrpcTimeout: 0 },
+            route: { cluster: passthroughCluster, timeout: 0 },
           },
         ],
         includeRequestAttemptCount: true,
@@ -109,12 +109,8 @@ export function routeTable(
 }
 
 /** Everything that reaches the application's port goes to the application. */
-export function inboundRouteTable(
-  appPort: number,
-  services: readonly MeshService[],
-): Init<RouteConfiguration> {
+export function inboundRouteTable(appPort: number): Init<RouteConfiguration> {
   const cluster = inboundCluster(appPort);
-  const operation = services[0] ? virtualHostName(services[0].hostname, appPort) : `:${appPort}`;
   return routeTable(
     cluster,
     [
@@ -129,9 +125,7 @@ export function inboundRouteTable(
               cluster,
               timeout: 0,
               retryPolicy: inboundRetryMessage(),
-              maxStreamDuration: { maxStreamDuration: 0, grpcTimeoutHeaderMax: 0 },
             },
-            decorator: { operation: `${operation}/*` },
           },
         ],
       },
