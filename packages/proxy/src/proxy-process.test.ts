@@ -214,3 +214,22 @@ describe('a proxy configured over ADS', () => {
     await waitFor(async () => (await (await fetch(base)).text()) === 'after');
   });
 });
+
+describe('data loops', () => {
+  test('several loops share one listening socket, and admin shows what they did', async () => {
+    const peer = new AdsPeer();
+    await peer.listen();
+    onCleanUp(() => peer.close());
+    peer.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin('a'))) });
+    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
+    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    const proxy = startProxy(dynamic(peer.port), ['--concurrency', '2']);
+    await proxy.ready();
+    const base = `http://${await proxy.address('main')}`;
+    const answers = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(base, { keepalive: false })).text()));
+    expect(new Set(answers)).toEqual(new Set(['a']));
+    expect(await (await proxy.admin('/clusters')).text()).toContain('a::127.0.0.1');
+    expect(JSON.stringify(await (await proxy.admin('/config_dump')).json())).toContain('dynamic_listeners');
+    expect(await (await proxy.admin('/stats/prometheus')).text()).toContain('envoy_cluster_upstream_rq');
+  });
+});

@@ -75,7 +75,7 @@ function compileRoute(
 ): IndexedRoute<CompiledRoute> {
   scope.unhonouredWhenSet(
     {
-      decorator: message.decorator,
+      'decorator.propagate': message.decorator?.propagate,
       tracing: message.tracing,
       per_request_buffer_limit_bytes: message.perRequestBufferLimitBytes,
       stat_prefix: message.statPrefix,
@@ -99,6 +99,7 @@ function compileRoute(
     perFilterConfig: compilePerFilterConfig(message.typedPerFilterConfig, host.perFilterConfig, context, scope),
     origin: typeof istio === 'string' ? istio : null,
     metadata: message.metadata?.filterMetadata ?? null,
+    operation: message.decorator?.operation ?? null,
   };
   const fraction = message.match?.runtimeFraction;
   return {
