@@ -35,12 +35,29 @@ export type ParsedCommandLine =
   | { readonly kind: 'version' }
   | { readonly kind: 'error'; readonly problems: readonly string[] };
 
-const short: Readonly<Record<string, string>> = { '-c': '--config-path', '-l': '--log-level', '-h': '--help' };
+const short: Readonly<Record<string, string>> = {
+  '-c': '--config-path',
+  '-l': '--log-level',
+  '-h': '--help',
+};
 
 const valued = [
-  'config-path', 'config-yaml', 'mode', 'service-node', 'service-cluster', 'service-zone', 'concurrency',
-  'admin-address-path', 'drain-time-s', 'parent-shutdown-time-s', 'log-level', 'component-log-level', 'log-format',
-  'log-path', 'unsupported-fields', 'allow-access-log-path',
+  'config-path',
+  'config-yaml',
+  'mode',
+  'service-node',
+  'service-cluster',
+  'service-zone',
+  'concurrency',
+  'admin-address-path',
+  'drain-time-s',
+  'parent-shutdown-time-s',
+  'log-level',
+  'component-log-level',
+  'log-format',
+  'log-path',
+  'unsupported-fields',
+  'allow-access-log-path',
 ];
 /** Envoy's flags that are taken and do nothing, with the reason. */
 const inertValued: Readonly<Record<string, string>> = {
@@ -115,17 +132,20 @@ function readOptions(
   const choice = <T extends string>(name: string, choices: readonly T[], fallback: T): T => {
     const value = values.get(name);
     const found = choices.find((known) => known === value);
-    if (value !== undefined && found === undefined) problems.push(`--${name} must be one of ${choices.join(', ')}, not "${value}"`);
+    if (value !== undefined && found === undefined)
+      problems.push(`--${name} must be one of ${choices.join(', ')}, not "${value}"`);
     return found ?? fallback;
   };
   const count = (name: string, fallback: number, least: number): number => {
     const value = values.get(name);
     if (value === undefined) return fallback;
     const number = /^\d+$/.test(value) ? Number(value) : NaN;
-    if (!(number >= least)) problems.push(`--${name} must be a whole number of at least ${least}, not "${value}"`);
+    if (!(number >= least))
+      problems.push(`--${name} must be a whole number of at least ${least}, not "${value}"`);
     return number;
   };
-  if (!values.has('config-path') && !values.has('config-yaml')) problems.push('--config-path or --config-yaml must be given');
+  if (!values.has('config-path') && !values.has('config-yaml'))
+    problems.push('--config-path or --config-yaml must be given');
   return {
     configPath: values.get('config-path') ?? null,
     configYaml: values.get('config-yaml') ?? null,

@@ -27,7 +27,13 @@ export type ToLoop =
   | { kind: 'removeListener'; name: string; drainMs: number }
   | { kind: 'putCluster'; version: string; cluster: ClusterMessage; limitsSlot: number }
   | { kind: 'removeCluster'; name: string }
-  | { kind: 'putEndpoints'; version: string; part: number; isLast: boolean; assignment: ClusterLoadAssignment }
+  | {
+      kind: 'putEndpoints';
+      version: string;
+      part: number;
+      isLast: boolean;
+      assignment: ClusterLoadAssignment;
+    }
   /** Parts of one table carry some of its virtual hosts each. */
   | { kind: 'putRoutes'; version: string; part: number; isLast: boolean; routes: RouteConfiguration }
   | { kind: 'removeRoutes'; name: string }

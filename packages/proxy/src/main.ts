@@ -36,7 +36,12 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     await run(options);
   } catch (error) {
-    fail(1, error instanceof BootstrapError ? error.problems : [error instanceof Error ? error.message : String(error)]);
+    fail(
+      1,
+      error instanceof BootstrapError
+        ? error.problems
+        : [error instanceof Error ? error.message : String(error)],
+    );
   }
 }
 
@@ -123,7 +128,9 @@ function handleSignals(proxy: ProxyProcess, shutdown: Shutdown, log: ProcessLog,
     log.reopen();
     logger.info('log files reopened');
   });
-  process.on('SIGHUP', () => logger.info('SIGHUP is ignored: configuration comes from the control plane or a restart'));
+  process.on('SIGHUP', () =>
+    logger.info('SIGHUP is ignored: configuration comes from the control plane or a restart'),
+  );
 }
 
 async function startAdmin(
@@ -140,7 +147,10 @@ async function startAdmin(
     drain: (isGraceful, exits) => shutdown.begin(isGraceful, exits),
     nowWallMs: () => Date.now(),
   });
-  const server = await serveAdmin(bind, createAdminHandler(source, () => process.memoryUsage()));
+  const server = await serveAdmin(
+    bind,
+    createAdminHandler(source, () => process.memoryUsage()),
+  );
   const address = bind.kind === 'unix' ? bind.path : `${bind.address}:${server.port}`;
   logger.info('admin', { address });
   if (options.adminAddressPath !== null) writeFileSync(options.adminAddressPath, address);
@@ -155,8 +165,14 @@ function adminAddress(bootstrap: Bootstrap): BindAddress | null {
 }
 
 function createProxyLogger(options: CommandLine, log: ProcessLog): Logger {
-  const logger = createLogger({ component: 'main', level: options.logLevel, format: options.logFormat, write: log.write });
-  for (const [component, level] of Object.entries(options.componentLogLevels)) logger.setLevel(level, component);
+  const logger = createLogger({
+    component: 'main',
+    level: options.logLevel,
+    format: options.logFormat,
+    write: log.write,
+  });
+  for (const [component, level] of Object.entries(options.componentLogLevels))
+    logger.setLevel(level, component);
   return logger;
 }
 
@@ -171,7 +187,9 @@ function sourcesOf(options: CommandLine): BootstrapSource[] {
 }
 
 function definedEnvironment(): Record<string, string> {
-  const defined = Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const defined = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
   return Object.fromEntries(defined);
 }
 

@@ -16,7 +16,10 @@ export interface StartedProxy {
 
 export function startProxy(bootstrap: object, args: readonly string[] = []): StartedProxy {
   const file = join(makeTempDir(), 'bootstrap.json');
-  const withAdmin = { admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } }, ...bootstrap };
+  const withAdmin = {
+    admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
+    ...bootstrap,
+  };
   writeFileSync(file, JSON.stringify(withAdmin));
   const main = join(import.meta.dir, 'main.ts');
   const child = Bun.spawn([process.execPath, main, '-c', file, '--drain-time-s', '5', ...args], {
@@ -34,7 +37,8 @@ export function startProxy(bootstrap: object, args: readonly string[] = []): Sta
   return {
     process: child,
     address: (listener) => found(new RegExp(`listening\\tlistener=${listener} address=(\\S+)`)),
-    admin: async (path, method = 'GET') => fetch(`http://${await found(/admin\taddress=(\S+)/)}${path}`, { method }),
+    admin: async (path, method = 'GET') =>
+      fetch(`http://${await found(/admin\taddress=(\S+)/)}${path}`, { method }),
     log: () => log.text,
     output: () => output.text,
     ready: async () => void (await found(/(ready)\tafterMs/)),
@@ -66,14 +70,18 @@ export function httpManager(routes: object): object {
     '@type': `${typed}.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: 'test',
     ...routes,
-    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': `${typed}.http.router.v3.Router` } }],
+    http_filters: [
+      { name: 'envoy.filters.http.router', typed_config: { '@type': `${typed}.http.router.v3.Router` } },
+    ],
   };
 }
 
 export function routeTo(cluster: string, name = 'local'): object {
   return {
     name,
-    virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] }],
+    virtual_hosts: [
+      { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] },
+    ],
   };
 }
 

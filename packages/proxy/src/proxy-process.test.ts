@@ -2,8 +2,16 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { cleanUp, onCleanUp, waitFor } from '@sluice/testkit';
 import {
-  ClusterLoadAssignmentTable, ClusterTable, encodeAny, ListenerTable, parseJsonMessage, RouteConfigurationTable, VirtualHostTable,
-  xdsTypes, type Init, type MessageTable,
+  ClusterLoadAssignmentTable,
+  ClusterTable,
+  encodeAny,
+  ListenerTable,
+  parseJsonMessage,
+  RouteConfigurationTable,
+  VirtualHostTable,
+  xdsTypes,
+  type Init,
+  type MessageTable,
 } from '@sluice/xds';
 import { assignment, httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
 import { AdsPeer } from './xds/ads-peer.test-double.ts';
@@ -20,10 +28,19 @@ const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array
   encodeAny(table, parseJsonMessage(table, json) as Init<T>);
 
 const eds = (name: string): Uint8Array =>
-  any(ClusterTable, { name, type: 'EDS', connect_timeout: '1s', eds_cluster_config: { eds_config: { ads: {} } } });
-const endpoints = (name: string, ...ports: number[]): Uint8Array => any(ClusterLoadAssignmentTable, assignment(name, ...ports));
+  any(ClusterTable, {
+    name,
+    type: 'EDS',
+    connect_timeout: '1s',
+    eds_cluster_config: { eds_config: { ads: {} } },
+  });
+const endpoints = (name: string, ...ports: number[]): Uint8Array =>
+  any(ClusterLoadAssignmentTable, assignment(name, ...ports));
 const rdsListener = (name: string, table: string, port = 0): Uint8Array =>
-  any(ListenerTable, httpListener(name, { rds: { route_config_name: table, config_source: { ads: {} } } }, port));
+  any(
+    ListenerTable,
+    httpListener(name, { rds: { route_config_name: table, config_source: { ads: {} } } }, port),
+  );
 
 function dynamic(port: number, apiType = 'GRPC'): object {
   return {
@@ -33,7 +50,10 @@ function dynamic(port: number, apiType = 'GRPC'): object {
         api_type: apiType,
         transport_api_version: 'V3',
         grpc_services: [
-          { envoy_grpc: { cluster_name: 'xds' }, initial_metadata: [{ key: 'authorization', value: 'Bearer t0ken' }] },
+          {
+            envoy_grpc: { cluster_name: 'xds' },
+            initial_metadata: [{ key: 'authorization', value: 'Bearer t0ken' }],
+          },
         ],
       },
       cds_config: { ads: {} },
@@ -65,7 +85,9 @@ describe('a proxy with static resources', () => {
     });
     onCleanUp(() => server.stop(true));
     const listener = httpListener('main', { route_config: routeTo('origin') });
-    const proxy = startProxy({ static_resources: { listeners: [listener], clusters: [staticCluster('origin', server.port ?? 0)] } });
+    const proxy = startProxy({
+      static_resources: { listeners: [listener], clusters: [staticCluster('origin', server.port ?? 0)] },
+    });
     await proxy.ready();
     const base = `http://${await proxy.address('main')}`;
     expect(await (await fetch(base)).text()).toBe('from the origin');
@@ -83,10 +105,16 @@ describe('a proxy with static resources', () => {
   });
 
   test('a second signal ends it at once', async () => {
-    const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Promise<Response>(() => undefined) });
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      fetch: () => new Promise<Response>(() => undefined),
+    });
     onCleanUp(() => server.stop(true));
     const listener = httpListener('main', { route_config: routeTo('origin') });
-    const proxy = startProxy({ static_resources: { listeners: [listener], clusters: [staticCluster('origin', server.port ?? 0)] } });
+    const proxy = startProxy({
+      static_resources: { listeners: [listener], clusters: [staticCluster('origin', server.port ?? 0)] },
+    });
     await proxy.ready();
     const stuck = fetch(`http://${await proxy.address('main')}`).catch(() => 'cut');
     await waitFor(() => server.pendingRequests === 1);
@@ -99,7 +127,11 @@ describe('a proxy with static resources', () => {
 
   test('a configuration that is wrong in several places names all of them and exits with 1', async () => {
     const listener = httpListener('main', { route_config: routeTo('') });
-    const cluster = { ...staticCluster('origin', 80), lb_policy: 'RING_HASH', health_checks: [{ interval: '1s' }] };
+    const cluster = {
+      ...staticCluster('origin', 80),
+      lb_policy: 'RING_HASH',
+      health_checks: [{ interval: '1s' }],
+    };
     const proxy = startProxy({ static_resources: { listeners: [listener], clusters: [cluster] } });
     expect(await proxy.process.exited).toBe(1);
     expect(proxy.log()).toContain('static_resources.clusters[0] (origin): lb_policy: not honoured');
@@ -109,29 +141,35 @@ describe('a proxy with static resources', () => {
 });
 
 describe('a proxy configured over ADS', () => {
-  test.each(['GRPC', 'DELTA_GRPC'])('%s: warms clusters, endpoints, listeners and routes in order and serves', async (apiType) => {
-    const peer = new AdsPeer();
-    await peer.listen();
-    onCleanUp(() => peer.close());
-    peer.put(xdsTypes.cluster, { a: eds('a') });
-    const proxy = startProxy(dynamic(peer.port, apiType));
-    await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.includes('a') === true);
-    expect(peer.authorizations).toEqual(['Bearer t0ken']);
-    expect(peer.nodes[0]).toMatchObject({ cluster: 'a.default', metadata: { SLUICE_CAPABILITIES: expect.arrayContaining(['sluice.dev/vhds']) } });
-    expect(peer.subscriptions.has(xdsTypes.listener)).toBe(false);
-    expect(await (await proxy.admin('/ready')).text()).toContain('INITIALIZING');
-    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
-    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('one')) });
-    await peer.until(() => peer.subscriptions.get(xdsTypes.route)?.includes('table') === true);
-    expect(proxy.log()).not.toContain('listening');
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
-    await proxy.ready();
-    const base = `http://${await proxy.address('main')}`;
-    expect(await (await fetch(base)).text()).toBe('one');
-    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('two')) });
-    await waitFor(async () => (await (await fetch(base)).text()) === 'two');
-    expect(peer.nacks).toEqual([]);
-  });
+  test.each(['GRPC', 'DELTA_GRPC'])(
+    '%s: warms clusters, endpoints, listeners and routes in order and serves',
+    async (apiType) => {
+      const peer = new AdsPeer();
+      await peer.listen();
+      onCleanUp(() => peer.close());
+      peer.put(xdsTypes.cluster, { a: eds('a') });
+      const proxy = startProxy(dynamic(peer.port, apiType));
+      await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.includes('a') === true);
+      expect(peer.authorizations).toEqual(['Bearer t0ken']);
+      expect(peer.nodes[0]).toMatchObject({
+        cluster: 'a.default',
+        metadata: { SLUICE_CAPABILITIES: expect.arrayContaining(['sluice.dev/vhds']) },
+      });
+      expect(peer.subscriptions.has(xdsTypes.listener)).toBe(false);
+      expect(await (await proxy.admin('/ready')).text()).toContain('INITIALIZING');
+      peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
+      peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('one')) });
+      await peer.until(() => peer.subscriptions.get(xdsTypes.route)?.includes('table') === true);
+      expect(proxy.log()).not.toContain('listening');
+      peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+      await proxy.ready();
+      const base = `http://${await proxy.address('main')}`;
+      expect(await (await fetch(base)).text()).toBe('one');
+      peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('two')) });
+      await waitFor(async () => (await (await fetch(base)).text()) === 'two');
+      expect(peer.nacks).toEqual([]);
+    },
+  );
 
   test('a refused resource is NACKed with its paths, its companions are taken and the last good one serves', async () => {
     const peer = new AdsPeer();
@@ -144,12 +182,26 @@ describe('a proxy configured over ADS', () => {
     const proxy = startProxy(dynamic(peer.port));
     await proxy.ready();
     const base = `http://${await proxy.address('main')}`;
-    const broken = { name: 'table', virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { safe_regex: { regex: '(' } }, route: { cluster: 'a' } }] }] };
+    const broken = {
+      name: 'table',
+      virtual_hosts: [
+        {
+          name: 'all',
+          domains: ['*'],
+          routes: [{ match: { safe_regex: { regex: '(' } }, route: { cluster: 'a' } }],
+        },
+      ],
+    };
     peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, broken) });
     await peer.until(() => peer.nacks.length === 1);
     expect(peer.nacks[0]?.message).toStartWith('table: virtual_hosts[0].routes[0].match.safe_regex.regex: ');
     expect(await (await fetch(base)).text()).toBe('a');
-    const bad = any(ClusterTable, { name: 'bad', type: 'STATIC', outlier_detection: {}, load_assignment: assignment('bad', 1) });
+    const bad = any(ClusterTable, {
+      name: 'bad',
+      type: 'STATIC',
+      outlier_detection: {},
+      load_assignment: assignment('bad', 1),
+    });
     peer.put(xdsTypes.cluster, { a: eds('a'), b: eds('b'), bad });
     await peer.until(() => peer.nacks.length === 2);
     expect(peer.nacks[1]?.message).toBe('bad: outlier_detection: not honoured: not supported by this proxy');
@@ -164,11 +216,16 @@ describe('a proxy configured over ADS', () => {
     await peer.listen();
     onCleanUp(() => peer.close());
     peer.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin('a'))) });
-    peer.put(xdsTypes.listener, { clash: rdsListener('clash', 'table', taken), main: rdsListener('main', 'table') });
+    peer.put(xdsTypes.listener, {
+      clash: rdsListener('clash', 'table', taken),
+      main: rdsListener('main', 'table'),
+    });
     peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
     const proxy = startProxy(dynamic(peer.port));
     await peer.until(() => peer.nacks.length === 1);
-    expect(peer.nacks[0]?.message).toContain(`clash: cannot bind 127.0.0.1:${taken}: the address is in use by process ${process.pid}`);
+    expect(peer.nacks[0]?.message).toContain(
+      `clash: cannot bind 127.0.0.1:${taken}: the address is in use by process ${process.pid}`,
+    );
     expect(await (await fetch(`http://${await proxy.address('main')}`)).text()).toBe('a');
   });
 
@@ -177,10 +234,19 @@ describe('a proxy configured over ADS', () => {
     await peer.listen();
     onCleanUp(() => peer.close());
     const host = (cluster: string): Uint8Array =>
-      any(VirtualHostTable, { name: 'shop', domains: ['shop'], routes: [{ match: { prefix: '/' }, route: { cluster } }] });
-    peer.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin('a'))), b: any(ClusterTable, staticCluster('b', origin('b'))) });
+      any(VirtualHostTable, {
+        name: 'shop',
+        domains: ['shop'],
+        routes: [{ match: { prefix: '/' }, route: { cluster } }],
+      });
+    peer.put(xdsTypes.cluster, {
+      a: any(ClusterTable, staticCluster('a', origin('a'))),
+      b: any(ClusterTable, staticCluster('b', origin('b'))),
+    });
     peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, { name: 'table', vhds: { config_source: { ads: {} } } }) });
+    peer.put(xdsTypes.route, {
+      table: any(RouteConfigurationTable, { name: 'table', vhds: { config_source: { ads: {} } } }),
+    });
     peer.put(xdsTypes.virtualHost, { 'table/shop': host('a') });
     const proxy = startProxy(dynamic(peer.port, 'DELTA_GRPC'));
     const ask = async (): Promise<string> =>
@@ -226,7 +292,9 @@ describe('data loops', () => {
     const proxy = startProxy(dynamic(peer.port), ['--concurrency', '2']);
     await proxy.ready();
     const base = `http://${await proxy.address('main')}`;
-    const answers = await Promise.all(Array.from({ length: 20 }, async () => (await fetch(base, { keepalive: false })).text()));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async () => (await fetch(base, { keepalive: false })).text()),
+    );
     expect(new Set(answers)).toEqual(new Set(['a']));
     expect(await (await proxy.admin('/clusters')).text()).toContain('a::127.0.0.1');
     expect(JSON.stringify(await (await proxy.admin('/config_dump')).json())).toContain('dynamic_listeners');

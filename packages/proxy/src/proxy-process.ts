@@ -3,7 +3,14 @@
  * traffic. Life: start → (initial configuration) ready → drain → stopped; each state shows in `/ready`.
  */
 import {
-  MetricsAggregator, MetricsRegistry, startTimerDriver, systemClock, systemRandom, TimerWheel, type Logger, type LogLevel,
+  MetricsAggregator,
+  MetricsRegistry,
+  startTimerDriver,
+  systemClock,
+  systemRandom,
+  TimerWheel,
+  type Logger,
+  type LogLevel,
 } from '@sluice/runtime';
 import type { GrpcStreamTransport } from '@sluice/wire';
 import { wildcard, xdsTypes, type Bootstrap, type Init, type Node } from '@sluice/xds';
@@ -98,7 +105,8 @@ export class ProxyProcess {
       send: (message) => this.#fleet.send(message),
       changed: () => this.#changed(),
       warn: (kind, name, lines) => {
-        for (const line of lines) logger.warning('a configured field has no effect', { kind, name, field: line });
+        for (const line of lines)
+          logger.warning('a configured field has no effect', { kind, name, field: line });
       },
     };
     this.clusters = new ClusterActivation({ ...shared, slots: this.#slots, dns: this.#dns });
@@ -113,7 +121,8 @@ export class ProxyProcess {
 
   /** Throws when a static resource cannot be had (a port is taken); its message names it. */
   start(): void {
-    for (const line of this.deps.bootstrapWarnings) this.deps.logger.warning('a configured field has no effect', { field: line });
+    for (const line of this.deps.bootstrapWarnings)
+      this.deps.logger.warning('a configured field has no effect', { field: line });
     this.#fleet.start();
     this.#putStatic();
     if (this.deps.bootstrap.dynamicResources?.adsConfig !== undefined) this.#startAds();
@@ -222,7 +231,8 @@ export class ProxyProcess {
       onUpdate: (update) => {
         const rejected = applyUpdate(update, this);
         this.#received.add(update.typeUrl);
-        for (const { name, problem } of rejected) logger.error('a resource was refused', { type: update.typeUrl, name, problem });
+        for (const { name, problem } of rejected)
+          logger.error('a resource was refused', { type: update.typeUrl, name, problem });
         this.#changed();
         return rejected;
       },
@@ -248,8 +258,10 @@ export class ProxyProcess {
     if (this.#ads !== null) {
       if (dynamic?.cdsConfig !== undefined) this.#ads.want(xdsTypes.cluster, everything);
       this.#ads.want(xdsTypes.endpoint, this.clusters.wantedEndpoints());
-      if (this.#received.has(xdsTypes.cluster) && this.clusters.warmingNames.length === 0) this.#mayFetchListeners = true;
-      if (dynamic?.ldsConfig !== undefined && this.#mayFetchListeners) this.#ads.want(xdsTypes.listener, everything);
+      if (this.#received.has(xdsTypes.cluster) && this.clusters.warmingNames.length === 0)
+        this.#mayFetchListeners = true;
+      if (dynamic?.ldsConfig !== undefined && this.#mayFetchListeners)
+        this.#ads.want(xdsTypes.listener, everything);
       this.#ads.want(xdsTypes.route, this.listeners.wantedTables());
       this.#ads.want(xdsTypes.virtualHost, this.listeners.wantedHosts());
     }
@@ -260,7 +272,12 @@ export class ProxyProcess {
 
   #compileFacts(): Pick<LoopInit, 'runtime' | 'hostname' | 'environment' | 'allowedLogPaths'> {
     const { hostname, environment, options } = this.deps;
-    return { hostname, environment, runtime: flatRuntime(this.layers), allowedLogPaths: options.allowedLogPaths };
+    return {
+      hostname,
+      environment,
+      runtime: flatRuntime(this.layers),
+      allowedLogPaths: options.allowedLogPaths,
+    };
   }
 
   #createFleet(): Fleet {
@@ -310,7 +327,8 @@ function targetsOf(bootstrap: Bootstrap): string[] {
     (cluster.loadAssignment?.endpoints ?? []).flatMap((group) =>
       group.lbEndpoints.flatMap(({ endpoint }) => {
         const { socketAddress, pipe } = endpoint?.address ?? {};
-        if (socketAddress !== undefined) return [endpointLabel(socketAddress.address, socketAddress.portValue ?? 0)];
+        if (socketAddress !== undefined)
+          return [endpointLabel(socketAddress.address, socketAddress.portValue ?? 0)];
         return pipe === undefined ? [] : [`unix:${pipe.path}`];
       }),
     ),

@@ -1,5 +1,13 @@
 /** What admin shows, read from the running process. */
-import type { Bootstrap, Cluster, ClusterLoadAssignment, JsonObject, JsonValue, Listener, RouteConfiguration } from '@sluice/xds';
+import type {
+  Bootstrap,
+  Cluster,
+  ClusterLoadAssignment,
+  JsonObject,
+  JsonValue,
+  Listener,
+  RouteConfiguration,
+} from '@sluice/xds';
 import type { AdminSource, ClusterFacts, ConfigEntry, ListenerFacts } from '../admin/source.ts';
 import { compileCluster } from '../cluster/compile-cluster.ts';
 import type { ProxyProcess } from '../proxy-process.ts';
@@ -63,7 +71,10 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
   };
 }
 
-function definedLocality(locality: { region?: string | undefined; zone?: string | undefined; subZone?: string | undefined } | undefined): object {
+function definedLocality(
+  locality:
+    { region?: string | undefined; zone?: string | undefined; subZone?: string | undefined } | undefined,
+): object {
   return Object.fromEntries(Object.entries(locality ?? {}).filter(([, value]) => value !== undefined));
 }
 
@@ -92,7 +103,9 @@ function listenerFacts(proxy: ProxyProcess): ListenerFacts[] {
 function entries<T>(store: ConfigStore, kind: ResourceKind): ConfigEntry<T>[] {
   return store.all(kind).flatMap((entry) => {
     const both = entry.live !== null && entry.warming !== null;
-    const rows = [entryOf<T>(entry, entry.live ?? entry.warming, entry.live === null && entry.warming !== null)];
+    const rows = [
+      entryOf<T>(entry, entry.live ?? entry.warming, entry.live === null && entry.warming !== null),
+    ];
     return both ? [...rows, entryOf<T>(entry, entry.warming, true)] : rows;
   });
 }
@@ -116,5 +129,7 @@ function entryOf<T>(entry: ResourceEntry, held: ResourceEntry['live'], isWarming
 /** `path: message`, as problems are written. */
 function splitLine(line: string): { path: string; message: string } {
   const colon = line.indexOf(': ');
-  return colon < 0 ? { path: '', message: line } : { path: line.slice(0, colon), message: line.slice(colon + 2) };
+  return colon < 0
+    ? { path: '', message: line }
+    : { path: line.slice(0, colon), message: line.slice(colon + 2) };
 }

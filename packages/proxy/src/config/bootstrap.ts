@@ -3,7 +3,13 @@
  * are reported at once, each with its proto path and, where the file says so, line and column.
  */
 import {
-  BootstrapTable, describeUnhonoured, parseJsonMessage, UnhonouredReport, XdsJsonError, type Bootstrap, type JsonValue,
+  BootstrapTable,
+  describeUnhonoured,
+  parseJsonMessage,
+  UnhonouredReport,
+  XdsJsonError,
+  type Bootstrap,
+  type JsonValue,
 } from '@sluice/xds';
 import { isCollection, isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
 import type { UnsupportedFields } from './verdict.ts';
@@ -45,7 +51,9 @@ export function loadBootstrap(sources: readonly BootstrapSource[], mode: Unsuppo
     bootstrap = parseJsonMessage(BootstrapTable, merged, report);
   } catch (error) {
     if (!(error instanceof XdsJsonError)) throw error;
-    throw new BootstrapError(error.problems.map(({ path, problem }) => `${place(files, path)}${path}: ${problem}`));
+    throw new BootstrapError(
+      error.problems.map(({ path, problem }) => `${place(files, path)}${path}: ${problem}`),
+    );
   }
   const lines = report.entries.map((entry) => `${place(files, entry.path)}${describeUnhonoured(entry)}`);
   if (mode === 'reject' && lines.length > 0) throw new BootstrapError(lines);
@@ -60,10 +68,16 @@ interface ParsedFile {
 }
 
 function parseFile(source: BootstrapSource): ParsedFile {
-  if (source.text.length > maxBytes) throw new BootstrapError([`${source.name}: larger than ${maxBytes} bytes`]);
+  if (source.text.length > maxBytes)
+    throw new BootstrapError([`${source.name}: larger than ${maxBytes} bytes`]);
   const lines = new LineCounter();
   // JSON is YAML, so one parser reads both and knows positions in both.
-  const document = parseDocument(source.text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true, merge: true });
+  const document = parseDocument(source.text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: true,
+    merge: true,
+  });
   if (document.errors.length > 0) {
     throw new BootstrapError(
       document.errors.map((error) => {
@@ -74,7 +88,8 @@ function parseFile(source: BootstrapSource): ParsedFile {
   }
   const value: unknown = document.toJS({ maxAliasCount: maxAliases });
   if (value === null) return { source, document, lines, value: {} };
-  if (typeof value !== 'object' || Array.isArray(value)) throw new BootstrapError([`${source.name}: must be a mapping`]);
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw new BootstrapError([`${source.name}: must be a mapping`]);
   return { source, document, lines, value: value as JsonValue };
 }
 

@@ -35,8 +35,12 @@ function checkDynamic(bootstrap: Bootstrap, control: ReadonlySet<string>): strin
   const dynamic = bootstrap.dynamicResources;
   if (dynamic === undefined) return [];
   const problems: string[] = [];
-  for (const [field, source] of [['lds_config', dynamic.ldsConfig], ['cds_config', dynamic.cdsConfig]] as const) {
-    if (source !== undefined && source.ads === undefined) problems.push(`dynamic_resources.${field}: must be ads`);
+  for (const [field, source] of [
+    ['lds_config', dynamic.ldsConfig],
+    ['cds_config', dynamic.cdsConfig],
+  ] as const) {
+    if (source !== undefined && source.ads === undefined)
+      problems.push(`dynamic_resources.${field}: must be ads`);
     if (source?.ads !== undefined && dynamic.adsConfig === undefined) {
       problems.push(`dynamic_resources.ads_config: must be set, ${field} refers to it`);
     }
@@ -44,10 +48,14 @@ function checkDynamic(bootstrap: Bootstrap, control: ReadonlySet<string>): strin
   const ads = dynamic.adsConfig;
   if (ads === undefined) return problems;
   if (ads.apiType !== 'GRPC' && ads.apiType !== 'DELTA_GRPC') {
-    problems.push(`dynamic_resources.ads_config.api_type: ${ads.apiType} is not supported; use GRPC or DELTA_GRPC`);
+    problems.push(
+      `dynamic_resources.ads_config.api_type: ${ads.apiType} is not supported; use GRPC or DELTA_GRPC`,
+    );
   }
-  if (ads.transportApiVersion !== 'V3') problems.push('dynamic_resources.ads_config.transport_api_version: must be V3');
-  if (control.size === 0) problems.push('dynamic_resources.ads_config.grpc_services: must name a cluster by envoy_grpc');
+  if (ads.transportApiVersion !== 'V3')
+    problems.push('dynamic_resources.ads_config.transport_api_version: must be V3');
+  if (control.size === 0)
+    problems.push('dynamic_resources.ads_config.grpc_services: must name a cluster by envoy_grpc');
   const known = new Set((bootstrap.staticResources?.clusters ?? []).map((cluster) => cluster.name));
   for (const name of control) {
     const cluster = bootstrap.staticResources?.clusters.find((candidate) => candidate.name === name);
@@ -55,9 +63,12 @@ function checkDynamic(bootstrap: Bootstrap, control: ReadonlySet<string>): strin
       problems.push(`static cluster "${name}": must have an endpoint, the control plane is reached by it`);
     }
     if (cluster?.transportSocket !== undefined && !isPlain(cluster.transportSocket)) {
-      problems.push(`static cluster "${name}": transport_socket "${cluster.transportSocket.name}" is not supported`);
+      problems.push(
+        `static cluster "${name}": transport_socket "${cluster.transportSocket.name}" is not supported`,
+      );
     }
-    if (!known.has(name)) problems.push(`dynamic_resources.ads_config.grpc_services: there is no static cluster "${name}"`);
+    if (!known.has(name))
+      problems.push(`dynamic_resources.ads_config.grpc_services: there is no static cluster "${name}"`);
   }
   return problems;
 }

@@ -2,7 +2,14 @@
  * Judges resources on the main thread by compiling them with the code that the data loops use, so that a
  * rejection carries every error a loop could have found.
  */
-import type { Cluster, ClusterLoadAssignment, Listener, RouteConfiguration, UnhonouredReport, VirtualHost } from '@sluice/xds';
+import type {
+  Cluster,
+  ClusterLoadAssignment,
+  Listener,
+  RouteConfiguration,
+  UnhonouredReport,
+  VirtualHost,
+} from '@sluice/xds';
 import { compileCluster } from '../cluster/compile-cluster.ts';
 import type { ClusterSettings } from '../cluster/cluster-settings.ts';
 import { compileAssignment } from '../cluster/compile-endpoints.ts';

@@ -123,7 +123,11 @@ export class ClusterActivation {
     this.#deps.changed();
   }
 
-  putEndpoints(message: ClusterLoadAssignment, version: string, decoded: UnhonouredReport | null): string | null {
+  putEndpoints(
+    message: ClusterLoadAssignment,
+    version: string,
+    decoded: UnhonouredReport | null,
+  ): string | null {
     const { store, wallMs } = this.#deps;
     const name = message.clusterName;
     const judged = this.#deps.checker.endpoints(message, decoded);
@@ -199,7 +203,8 @@ export class ClusterActivation {
     const limitsSlot = this.#deps.slots.slotOf(name) ?? 0;
     this.#deps.send({ kind: 'putCluster', version: held.version, cluster: held.message, limitsSlot });
     const source = endpointsOf(held.message);
-    const assignment = held.settings.dns === null ? this.#assignments.get(source?.name ?? '') : this.#resolved.get(name);
+    const assignment =
+      held.settings.dns === null ? this.#assignments.get(source?.name ?? '') : this.#resolved.get(name);
     if (assignment !== undefined) this.#sendEndpoints(assignment);
     else if (source !== null) this.#sendEndpoints(noEndpoints(source.name));
   }

@@ -65,7 +65,12 @@ export class ListenerActivation {
     );
   }
 
-  put(message: Listener, version: string, decoded: UnhonouredReport | null, isStatic: boolean): string | null {
+  put(
+    message: Listener,
+    version: string,
+    decoded: UnhonouredReport | null,
+    isStatic: boolean,
+  ): string | null {
     const { store, wallMs } = this.#deps;
     const { name } = message;
     const judged = this.#deps.checker.listener(message, decoded);
@@ -84,7 +89,8 @@ export class ListenerActivation {
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('listener', name, { isStatic, warming: record, rejected: null });
     const replaced = this.#warming.get(name);
-    if (replaced !== undefined) this.#closeUnused(replaced.sockets, [...bound, ...(this.#live.get(name)?.sockets ?? [])]);
+    if (replaced !== undefined)
+      this.#closeUnused(replaced.sockets, [...bound, ...(this.#live.get(name)?.sockets ?? [])]);
     this.#warming.set(name, { message, version, record, sockets: bound });
     this.#warm(name);
     this.#deps.changed();
@@ -127,14 +133,20 @@ export class ListenerActivation {
 
   removeRoutes(name: string): void {
     if (!this.#tables.delete(name)) return;
-    for (const host of this.#hosts.get(name)?.keys() ?? []) this.#deps.store.remove('virtualHost', `${name}/${host}`);
+    for (const host of this.#hosts.get(name)?.keys() ?? [])
+      this.#deps.store.remove('virtualHost', `${name}/${host}`);
     this.#hosts.delete(name);
     this.#deps.store.remove('routes', name);
     this.#deps.send({ kind: 'removeRoutes', name });
   }
 
   /** `resource` is `table/host`, the name under which VHDS carries it. */
-  putVirtualHost(resource: string, host: VirtualHost, version: string, decoded: UnhonouredReport | null): string | null {
+  putVirtualHost(
+    resource: string,
+    host: VirtualHost,
+    version: string,
+    decoded: UnhonouredReport | null,
+  ): string | null {
     const { store, wallMs } = this.#deps;
     const table = tableOf(resource);
     const message = this.#tables.get(table);
@@ -143,7 +155,9 @@ export class ListenerActivation {
     const siblings = [...hosts.values()].filter((other) => other.name !== host.name);
     const judged = this.#deps.checker.virtualHost(host, message, siblings, decoded);
     if (judged.rejection !== null) {
-      store.change('virtualHost', resource, { rejected: { version, reason: judged.rejection, atMs: wallMs() } });
+      store.change('virtualHost', resource, {
+        rejected: { version, reason: judged.rejection, atMs: wallMs() },
+      });
       return judged.rejection;
     }
     if (judged.unhonoured.length > 0) this.#deps.warn('virtualHost', resource, judged.unhonoured);
@@ -167,13 +181,17 @@ export class ListenerActivation {
 
   /** Stops listening for good: shutdown. The loops have been told to drain. */
   closeAll(): void {
-    for (const held of [...this.#live.values(), ...this.#warming.values()]) this.#closeUnused(held.sockets, []);
+    for (const held of [...this.#live.values(), ...this.#warming.values()])
+      this.#closeUnused(held.sockets, []);
   }
 
   /** Sockets for the listener's addresses, those it has already included; words when one cannot be had. */
   #bind(message: Listener): ListenSocket[] | string {
     if (message.bindToPort === false) return [];
-    const held = [...(this.#live.get(message.name)?.sockets ?? []), ...(this.#warming.get(message.name)?.sockets ?? [])];
+    const held = [
+      ...(this.#live.get(message.name)?.sockets ?? []),
+      ...(this.#warming.get(message.name)?.sockets ?? []),
+    ];
     const sockets: ListenSocket[] = [];
     const made: ListenSocket[] = [];
     try {
@@ -225,7 +243,10 @@ export class ListenerActivation {
     const isMoved = old !== undefined && old.sockets.some((socket) => !held.sockets.includes(socket));
     if (isMoved) this.#deps.send({ kind: 'removeListener', name, drainMs: this.#deps.drainMs });
     this.#deps.send({ kind: 'putListener', version: held.version, listener: held.message });
-    const added = isMoved || old === undefined ? held.sockets : held.sockets.filter((socket) => !old.sockets.includes(socket));
+    const added =
+      isMoved || old === undefined
+        ? held.sockets
+        : held.sockets.filter((socket) => !old.sockets.includes(socket));
     for (const socket of added) {
       socket.listen();
       this.#deps.listening(name, socket.label);

@@ -20,7 +20,8 @@ export function flatRuntime(layers: readonly FlatLayer[]): [string, JsonValue][]
 
 function* flatten(object: JsonObject, prefix: string): Iterable<[string, JsonValue]> {
   for (const [key, value] of Object.entries(object)) {
-    const isBranch = typeof value === 'object' && value !== null && !Array.isArray(value) && !('numerator' in value);
+    const isBranch =
+      typeof value === 'object' && value !== null && !Array.isArray(value) && !('numerator' in value);
     if (isBranch) yield* flatten(value as JsonObject, `${prefix}${key}.`);
     else yield [prefix + key, value];
   }

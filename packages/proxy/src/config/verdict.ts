@@ -23,9 +23,10 @@ export function judge(
   mode: UnsupportedFields,
 ): Verdict {
   const errors = problems.filter((problem) => problem.severity === 'error').map(formatProblem);
-  const unhonoured = [...(decoded?.entries ?? []).filter(worthTelling(problems)).map(describeUnhonoured)];
+  const unhonoured = (decoded?.entries ?? []).filter(worthTelling(problems)).map(describeUnhonoured);
   if (decoded?.isTruncated === true) unhonoured.push('and more that are not listed');
-  for (const problem of problems) if (problem.severity === 'unhonoured') unhonoured.push(formatProblem(problem));
+  for (const problem of problems)
+    if (problem.severity === 'unhonoured') unhonoured.push(formatProblem(problem));
   if (mode === 'warn') return { rejection: toText(errors), unhonoured };
   return { rejection: toText([...errors, ...unhonoured]), unhonoured: [] };
 }

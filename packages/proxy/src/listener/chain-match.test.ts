@@ -5,20 +5,33 @@ import { ChainMatcher } from './chain-match.ts';
 import type { ConnectionFacts } from './connection-facts.ts';
 
 const facts = (changes: Partial<ConnectionFacts> = {}): ConnectionFacts => ({
-  localAddress: '10.0.0.9', localPort: 15006, remoteAddress: '10.0.0.5', remotePort: 40_000, destinationAddress: '10.1.2.3',
-  destinationPort: 80, isDestinationRestored: true, transportProtocol: 'raw_buffer', serverName: '', applicationProtocols: [],
-  peerIdentity: null, isMutualTls: false, ...changes,
+  localAddress: '10.0.0.9',
+  localPort: 15006,
+  remoteAddress: '10.0.0.5',
+  remotePort: 40_000,
+  destinationAddress: '10.1.2.3',
+  destinationPort: 80,
+  isDestinationRestored: true,
+  transportProtocol: 'raw_buffer',
+  serverName: '',
+  applicationProtocols: [],
+  peerIdentity: null,
+  isMutualTls: false,
+  ...changes,
 });
 
 function matcher(chains: Record<string, object>): ChainMatcher<string> {
   const scope = newProblems();
   const made = new ChainMatcher<string>();
-  for (const [name, match] of Object.entries(chains)) made.add(parseJsonMessage(FilterChainMatchTable, match), name, scope);
+  for (const [name, match] of Object.entries(chains))
+    made.add(parseJsonMessage(FilterChainMatchTable, match), name, scope);
   expect(scope.problems).toEqual([]);
   return made;
 }
 
-const prefix = (address_prefix: string, prefix_len: number): object => ({ prefix_ranges: [{ address_prefix, prefix_len }] });
+const prefix = (address_prefix: string, prefix_len: number): object => ({
+  prefix_ranges: [{ address_prefix, prefix_len }],
+});
 
 describe('filter chain match', () => {
   test('the destination port decides first, and there is no way back from it', () => {
@@ -29,7 +42,12 @@ describe('filter chain match', () => {
   });
 
   test('the longest prefix wins, in both families', () => {
-    const chains = matcher({ wide: prefix('10.0.0.0', 8), narrow: prefix('10.1.2.0', 24), six: prefix('fd00::', 8), any: {} });
+    const chains = matcher({
+      wide: prefix('10.0.0.0', 8),
+      narrow: prefix('10.1.2.0', 24),
+      six: prefix('fd00::', 8),
+      any: {},
+    });
     expect(chains.find(facts())).toBe('narrow');
     expect(chains.find(facts({ destinationAddress: '10.9.9.9' }))).toBe('wide');
     expect(chains.find(facts({ destinationAddress: 'fd12:3456::1' }))).toBe('six');
@@ -38,10 +56,20 @@ describe('filter chain match', () => {
 
   test('server names: exact, then the longest wildcard, then none', () => {
     const chains = matcher({
-      exact: { server_names: ['www.example.com'] }, deep: { server_names: ['*.b.example.com'] }, wide: { server_names: ['*.example.com'] }, any: {},
+      exact: { server_names: ['www.example.com'] },
+      deep: { server_names: ['*.b.example.com'] },
+      wide: { server_names: ['*.example.com'] },
+      any: {},
     });
-    const of = (serverName: string): string | null => chains.find(facts({ serverName, transportProtocol: 'tls' }));
-    expect(['www.example.com', 'a.b.example.com', 'x.example.com', 'example.com', ''].map(of)).toEqual(['exact', 'deep', 'wide', 'any', 'any']);
+    const of = (serverName: string): string | null =>
+      chains.find(facts({ serverName, transportProtocol: 'tls' }));
+    expect(['www.example.com', 'a.b.example.com', 'x.example.com', 'example.com', ''].map(of)).toEqual([
+      'exact',
+      'deep',
+      'wide',
+      'any',
+      'any',
+    ]);
   });
 
   test('transport and application protocols tell plaintext, TLS and HTTP apart', () => {
@@ -51,7 +79,9 @@ describe('filter chain match', () => {
       http: { transport_protocol: 'raw_buffer', application_protocols: ['http/1.1', 'h2c'] },
       any: {},
     });
-    expect(chains.find(facts({ transportProtocol: 'tls', applicationProtocols: ['h2', 'istio'] }))).toBe('mutual');
+    expect(chains.find(facts({ transportProtocol: 'tls', applicationProtocols: ['h2', 'istio'] }))).toBe(
+      'mutual',
+    );
     expect(chains.find(facts({ transportProtocol: 'tls' }))).toBe('tls');
     expect(chains.find(facts({ applicationProtocols: ['http/1.1'] }))).toBe('http');
     expect(chains.find(facts())).toBeNull();
@@ -60,7 +90,10 @@ describe('filter chain match', () => {
   test('sources: address, type and port', () => {
     const chains = matcher({
       local: { source_type: 'SAME_IP_OR_LOOPBACK' },
-      trusted: { source_prefix_ranges: [{ address_prefix: '10.0.0.5', prefix_len: 32 }], source_ports: [40_000] },
+      trusted: {
+        source_prefix_ranges: [{ address_prefix: '10.0.0.5', prefix_len: 32 }],
+        source_ports: [40_000],
+      },
       near: { source_prefix_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }] },
       direct: { direct_source_prefix_ranges: [{ address_prefix: '192.0.2.0', prefix_len: 24 }] },
     });
@@ -75,7 +108,13 @@ describe('filter chain match', () => {
     const scope = newProblems();
     const made = new ChainMatcher<string>();
     made.add(parseJsonMessage(FilterChainMatchTable, { destination_port: 80 }), 'a', scope);
-    made.add(parseJsonMessage(FilterChainMatchTable, { destination_port: 80 }), 'b', scope.at('filter_chains', 1));
-    expect(scope.problems).toMatchObject([{ path: 'filter_chains[1]', message: 'matches exactly the same connections as a chain before it' }]);
+    made.add(
+      parseJsonMessage(FilterChainMatchTable, { destination_port: 80 }),
+      'b',
+      scope.at('filter_chains', 1),
+    );
+    expect(scope.problems).toMatchObject([
+      { path: 'filter_chains[1]', message: 'matches exactly the same connections as a chain before it' },
+    ]);
   });
 });

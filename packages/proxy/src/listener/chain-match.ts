@@ -27,19 +27,45 @@ interface Level {
 const anyKey = '';
 
 const levels: readonly Level[] = [
-  exactLevel((match) => (match.destinationPort === undefined ? [] : [String(match.destinationPort)]), (facts) => [
-    String(facts.destinationPort),
-  ]),
-  prefixLevel((match) => match.prefixRanges, 'prefix_ranges', (facts) => facts.destinationAddress),
-  exactLevel((match) => match.serverNames.map(serverNameKey), (facts) => serverNameCandidates(facts.serverName)),
-  exactLevel((match) => (match.transportProtocol === '' ? [] : [match.transportProtocol]), (facts) => [
-    facts.transportProtocol,
-  ]),
-  exactLevel((match) => match.applicationProtocols, (facts) => facts.applicationProtocols),
-  prefixLevel((match) => match.directSourcePrefixRanges, 'direct_source_prefix_ranges', (facts) => facts.remoteAddress),
-  exactLevel((match) => (match.sourceType === 'ANY' ? [] : [match.sourceType]), (facts) => [sourceType(facts)]),
-  prefixLevel((match) => match.sourcePrefixRanges, 'source_prefix_ranges', (facts) => facts.remoteAddress),
-  exactLevel((match) => match.sourcePorts.map(String), (facts) => [String(facts.remotePort)]),
+  exactLevel(
+    (match) => (match.destinationPort === undefined ? [] : [String(match.destinationPort)]),
+    (facts) => [String(facts.destinationPort)],
+  ),
+  prefixLevel(
+    (match) => match.prefixRanges,
+    'prefix_ranges',
+    (facts) => facts.destinationAddress,
+  ),
+  exactLevel(
+    (match) => match.serverNames.map(serverNameKey),
+    (facts) => serverNameCandidates(facts.serverName),
+  ),
+  exactLevel(
+    (match) => (match.transportProtocol === '' ? [] : [match.transportProtocol]),
+    (facts) => [facts.transportProtocol],
+  ),
+  exactLevel(
+    (match) => match.applicationProtocols,
+    (facts) => facts.applicationProtocols,
+  ),
+  prefixLevel(
+    (match) => match.directSourcePrefixRanges,
+    'direct_source_prefix_ranges',
+    (facts) => facts.remoteAddress,
+  ),
+  exactLevel(
+    (match) => (match.sourceType === 'ANY' ? [] : [match.sourceType]),
+    (facts) => [sourceType(facts)],
+  ),
+  prefixLevel(
+    (match) => match.sourcePrefixRanges,
+    'source_prefix_ranges',
+    (facts) => facts.remoteAddress,
+  ),
+  exactLevel(
+    (match) => match.sourcePorts.map(String),
+    (facts) => [String(facts.remotePort)],
+  ),
 ];
 
 export class ChainMatcher<T> {
@@ -106,13 +132,16 @@ function prefixLevel(
     keysOf: (match, scope) => {
       const ranges = wanted(match);
       if (ranges.length === 0) return noKeys;
-      const prefixes = ranges.map((range, i) => compilePrefix(range, scope.at('filter_chain_match').at(field, i)));
+      const prefixes = ranges.map((range, i) =>
+        compilePrefix(range, scope.at('filter_chain_match').at(field, i)),
+      );
       const good = prefixes.filter((prefix) => prefix !== null);
       return { keys: good.map((prefix) => prefix.key), prefixes: good };
     },
     descend: (node, facts) => {
       const address = node.prefixes.length === 0 ? null : parseIp(found(facts));
-      const best = address === null ? undefined : node.prefixes.find((prefix) => prefixContains(prefix, address));
+      const best =
+        address === null ? undefined : node.prefixes.find((prefix) => prefixContains(prefix, address));
       return node.children.get(best?.key ?? anyKey);
     },
   };
@@ -145,7 +174,8 @@ function serverNameCandidates(name: string): string[] {
   if (name === '') return [];
   const lower = name.toLowerCase();
   const candidates = [lower];
-  for (let dot = lower.indexOf('.', 1); dot >= 0; dot = lower.indexOf('.', dot + 1)) candidates.push(lower.slice(dot));
+  for (let dot = lower.indexOf('.', 1); dot >= 0; dot = lower.indexOf('.', dot + 1))
+    candidates.push(lower.slice(dot));
   return candidates;
 }
 

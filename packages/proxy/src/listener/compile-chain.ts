@@ -1,6 +1,10 @@
 /** One filter chain: network filters, then the terminal one (HTTP connection manager or TCP proxy). */
 import { HttpConnectionManagerTable, TcpProxyTable, typeNameOf, unpackAny } from '@sluice/xds';
-import type { FilterChain as FilterChainMessage, Listener as ListenerMessage, NetworkFilter as NetworkFilterMessage } from '@sluice/xds';
+import type {
+  FilterChain as FilterChainMessage,
+  Listener as ListenerMessage,
+  NetworkFilter as NetworkFilterMessage,
+} from '@sluice/xds';
 import { isPlain } from '../cluster/unhonoured-cluster.ts';
 import type { ProblemScope } from '../config/problems.ts';
 import type { ConfigProblem, NetworkFilterBinding } from '../filter/filter.ts';
@@ -18,7 +22,10 @@ export function compileChain(
   scope: ProblemScope,
 ): FilterChain | null {
   if (message.transportSocket !== undefined && !isPlain(message.transportSocket)) {
-    scope.unhonoured('transport_socket', `"${message.transportSocket.name}" is not supported; the chain is left out`);
+    scope.unhonoured(
+      'transport_socket',
+      `"${message.transportSocket.name}" is not supported; the chain is left out`,
+    );
     return null;
   }
   const networkFilters: NetworkFilterBinding[] = [];

@@ -142,7 +142,8 @@ function reportUnhonoured(message: ListenerMessage, scope: ProblemScope): void {
     },
     'not supported by this proxy',
   );
-  if (message.drainType !== 'DEFAULT') scope.unhonoured('drain_type', 'connections drain on removal and on shutdown');
+  if (message.drainType !== 'DEFAULT')
+    scope.unhonoured('drain_type', 'connections drain on removal and on shutdown');
   // enable_reuse_port asks for one socket per worker; here all workers share one socket, whatever it says,
   // because closing one of several sockets would reset the connections that wait in its queue.
 }

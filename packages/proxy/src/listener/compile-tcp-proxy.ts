@@ -24,7 +24,8 @@ export function compileTcpProxy(
     'not supported by this proxy',
   );
   const weighted = compileWeights(message, scope);
-  if (weighted === null && (message.cluster ?? '') === '') scope.error('must name a cluster or weighted_clusters');
+  if (weighted === null && (message.cluster ?? '') === '')
+    scope.error('must name a cluster or weighted_clusters');
   const maxConnectAttempts = message.maxConnectAttempts ?? 1;
   if (maxConnectAttempts < 1) scope.at('max_connect_attempts').error('must be at least 1');
   return {
@@ -45,7 +46,10 @@ function compileWeights(message: TcpProxy, scope: ProblemScope): TcpProxyConfig[
   const at = scope.at('weighted_clusters');
   let total = 0;
   const entries = clusters.map((entry, i) => {
-    at.at('clusters', i).unhonouredWhenSet({ metadata_match: entry.metadataMatch }, 'not supported by this proxy');
+    at.at('clusters', i).unhonouredWhenSet(
+      { metadata_match: entry.metadataMatch },
+      'not supported by this proxy',
+    );
     total += entry.weight;
     return { cluster: entry.name, bound: total };
   });

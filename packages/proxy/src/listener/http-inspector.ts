@@ -14,7 +14,8 @@ const filter: ListenerFilter = {
   onPeek(facts, bytes, isEnd) {
     const verdict = inspect(bytes, isEnd);
     if (verdict === 'unknown') return 'needMore';
-    if (verdict !== 'other' && facts.applicationProtocols.length === 0) facts.applicationProtocols = [verdict];
+    if (verdict !== 'other' && facts.applicationProtocols.length === 0)
+      facts.applicationProtocols = [verdict];
     return 'continue';
   },
 };
@@ -29,7 +30,9 @@ export const httpInspector: ListenerFilterBinding = {
 type Verdict = 'http/1.0' | 'http/1.1' | 'h2c' | 'other' | 'unknown';
 
 export function inspect(bytes: Uint8Array, isEnd: boolean): Verdict {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, maxLineBytes)).toString('latin1');
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, maxLineBytes)).toString(
+    'latin1',
+  );
   if (text.startsWith(preface)) return 'h2c';
   if (preface.startsWith(text) && text !== '' && !isEnd) return 'unknown';
   const space = text.indexOf(' ');

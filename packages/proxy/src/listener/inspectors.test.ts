@@ -17,7 +17,13 @@ async function clientHello(servername: string, alpn: string): Promise<Uint8Array
     },
   });
   const { connect } = await import('node:tls');
-  const client = connect({ host: '127.0.0.1', port: listener.port, servername, ALPNProtocols: alpn.split(','), rejectUnauthorized: false });
+  const client = connect({
+    host: '127.0.0.1',
+    port: listener.port,
+    servername,
+    ALPNProtocols: alpn.split(','),
+    rejectUnauthorized: false,
+  });
   client.on('error', () => undefined);
   const hello = await caught.promise;
   listener.stop(true);
@@ -35,7 +41,11 @@ describe('the TLS inspector', () => {
     const hello = await clientHello('a.b', 'h2');
     const body = hello.subarray(5);
     const record = (part: Uint8Array): number[] => [22, 3, 1, part.length >> 8, part.length & 255, ...part];
-    const split = new Uint8Array([...record(body.subarray(0, 3)), ...record(body.subarray(3, 100)), ...record(body.subarray(100))]);
+    const split = new Uint8Array([
+      ...record(body.subarray(0, 3)),
+      ...record(body.subarray(3, 100)),
+      ...record(body.subarray(100)),
+    ]);
     expect(readHello(split)).toEqual({ serverName: 'a.b', protocols: ['h2'] });
   });
 

@@ -33,7 +33,9 @@ export function compilePrefix(range: CidrRange, scope: ProblemScope): IpPrefix |
 }
 
 export function prefixContains(prefix: IpPrefix, address: IpValue): boolean {
-  return prefix.bits === address.bits && address.value >> BigInt(address.bits - prefix.length) === prefix.network;
+  return (
+    prefix.bits === address.bits && address.value >> BigInt(address.bits - prefix.length) === prefix.network
+  );
 }
 
 export function parseIp(text: string): IpValue | null {

@@ -35,9 +35,14 @@ export function compileListenerFilters(
     const at = scope.at('listener_filters', i);
     const typeName = typeNameOf(message.typedConfig?.typeUrl ?? '');
     const binding = bindings[typeName];
-    if (binding === undefined) at.unhonoured('typed_config', `listener filter ${typeName || message.name} is not supported`);
+    if (binding === undefined)
+      at.unhonoured('typed_config', `listener filter ${typeName || message.name} is not supported`);
     else if (message.filterDisabled === undefined) compiled.push(binding);
-    else compiled.push({ ...binding, appliesTo: not(compilePredicate(message.filterDisabled, at.at('filter_disabled'))) });
+    else
+      compiled.push({
+        ...binding,
+        appliesTo: not(compilePredicate(message.filterDisabled, at.at('filter_disabled'))),
+      });
   }
   return compiled;
 }
@@ -50,11 +55,15 @@ function not(predicate: FactsPredicate): FactsPredicate {
 
 function compilePredicate(message: ListenerFilterChainMatchPredicate, scope: ProblemScope): FactsPredicate {
   if (message.orMatch !== undefined) {
-    const rules = message.orMatch.rules.map((rule, i) => compilePredicate(rule, scope.at('or_match').at('rules', i)));
+    const rules = message.orMatch.rules.map((rule, i) =>
+      compilePredicate(rule, scope.at('or_match').at('rules', i)),
+    );
     return (facts) => rules.some((rule) => rule(facts));
   }
   if (message.andMatch !== undefined) {
-    const rules = message.andMatch.rules.map((rule, i) => compilePredicate(rule, scope.at('and_match').at('rules', i)));
+    const rules = message.andMatch.rules.map((rule, i) =>
+      compilePredicate(rule, scope.at('and_match').at('rules', i)),
+    );
     return (facts) => rules.every((rule) => rule(facts));
   }
   if (message.notMatch !== undefined) return not(compilePredicate(message.notMatch, scope.at('not_match')));

@@ -61,7 +61,7 @@ export function readHello(bytes: Uint8Array): HelloFacts | 'incomplete' | null {
 function joinRecords(bytes: Uint8Array): Uint8Array | 'incomplete' | null {
   const parts: Uint8Array[] = [];
   let length = 0;
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     if (at < bytes.length && bytes[at] !== handshakeRecord) return null;
     if (at + 1 < bytes.length && bytes[at + 1] !== 3) return null;
     if (at + 5 > bytes.length) return at + length >= maxHelloBytes ? null : 'incomplete';
@@ -130,7 +130,9 @@ class Reader {
 
   part(length: number): Reader {
     const start = this.#at;
-    return this.#take(length) ? new Reader(this.#bytes, start, start + length) : new Reader(this.#bytes, 0, 0);
+    return this.#take(length)
+      ? new Reader(this.#bytes, start, start + length)
+      : new Reader(this.#bytes, 0, 0);
   }
 
   text(): string {

@@ -31,7 +31,10 @@ export function reportUnhonouredHttp(message: HttpConnectionManager, scope: Prob
   if (message.forwardClientCertDetails !== 'SANITIZE') {
     scope.unhonoured('forward_client_cert_details', 'connections have no client certificate');
   }
-  scope.unhonouredWhenSet({ set_current_client_cert_details: message.setCurrentClientCertDetails }, unsupported);
+  scope.unhonouredWhenSet(
+    { set_current_client_cert_details: message.setCurrentClientCertDetails },
+    unsupported,
+  );
   scope.at('tracing').unhonouredWhenSet(
     {
       verbose: message.tracing?.verbose,
@@ -42,7 +45,8 @@ export function reportUnhonouredHttp(message: HttpConnectionManager, scope: Prob
   );
   reportRequestId(message, scope);
   if (message.commonHttpProtocolOptions) reportCommon(message.commonHttpProtocolOptions, scope);
-  if (message.httpProtocolOptions) reportHttp1(message.httpProtocolOptions, scope.at('http_protocol_options'));
+  if (message.httpProtocolOptions)
+    reportHttp1(message.httpProtocolOptions, scope.at('http_protocol_options'));
 }
 
 function reportRequestId(message: HttpConnectionManager, scope: ProblemScope): void {
@@ -51,7 +55,8 @@ function reportRequestId(message: HttpConnectionManager, scope: ProblemScope): v
   const at = scope.at('request_id_extension').at('typed_config');
   const uuid = unpackAny(config, UuidRequestIdConfigTable);
   if (uuid === undefined) at.unhonoured('', 'only UUID request ids are supported');
-  if (uuid?.packTraceReason === true) at.unhonoured('pack_trace_reason', 'request ids are plain random UUIDs');
+  if (uuid?.packTraceReason === true)
+    at.unhonoured('pack_trace_reason', 'request ids are plain random UUIDs');
 }
 
 function reportCommon(options: CommonHttpProtocolOptions, scope: ProblemScope): void {
@@ -63,7 +68,8 @@ function reportCommon(options: CommonHttpProtocolOptions, scope: ProblemScope): 
 }
 
 function reportHttp1(options: Http1ProtocolOptions, scope: ProblemScope): void {
-  if (options.allowAbsoluteUrl === false) scope.unhonoured('allow_absolute_url', 'RFC 9112 demands absolute form');
+  if (options.allowAbsoluteUrl === false)
+    scope.unhonoured('allow_absolute_url', 'RFC 9112 demands absolute form');
   if (options.overrideStreamErrorOnInvalidHttpMessage !== undefined) {
     scope.unhonoured('override_stream_error_on_invalid_http_message', unsupported);
   }

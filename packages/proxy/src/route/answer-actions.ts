@@ -1,5 +1,9 @@
 /** Routes that the proxy answers itself: redirects and direct responses. */
-import type { DataSource, DirectResponseAction as DirectMessage, RedirectAction as RedirectMessage } from '@sluice/xds';
+import type {
+  DataSource,
+  DirectResponseAction as DirectMessage,
+  RedirectAction as RedirectMessage,
+} from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { PathMatch } from './path-match.ts';
 import { compileSubstitution } from './regex.ts';
@@ -14,7 +18,11 @@ const statusOf = {
   PERMANENT_REDIRECT: 308,
 } as const;
 
-export function compileRedirect(action: RedirectMessage, match: PathMatch, scope: ProblemScope): RedirectAction {
+export function compileRedirect(
+  action: RedirectMessage,
+  match: PathMatch,
+  scope: ProblemScope,
+): RedirectAction {
   return {
     kind: 'redirect',
     status: statusOf[action.responseCode],
@@ -28,7 +36,8 @@ export function compileRedirect(action: RedirectMessage, match: PathMatch, scope
 }
 
 function redirectRewrite(action: RedirectMessage, match: PathMatch, scope: ProblemScope): PathRewrite | null {
-  if (action.pathRedirect !== undefined && action.pathRedirect !== '') return { kind: 'full', path: action.pathRedirect };
+  if (action.pathRedirect !== undefined && action.pathRedirect !== '')
+    return { kind: 'full', path: action.pathRedirect };
   if (action.prefixRewrite !== undefined) return prefixRewrite(match, action.prefixRewrite);
   if (action.regexRewrite === undefined) return null;
   return { kind: 'regex', apply: compileSubstitution(action.regexRewrite, scope.at('regex_rewrite')) };
@@ -42,7 +51,9 @@ export function compileDirectResponse(
   if (action.status < 200 || action.status > 599) scope.at('status').error('must be between 200 and 599');
   const body = action.body === undefined ? null : inlineBytes(action.body, scope.at('body'));
   if (body !== null && body.length > maxBodyBytes) {
-    scope.at('body').error(`holds ${body.length} bytes; max_direct_response_body_size_bytes is ${maxBodyBytes}`);
+    scope
+      .at('body')
+      .error(`holds ${body.length} bytes; max_direct_response_body_size_bytes is ${maxBodyBytes}`);
   }
   return { kind: 'direct', status: action.status, body };
 }
@@ -52,7 +63,8 @@ export function inlineBytes(source: DataSource, scope: ProblemScope): Uint8Array
   if (source.inlineBytes !== undefined) return source.inlineBytes;
   if (source.inlineString !== undefined) return new TextEncoder().encode(source.inlineString);
   if (source.filename !== undefined) scope.unhonoured('filename', 'only inline data is read');
-  else if (source.environmentVariable !== undefined) scope.unhonoured('environment_variable', 'only inline data is read');
+  else if (source.environmentVariable !== undefined)
+    scope.unhonoured('environment_variable', 'only inline data is read');
   else scope.error('must hold inline_string or inline_bytes');
   return null;
 }

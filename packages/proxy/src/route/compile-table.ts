@@ -102,10 +102,18 @@ function compileDefaults(
   return {
     table: message.name,
     requestHeaders: compileHeaderOperations(
-      message.requestHeadersToAdd, message.requestHeadersToRemove, 'request_headers', context, scope,
+      message.requestHeadersToAdd,
+      message.requestHeadersToRemove,
+      'request_headers',
+      context,
+      scope,
     ),
     responseHeaders: compileHeaderOperations(
-      message.responseHeadersToAdd, message.responseHeadersToRemove, 'response_headers', context, scope,
+      message.responseHeadersToAdd,
+      message.responseHeadersToRemove,
+      'response_headers',
+      context,
+      scope,
     ),
     perFilterConfig: compilePerFilterConfig(message.typedPerFilterConfig, new Map(), context, scope),
     mostSpecificWins: message.mostSpecificHeaderMutationsWins,

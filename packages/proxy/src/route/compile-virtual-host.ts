@@ -11,7 +11,12 @@ import { compilePerFilterConfig } from './per-filter-config.ts';
 import { compileQueryPredicate } from './query-predicate.ts';
 import { compileRetryPolicy } from './retry-policy.ts';
 import type {
-  CompiledRoute, CompiledVirtualHost, HeaderOperation, RetryPolicy, RouteAction, RouteRequest,
+  CompiledRoute,
+  CompiledVirtualHost,
+  HeaderOperation,
+  RetryPolicy,
+  RouteAction,
+  RouteRequest,
 } from './route.ts';
 import { indexRoutes, type FindRoute, type IndexedRoute } from './route-index.ts';
 import { runtimeShare } from './runtime-fraction.ts';
@@ -47,13 +52,20 @@ export function compileVirtualHost(
   if (message.domains.length === 0) scope.at('domains').error('must name at least one domain');
   const level = compileLevel(message, context, scope);
   const routes: CompiledRoute[] = [];
-  const retry = message.retryPolicy && compileRetryPolicy(message.retryPolicy, message.metadata, scope.at('retry_policy'));
+  const retry =
+    message.retryPolicy &&
+    compileRetryPolicy(message.retryPolicy, message.metadata, scope.at('retry_policy'));
   const host: CompiledVirtualHost = {
     name: message.name,
     table: defaults.table,
     routes,
     retry: retry ?? null,
-    perFilterConfig: compilePerFilterConfig(message.typedPerFilterConfig, defaults.perFilterConfig, context, scope),
+    perFilterConfig: compilePerFilterConfig(
+      message.typedPerFilterConfig,
+      defaults.perFilterConfig,
+      context,
+      scope,
+    ),
     includeRequestAttemptCount: message.includeRequestAttemptCount,
     includeAttemptCountInResponse: message.includeAttemptCountInResponse,
   };
@@ -96,7 +108,12 @@ function compileRoute(
     action: compileAction(message, path, host.retry, defaults, context, scope),
     requestHeaders: levels.flatMap((level) => level.request),
     responseHeaders: levels.flatMap((level) => level.response),
-    perFilterConfig: compilePerFilterConfig(message.typedPerFilterConfig, host.perFilterConfig, context, scope),
+    perFilterConfig: compilePerFilterConfig(
+      message.typedPerFilterConfig,
+      host.perFilterConfig,
+      context,
+      scope,
+    ),
     origin: typeof istio === 'string' ? istio : null,
     metadata: message.metadata?.filterMetadata ?? null,
     operation: message.decorator?.operation ?? null,
@@ -120,7 +137,11 @@ function compileAction(
 ): RouteAction {
   if (message.redirect !== undefined) return compileRedirect(message.redirect, path, scope.at('redirect'));
   if (message.directResponse !== undefined) {
-    return compileDirectResponse(message.directResponse, defaults.maxDirectBodyBytes, scope.at('direct_response'));
+    return compileDirectResponse(
+      message.directResponse,
+      defaults.maxDirectBodyBytes,
+      scope.at('direct_response'),
+    );
   }
   const at = scope.at('route');
   if (message.route === undefined) {
@@ -128,7 +149,8 @@ function compileAction(
     return { kind: 'direct', status: 500, body: null };
   }
   const policy = message.route.retryPolicy;
-  const retry = policy === undefined ? hostRetry : compileRetryPolicy(policy, message.metadata, at.at('retry_policy'));
+  const retry =
+    policy === undefined ? hostRetry : compileRetryPolicy(policy, message.metadata, at.at('retry_policy'));
   return compileForwardAction(message.route, path, retry, context, at);
 }
 
@@ -140,7 +162,10 @@ function compilePredicates(match: RouteMatch, scope: ProblemScope): RequestPredi
     predicates.push(compileQueryPredicate(matcher, scope.at('query_parameters', i)));
   }
   if (match.grpc !== undefined) predicates.push(isGrpc);
-  scope.unhonouredWhenSet({ dynamic_metadata: match.dynamicMetadata }, 'routes are chosen before filters run');
+  scope.unhonouredWhenSet(
+    { dynamic_metadata: match.dynamicMetadata },
+    'routes are chosen before filters run',
+  );
   return predicates;
 }
 
@@ -149,13 +174,25 @@ function isGrpc(request: RouteRequest): boolean {
   return type !== undefined && (type === 'application/grpc' || type.startsWith('application/grpc+'));
 }
 
-function compileLevel(message: RouteMessage | VirtualHost, context: RouteCompileContext, scope: ProblemScope): Level {
+function compileLevel(
+  message: RouteMessage | VirtualHost,
+  context: RouteCompileContext,
+  scope: ProblemScope,
+): Level {
   return {
     request: compileHeaderOperations(
-      message.requestHeadersToAdd, message.requestHeadersToRemove, 'request_headers', context, scope,
+      message.requestHeadersToAdd,
+      message.requestHeadersToRemove,
+      'request_headers',
+      context,
+      scope,
     ),
     response: compileHeaderOperations(
-      message.responseHeadersToAdd, message.responseHeadersToRemove, 'response_headers', context, scope,
+      message.responseHeadersToAdd,
+      message.responseHeadersToRemove,
+      'response_headers',
+      context,
+      scope,
     ),
   };
 }

@@ -1,5 +1,8 @@
 /** Routes that forward: cluster choice, timeouts, rewrites, retries. */
-import type { RouteAction as RouteActionMessage, WeightedCluster as WeightedClusterMessage } from '@sluice/xds';
+import type {
+  RouteAction as RouteActionMessage,
+  WeightedCluster as WeightedClusterMessage,
+} from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { RouteCompileContext } from './compile-context.ts';
 import { compileHeaderOperations } from './header-operations.ts';
@@ -50,7 +53,8 @@ function reportUnhonoured(action: RouteActionMessage, scope: ProblemScope): void
     },
     'not supported by this proxy',
   );
-  if (action.grpcTimeoutOffset !== undefined) scope.unhonoured('grpc_timeout_offset', 'grpc-timeout is taken as it is');
+  if (action.grpcTimeoutOffset !== undefined)
+    scope.unhonoured('grpc_timeout_offset', 'grpc-timeout is taken as it is');
   const duration = action.maxStreamDuration;
   if (duration?.grpcTimeoutHeaderMax !== undefined || duration?.grpcTimeoutHeaderOffset !== undefined) {
     scope.at('max_stream_duration').unhonoured('grpc_timeout_header_max', 'grpc-timeout is not read');
@@ -95,13 +99,22 @@ function compileWeighted(
       cluster: entry.name,
       bound: total,
       requestHeaders: compileHeaderOperations(
-        entry.requestHeadersToAdd, entry.requestHeadersToRemove, 'request_headers', context, at,
+        entry.requestHeadersToAdd,
+        entry.requestHeadersToRemove,
+        'request_headers',
+        context,
+        at,
       ),
       responseHeaders: compileHeaderOperations(
-        entry.responseHeadersToAdd, entry.responseHeadersToRemove, 'response_headers', context, at,
+        entry.responseHeadersToAdd,
+        entry.responseHeadersToRemove,
+        'response_headers',
+        context,
+        at,
       ),
       perFilterConfig: compilePerFilterConfig(entry.typedPerFilterConfig, new Map(), context, at),
-      hostRewrite: entry.hostRewriteLiteral === undefined ? null : { kind: 'literal', host: entry.hostRewriteLiteral },
+      hostRewrite:
+        entry.hostRewriteLiteral === undefined ? null : { kind: 'literal', host: entry.hostRewriteLiteral },
     });
   }
   if (total === 0) scope.error('the weights sum to 0');
@@ -112,7 +125,10 @@ function compileWeighted(
   return { kind: 'weighted', total, entries };
 }
 
-function compileUpgrades(action: RouteActionMessage, scope: ProblemScope): ReadonlyMap<string, boolean> | null {
+function compileUpgrades(
+  action: RouteActionMessage,
+  scope: ProblemScope,
+): ReadonlyMap<string, boolean> | null {
   if (action.upgradeConfigs.length === 0) return null;
   const upgrades = new Map<string, boolean>();
   for (const [i, config] of action.upgradeConfigs.entries()) {
@@ -120,7 +136,8 @@ function compileUpgrades(action: RouteActionMessage, scope: ProblemScope): Reado
     const type = config.upgradeType.toLowerCase();
     if (type === '') at.at('upgrade_type').error('must not be empty');
     if (upgrades.has(type)) at.at('upgrade_type').error(`"${config.upgradeType}" occurs twice`);
-    if (config.connectConfig?.allowPost === true) at.unhonoured('connect_config', 'POST is not taken as CONNECT');
+    if (config.connectConfig?.allowPost === true)
+      at.unhonoured('connect_config', 'POST is not taken as CONNECT');
     upgrades.set(type, config.enabled ?? true);
   }
   return upgrades;

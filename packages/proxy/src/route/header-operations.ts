@@ -89,7 +89,10 @@ export function compileFormat(
 function evaluate(pieces: readonly FormatPiece[], facts: FormatFacts): string {
   let out = '';
   for (const piece of pieces) {
-    out += piece.kind === 'literal' ? piece.text : (facts.operator(piece.name, piece.argument, piece.maxLength) ?? '');
+    out +=
+      piece.kind === 'literal'
+        ? piece.text
+        : (facts.operator(piece.name, piece.argument, piece.maxLength) ?? '');
   }
   return out;
 }

@@ -77,12 +77,17 @@ function compileValueTest(matcher: HeaderMatcher, scope: ProblemScope): TextPred
     return test;
   };
   const { exactMatch, prefixMatch, suffixMatch, containsMatch } = matcher;
-  if (matcher.stringMatch !== undefined) return compileStringMatch(matcher.stringMatch, scope.at('string_match'));
-  if (matcher.safeRegexMatch !== undefined) return compileRegex(matcher.safeRegexMatch, scope.at('safe_regex_match'));
+  if (matcher.stringMatch !== undefined)
+    return compileStringMatch(matcher.stringMatch, scope.at('string_match'));
+  if (matcher.safeRegexMatch !== undefined)
+    return compileRegex(matcher.safeRegexMatch, scope.at('safe_regex_match'));
   if (exactMatch !== undefined) return (text) => text === exactMatch;
-  if (prefixMatch !== undefined) return plain('prefix_match', prefixMatch, (text) => text.startsWith(prefixMatch));
-  if (suffixMatch !== undefined) return plain('suffix_match', suffixMatch, (text) => text.endsWith(suffixMatch));
-  if (containsMatch !== undefined) return plain('contains_match', containsMatch, (text) => text.includes(containsMatch));
+  if (prefixMatch !== undefined)
+    return plain('prefix_match', prefixMatch, (text) => text.startsWith(prefixMatch));
+  if (suffixMatch !== undefined)
+    return plain('suffix_match', suffixMatch, (text) => text.endsWith(suffixMatch));
+  if (containsMatch !== undefined)
+    return plain('contains_match', containsMatch, (text) => text.includes(containsMatch));
   if (matcher.rangeMatch !== undefined) {
     const { start, end } = matcher.rangeMatch;
     return (text) => /^[+-]?\d+$/.test(text) && Number(text) >= start && Number(text) < end;

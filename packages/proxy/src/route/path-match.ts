@@ -37,5 +37,9 @@ export function pathMatches(match: PathMatch, method: string, path: string): boo
   const subject = match.ignoreCase ? path.toLowerCase() : path;
   if (match.kind === 'exact') return subject === match.path;
   if (!subject.startsWith(match.prefix)) return false;
-  return match.kind === 'prefix' || subject.length === match.prefix.length || subject.charAt(match.prefix.length) === '/';
+  return (
+    match.kind === 'prefix' ||
+    subject.length === match.prefix.length ||
+    subject.charAt(match.prefix.length) === '/'
+  );
 }

@@ -26,12 +26,13 @@ export function compileQueryPredicate(
 
 /** First value of `name`, `''` for a name without `=`, undefined when absent. */
 export function queryParameter(query: string, name: string): string | undefined {
-  for (let start = 0; start < query.length; ) {
+  for (let start = 0; start < query.length;) {
     let end = query.indexOf('&', start);
     if (end < 0) end = query.length;
     const equals = query.indexOf('=', start);
     const nameEnd = equals >= 0 && equals < end ? equals : end;
-    if (decode(query.slice(start, nameEnd)) === name) return nameEnd < end ? decode(query.slice(nameEnd + 1, end)) : '';
+    if (decode(query.slice(start, nameEnd)) === name)
+      return nameEnd < end ? decode(query.slice(nameEnd + 1, end)) : '';
     start = end + 1;
   }
   return undefined;

@@ -50,14 +50,18 @@ export function compileSubstitution(
 
 function compileProgram(matcher: RegexMatcher, scope: ProblemScope): RE2JS | null {
   if (matcher.regex.length > maxPatternLength) {
-    scope.at('regex').error(`is ${matcher.regex.length} characters long; at most ${maxPatternLength} are allowed`);
+    scope
+      .at('regex')
+      .error(`is ${matcher.regex.length} characters long; at most ${maxPatternLength} are allowed`);
     return null;
   }
   try {
     const program = RE2JS.compile(matcher.regex);
     const limit = Math.min(matcher.googleRe2?.maxProgramSize ?? maxProgramSize, maxProgramSize);
     if (program.programSize() <= limit) return program;
-    scope.at('regex').error(`compiles to ${program.programSize()} instructions; at most ${limit} are allowed`);
+    scope
+      .at('regex')
+      .error(`compiles to ${program.programSize()} instructions; at most ${limit} are allowed`);
   } catch (error) {
     scope.at('regex').error(error instanceof Error ? error.message : String(error));
   }

@@ -52,7 +52,8 @@ export function compileRetryPolicy(
     backoffBaseMs: baseMs,
     backoffMaxMs: maxMs,
     avoidPreviousHosts: avoidsPreviousHosts(policy, scope),
-    hostSelectionAttempts: policy.hostSelectionRetryMaxAttempts === 0 ? 1 : policy.hostSelectionRetryMaxAttempts,
+    hostSelectionAttempts:
+      policy.hostSelectionRetryMaxAttempts === 0 ? 1 : policy.hostSelectionRetryMaxAttempts,
     safe: safeFromPredicates(policy, scope) ?? safeFromMetadata(metadata, scope),
   };
 }
@@ -62,7 +63,8 @@ function avoidsPreviousHosts(policy: RetryPolicyMessage, scope: ProblemScope): b
   for (const [i, predicate] of policy.retryHostPredicate.entries()) {
     const isPrevious =
       predicate.name === 'envoy.retry_host_predicates.previous_hosts' ||
-      (predicate.typedConfig !== undefined && unpackAny(predicate.typedConfig, PreviousHostsPredicateTable) !== undefined);
+      (predicate.typedConfig !== undefined &&
+        unpackAny(predicate.typedConfig, PreviousHostsPredicateTable) !== undefined);
     if (isPrevious) avoids = true;
     else scope.at('retry_host_predicate', i).unhonoured('', `predicate "${predicate.name}" is not supported`);
   }
@@ -106,7 +108,10 @@ function safeRetry(
 ): SafeRetry {
   for (const header of headers) {
     if (header.toLowerCase() !== idempotencyKey) {
-      scope.unhonoured('request_headers', `only ${idempotencyKey} marks a request as repeatable, not "${header}"`);
+      scope.unhonoured(
+        'request_headers',
+        `only ${idempotencyKey} marks a request as repeatable, not "${header}"`,
+      );
     }
   }
   return {

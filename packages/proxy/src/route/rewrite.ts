@@ -22,7 +22,8 @@ export function compilePathRewrite(
   scope: ProblemScope,
 ): PathRewrite | null {
   const { prefixRewrite: replacement, regexRewrite } = action;
-  if (replacement !== '' && regexRewrite !== undefined) scope.error('sets both prefix_rewrite and regex_rewrite');
+  if (replacement !== '' && regexRewrite !== undefined)
+    scope.error('sets both prefix_rewrite and regex_rewrite');
   if (replacement !== '') return prefixRewrite(match, replacement);
   if (regexRewrite === undefined) return null;
   return { kind: 'regex', apply: compileSubstitution(regexRewrite, scope.at('regex_rewrite')) };
@@ -31,7 +32,8 @@ export function compilePathRewrite(
 export function compileHostRewrite(action: RouteActionMessage, scope: ProblemScope): HostRewrite | null {
   if (action.hostRewriteLiteral !== undefined) return { kind: 'literal', host: action.hostRewriteLiteral };
   if (action.autoHostRewrite === true) return { kind: 'auto' };
-  if (action.hostRewriteHeader !== undefined) return { kind: 'header', header: action.hostRewriteHeader.toLowerCase() };
+  if (action.hostRewriteHeader !== undefined)
+    return { kind: 'header', header: action.hostRewriteHeader.toLowerCase() };
   if (action.hostRewritePathRegex === undefined) return null;
   const apply = compileSubstitution(action.hostRewritePathRegex, scope.at('host_rewrite_path_regex'));
   return { kind: 'pathRegex', apply };

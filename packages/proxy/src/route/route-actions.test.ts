@@ -12,21 +12,36 @@ const forwarded = (action: object, extra: object = {}): ForwardAction => {
   expect(problems).toEqual([]);
   return table.match(request('/'), () => 0)?.action as ForwardAction;
 };
-const problemsOf = (...routes: object[]): string[] => routesOf(...routes).problems.map(({ path, message }) => `${path}: ${message}`);
+const problemsOf = (...routes: object[]): string[] =>
+  routesOf(...routes).problems.map(({ path, message }) => `${path}: ${message}`);
 
 describe('forwarding', () => {
-  test('has Envoy\'s defaults', () => {
+  test("has Envoy's defaults", () => {
     expect(forwarded({})).toMatchObject({
-      clusters: { kind: 'single', cluster: 'c' }, timeoutMs: 15_000, retry: null, rewrite: null, hostRewrite: null,
-      priority: 'default', clusterNotFoundStatus: 503,
+      clusters: { kind: 'single', cluster: 'c' },
+      timeoutMs: 15_000,
+      retry: null,
+      rewrite: null,
+      hostRewrite: null,
+      priority: 'default',
+      clusterNotFoundStatus: 503,
     });
     expect(forwarded({ timeout: '0s' }).timeoutMs).toBe(0);
   });
 
   test('weights become running sums; sums of 0 and wrong totals are errors', () => {
-    const weighted = { clusters: [{ name: 'a', weight: 80 }, { name: 'b', weight: 20 }] };
+    const weighted = {
+      clusters: [
+        { name: 'a', weight: 80 },
+        { name: 'b', weight: 20 },
+      ],
+    };
     const { clusters } = forwarded({ cluster: undefined, weighted_clusters: weighted });
-    expect(clusters).toMatchObject({ kind: 'weighted', total: 100, entries: [{ bound: 80 }, { bound: 100 }] });
+    expect(clusters).toMatchObject({
+      kind: 'weighted',
+      total: 100,
+      entries: [{ bound: 80 }, { bound: 100 }],
+    });
     const none = { clusters: [{ name: 'a', weight: 0 }], total_weight: 5 };
     expect(problemsOf({ ...prefix, route: { weighted_clusters: none } })).toEqual([
       'virtual_hosts[0].routes[0].route.weighted_clusters: the weights sum to 0',
@@ -35,25 +50,58 @@ describe('forwarding', () => {
   });
 
   test('retries: conditions, back-off, hosts, and the method-aware kind in both notations', () => {
-    const retry_policy = { retry_on: 'connect-failure, 5xx,unavailable', num_retries: 2, retry_back_off: { base_interval: '0.1s' } };
+    const retry_policy = {
+      retry_on: 'connect-failure, 5xx,unavailable',
+      num_retries: 2,
+      retry_back_off: { base_interval: '0.1s' },
+    };
     const previous_hosts = { name: 'envoy.retry_host_predicates.previous_hosts' };
-    const plain = forwarded({ retry_policy: { ...retry_policy, retry_host_predicate: [previous_hosts] } }).retry;
-    expect(plain).toMatchObject({ maxRetries: 2, backoffBaseMs: 100, backoffMaxMs: 1000, avoidPreviousHosts: true, safe: null });
-    expect(plain?.on).toMatchObject({ connectFailure: true, fiveXx: true, grpcUnavailable: true, reset: false });
+    const plain = forwarded({
+      retry_policy: { ...retry_policy, retry_host_predicate: [previous_hosts] },
+    }).retry;
+    expect(plain).toMatchObject({
+      maxRetries: 2,
+      backoffBaseMs: 100,
+      backoffMaxMs: 1000,
+      avoidPreviousHosts: true,
+      safe: null,
+    });
+    expect(plain?.on).toMatchObject({
+      connectFailure: true,
+      fiveXx: true,
+      grpcUnavailable: true,
+      reset: false,
+    });
     const safe_retry = { methods: ['GET', 'put'], on: 'reset' };
-    const byMetadata = forwarded({ retry_policy }, { metadata: { filter_metadata: { 'sluice.dev': { safe_retry } } } }).retry?.safe;
+    const byMetadata = forwarded(
+      { retry_policy },
+      { metadata: { filter_metadata: { 'sluice.dev': { safe_retry } } } },
+    ).retry?.safe;
     const typed_config = {
       '@type': 'type.googleapis.com/sluice.extensions.retry.v1.MethodAwareRetry',
-      methods: ['GET', 'put'], request_headers: ['Idempotency-Key'], retry_on: 'reset',
+      methods: ['GET', 'put'],
+      request_headers: ['Idempotency-Key'],
+      retry_on: 'reset',
     };
     const predicates = [{ name: 'sluice.dev/method-aware-retry', typed_config }];
-    const byPredicate = forwarded({ retry_policy: { ...retry_policy, retry_options_predicates: predicates } }).retry?.safe;
+    const byPredicate = forwarded({ retry_policy: { ...retry_policy, retry_options_predicates: predicates } })
+      .retry?.safe;
     expect(byMetadata).toEqual(byPredicate!);
-    expect(byMetadata).toMatchObject({ methods: new Set(['GET', 'PUT']), honourIdempotencyKey: true, on: { reset: true, fiveXx: false } });
+    expect(byMetadata).toMatchObject({
+      methods: new Set(['GET', 'PUT']),
+      honourIdempotencyKey: true,
+      on: { reset: true, fiveXx: false },
+    });
   });
 
   test('unknown conditions and fields without effect are told with their paths', () => {
-    const route = { cluster: 'c', retry_policy: { retry_on: '5xx,sometimes' }, max_grpc_timeout: '0s', grpc_timeout_offset: '1s', hash_policy: [{ header: { header_name: 'u' } }] };
+    const route = {
+      cluster: 'c',
+      retry_policy: { retry_on: '5xx,sometimes' },
+      max_grpc_timeout: '0s',
+      grpc_timeout_offset: '1s',
+      hash_policy: [{ header: { header_name: 'u' } }],
+    };
     expect(problemsOf({ ...prefix, route, tracing: {}, decorator: { operation: 'x' } }).sort()).toEqual([
       'virtual_hosts[0].routes[0].route.grpc_timeout_offset: not honoured: grpc-timeout is taken as it is',
       'virtual_hosts[0].routes[0].route.hash_policy: not honoured: not supported by this proxy',
@@ -66,17 +114,32 @@ describe('forwarding', () => {
   test('header operations: removals first, route before host before table, operators checked', () => {
     const add = (key: string, value = '1'): object => ({ header: { key, value } });
     const { table, problems } = routesOf({
-      ...prefix, route: { cluster: 'c' }, request_headers_to_add: [add('a', '%PROTOCOL%'), { ...add('b'), append_action: 'OVERWRITE_IF_EXISTS' }], request_headers_to_remove: ['z'],
+      ...prefix,
+      route: { cluster: 'c' },
+      request_headers_to_add: [add('a', '%PROTOCOL%'), { ...add('b'), append_action: 'OVERWRITE_IF_EXISTS' }],
+      request_headers_to_remove: ['z'],
     });
     expect(problems).toEqual([]);
     const operations = table.match(request('/'), () => 0)?.requestHeaders ?? [];
-    expect(operations.map(({ kind, name }) => `${kind} ${name}`)).toEqual(['remove z', 'append a', 'setIfPresent b']);
+    expect(operations.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+      'remove z',
+      'append a',
+      'setIfPresent b',
+    ]);
     expect(operations[1]?.format?.({ operator: (name) => `<${name}>` })).toBe('<PROTOCOL>');
-    expect(problemsOf({ ...prefix, route: { cluster: 'c' }, request_headers_to_add: [add('x', '%NOPE%'), add(':path'), add('y', 'a\r\nb')] })).toHaveLength(3);
+    expect(
+      problemsOf({
+        ...prefix,
+        route: { cluster: 'c' },
+        request_headers_to_add: [add('x', '%NOPE%'), add(':path'), add('y', 'a\r\nb')],
+      }),
+    ).toHaveLength(3);
   });
 
   test('a filter can be switched off for a route', () => {
-    const typed_per_filter_config = { f: { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true } };
+    const typed_per_filter_config = {
+      f: { '@type': 'type.googleapis.com/envoy.config.route.v3.FilterConfig', disabled: true },
+    };
     const { table } = routesOf({ ...prefix, route: { cluster: 'c' }, typed_per_filter_config });
     expect(table.match(request('/'), () => 0)?.perFilterConfig.get('f')).toBe(DISABLED);
   });
@@ -84,22 +147,53 @@ describe('forwarding', () => {
 
 describe('answers of the proxy itself', () => {
   test('a direct response has its body inline and within the limit', () => {
-    expect(problemsOf({ ...prefix, direct_response: { status: 200, body: { inline_string: 'x'.repeat(4097) } } })[0]).toContain('holds 4097 bytes');
-    expect(problemsOf({ ...prefix, direct_response: { status: 200, body: { filename: '/etc/passwd' } } })[0]).toContain('only inline data is read');
-    expect(problemsOf({ ...prefix, direct_response: { status: 99 } })[0]).toContain('must be between 200 and 599');
+    expect(
+      problemsOf({
+        ...prefix,
+        direct_response: { status: 200, body: { inline_string: 'x'.repeat(4097) } },
+      })[0],
+    ).toContain('holds 4097 bytes');
+    expect(
+      problemsOf({ ...prefix, direct_response: { status: 200, body: { filename: '/etc/passwd' } } })[0],
+    ).toContain('only inline data is read');
+    expect(problemsOf({ ...prefix, direct_response: { status: 99 } })[0]).toContain(
+      'must be between 200 and 599',
+    );
   });
 
   test('redirects keep what they do not name', () => {
-    const { table } = routesOf({ match: { prefix: '/a' }, redirect: { host_redirect: 'h', prefix_rewrite: '/b', response_code: 'FOUND' } });
+    const { table } = routesOf({
+      match: { prefix: '/a' },
+      redirect: { host_redirect: 'h', prefix_rewrite: '/b', response_code: 'FOUND' },
+    });
     expect(table.match(request('/a'), () => 0)?.action).toMatchObject({
-      kind: 'redirect', status: 302, host: 'h', port: null, scheme: null, rewrite: { kind: 'prefix', matchedLength: 2, replacement: '/b' },
+      kind: 'redirect',
+      status: 302,
+      host: 'h',
+      port: null,
+      scheme: null,
+      rewrite: { kind: 'prefix', matchedLength: 2, replacement: '/b' },
     });
   });
 });
 
 describe('regular expressions', () => {
   test('string operations mean what the engine would say', () => {
-    const pattern = fc.constantFrom('abc', 'a\\.b', '.*', '.+', 'ab.*', '.*ab', '.*b.*', '^ab$', 'a\\/b', '\\d', 'a|b', '\\$', 'ab\\.*');
+    const pattern = fc.constantFrom(
+      'abc',
+      'a\\.b',
+      '.*',
+      '.+',
+      'ab.*',
+      '.*ab',
+      '.*b.*',
+      '^ab$',
+      'a\\/b',
+      '\\d',
+      'a|b',
+      '\\$',
+      'ab\\.*',
+    );
     const text = fc.string({ unit: fc.constantFrom('a', 'b', 'c', '.', '/', '1', '$', '\n'), maxLength: 5 });
     fc.assert(
       fc.property(pattern, text, (regex, subject) => {

@@ -36,7 +36,8 @@ export function scanRoutes<T>(
   random: () => number,
 ): T | null {
   for (const entry of routes) {
-    if (pathMatches(entry.path, request.method, request.path) && holds(entry, request, random)) return entry.route;
+    if (pathMatches(entry.path, request.method, request.path) && holds(entry, request, random))
+      return entry.route;
   }
   return null;
 }
@@ -56,7 +57,9 @@ class RouteIndex<T> {
       else if (path.kind === 'exact') file(this.#exact, path.path, i);
       else file(this.#prefixes, path.prefix, i);
     }
-    this.#prefixLengths = [...new Set([...this.#prefixes.keys()].map((key) => key.length))].sort((a, b) => a - b);
+    this.#prefixLengths = [...new Set([...this.#prefixes.keys()].map((key) => key.length))].sort(
+      (a, b) => a - b,
+    );
   }
 
   find(request: RouteRequest, random: () => number): T | null {
@@ -71,7 +74,12 @@ class RouteIndex<T> {
   }
 
   /** The lowest index in `candidates` below `best` that matches, else `best`. */
-  #firstOf(candidates: readonly number[] | undefined, best: number, request: RouteRequest, random: () => number): number {
+  #firstOf(
+    candidates: readonly number[] | undefined,
+    best: number,
+    request: RouteRequest,
+    random: () => number,
+  ): number {
     if (candidates === undefined) return best;
     for (const i of candidates) {
       if (i >= best) return best;

@@ -7,9 +7,21 @@ import { indexRoutes, scanRoutes, type IndexedRoute } from './route-index.ts';
 const route = (name: string, match: object): object => ({ name, match, route: { cluster: name } });
 
 describe('virtual hosts', () => {
-  const host = (...domains: string[]): object => ({ name: domains[0], domains, routes: [route(domains[0] ?? '', { prefix: '/' })] });
+  const host = (...domains: string[]): object => ({
+    name: domains[0],
+    domains,
+    routes: [route(domains[0] ?? '', { prefix: '/' })],
+  });
   const { table, problems } = compileRoutes({
-    virtual_hosts: [host('*'), host('*.example.com'), host('a.*'), host('*.b.example.com'), host('www.example.com'), host('www.example.com:81'), host('x*')],
+    virtual_hosts: [
+      host('*'),
+      host('*.example.com'),
+      host('a.*'),
+      host('*.b.example.com'),
+      host('www.example.com'),
+      host('www.example.com:81'),
+      host('x*'),
+    ],
   });
 
   test.each([
@@ -30,14 +42,19 @@ describe('virtual hosts', () => {
   });
 
   test('ports are ignored when the table says so, IPv6 literals kept whole', () => {
-    const ported = compileRoutes({ ignore_port_in_host_matching: true, virtual_hosts: [host('a'), host('[::1]')] }).table;
+    const ported = compileRoutes({
+      ignore_port_in_host_matching: true,
+      virtual_hosts: [host('a'), host('[::1]')],
+    }).table;
     expect(ported.findVirtualHost(request('/', { authority: 'a:8080' }))?.name).toBe('a');
     expect(ported.findVirtualHost(request('/', { authority: '[::1]:80' }))?.name).toBe('[::1]');
     expect(ported.findVirtualHost(request('/', { authority: 'b' }))).toBeNull();
   });
 
   test('a domain or name that occurs twice, and wildcards in the middle, are errors with their path', () => {
-    const { problems: found } = compileRoutes({ virtual_hosts: [host('a', 'b'), { ...host('A'), name: 'other' }, { ...host('a*b'), name: 'a' }] });
+    const { problems: found } = compileRoutes({
+      virtual_hosts: [host('a', 'b'), { ...host('A'), name: 'other' }, { ...host('a*b'), name: 'a' }],
+    });
     expect(found.map(({ path, message }) => `${path}: ${message}`)).toEqual([
       'virtual_hosts[1].domains[0]: domain "A" occurs twice in the table',
       'virtual_hosts[2].name: virtual host "a" occurs twice',
@@ -81,7 +98,11 @@ describe('route matches', () => {
     [{ name: 'x', present_match: true, invert_match: true }, {}, true],
     [{ name: 'x', string_match: { exact: '1' }, invert_match: true }, { x: '2' }, true],
     [{ name: 'x', string_match: { exact: '1' }, invert_match: true }, {}, false],
-    [{ name: 'x', string_match: { exact: '1' }, invert_match: true, treat_missing_header_as_empty: true }, {}, true],
+    [
+      { name: 'x', string_match: { exact: '1' }, invert_match: true, treat_missing_header_as_empty: true },
+      {},
+      true,
+    ],
     [{ name: ':method', string_match: { exact: 'GET' } }, {}, true],
     [{ name: ':authority', string_match: { exact: 'a' } }, {}, true],
   ])('header %p on %p: %p', (matcher, headers, expected) => {
@@ -109,21 +130,30 @@ describe('the index', () => {
   const match: fc.Arbitrary<PathMatch> = fc.oneof(
     fc.record({ kind: fc.constant('exact' as const), path, ignoreCase: fc.boolean() }).map(fold),
     fc.record({ kind: fc.constant('prefix' as const), prefix: path, ignoreCase: fc.boolean() }).map(fold),
-    fc.record({ kind: fc.constant('separatedPrefix' as const), prefix: path, ignoreCase: fc.boolean() }).map(fold),
+    fc
+      .record({ kind: fc.constant('separatedPrefix' as const), prefix: path, ignoreCase: fc.boolean() })
+      .map(fold),
     path.map((wanted) => ({ kind: 'regex' as const, test: (text: string) => text.endsWith(wanted) })),
     fc.constant({ kind: 'connect' as const }),
   );
 
   function fold<T extends PathMatch>(value: T): T {
     if (!('ignoreCase' in value) || !value.ignoreCase) return value;
-    return 'path' in value ? { ...value, path: value.path.toLowerCase() } : { ...value, prefix: value.prefix.toLowerCase() };
+    return 'path' in value
+      ? { ...value, path: value.path.toLowerCase() }
+      : { ...value, prefix: value.prefix.toLowerCase() };
   }
 
   test('answers as a scan of the list does', () => {
     const entry = fc.record({ path: match, holds: fc.boolean() });
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 40 }), path, fc.boolean(), (entries, asked, isConnect) => {
-        const routes: IndexedRoute<number>[] = entries.map((each, i) => ({ path: each.path, predicates: [() => each.holds], share: null, route: i }));
+        const routes: IndexedRoute<number>[] = entries.map((each, i) => ({
+          path: each.path,
+          predicates: [() => each.holds],
+          share: null,
+          route: i,
+        }));
         const of = isConnect ? request('', { method: 'CONNECT' }) : request(asked);
         expect(indexRoutes(routes)(of, () => 0)).toBe(scanRoutes(routes, of, () => 0));
       }),

@@ -12,17 +12,32 @@ export const contexts = compileContexts(
   () => null,
 );
 
-export function request(path: string, changes: Partial<Omit<RouteRequest, 'headers'>> & { headers?: Record<string, string> } = {}): RouteRequest {
+export function request(
+  path: string,
+  changes: Partial<Omit<RouteRequest, 'headers'>> & { headers?: Record<string, string> } = {},
+): RouteRequest {
   const [plain = '', query = ''] = path.split('?');
   const headers = new HeaderList();
   for (const [name, value] of Object.entries(changes.headers ?? {})) headers.append(name, value);
-  return { method: 'GET', scheme: 'http', authority: 'a', query, localPort: 80, ...changes, path: plain, headers };
+  return {
+    method: 'GET',
+    scheme: 'http',
+    authority: 'a',
+    query,
+    localPort: 80,
+    ...changes,
+    path: plain,
+    headers,
+  };
 }
 
 export function compileRoutes(json: object): { table: CompiledRouteTable; problems: readonly Problem[] } {
   const scope = newProblems();
   const message = parseJsonMessage(RouteConfigurationTable, { name: 'table', ...json });
-  return { table: compileRouteTable(message, '1', [], null, contexts.routes, scope), problems: scope.problems };
+  return {
+    table: compileRouteTable(message, '1', [], null, contexts.routes, scope),
+    problems: scope.problems,
+  };
 }
 
 /** One virtual host for everything with these routes. */

@@ -25,7 +25,10 @@ export class RouteTables {
 
   put(message: RouteConfiguration, version: string): void {
     const old = this.#live.get(message.name);
-    const extra = message.vhds === undefined ? new Map<string, VirtualHost>() : (old?.extra ?? new Map<string, VirtualHost>());
+    const extra =
+      message.vhds === undefined
+        ? new Map<string, VirtualHost>()
+        : (old?.extra ?? new Map<string, VirtualHost>());
     this.#compile(message, version, extra, old?.table ?? null);
   }
 

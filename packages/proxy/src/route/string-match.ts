@@ -7,7 +7,9 @@ export function compileStringMatch(matcher: StringMatcher, scope: ProblemScope):
   const fold = (text: string): string => (matcher.ignoreCase ? text.toLowerCase() : text);
   const test = (value: string, predicate: (text: string, wanted: string) => boolean): TextPredicate => {
     const wanted = fold(value);
-    return matcher.ignoreCase ? (text) => predicate(text.toLowerCase(), wanted) : (text) => predicate(text, wanted);
+    return matcher.ignoreCase
+      ? (text) => predicate(text.toLowerCase(), wanted)
+      : (text) => predicate(text, wanted);
   };
   if (matcher.exact !== undefined) return test(matcher.exact, (text, wanted) => text === wanted);
   if (matcher.prefix !== undefined) return test(matcher.prefix, (text, wanted) => text.startsWith(wanted));

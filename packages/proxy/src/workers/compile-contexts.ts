@@ -28,12 +28,25 @@ export function compileContexts(
   const routes: RouteCompileContext = {
     process,
     runtime,
-    compilePerFilter: (name, config, scope) => compilePerRouteFilter(name, config, httpFilterFactories, scope),
+    compilePerFilter: (name, config, scope) =>
+      compilePerRouteFilter(name, config, httpFilterFactories, scope),
   };
   const allowed = new Set(facts.allowedLogPaths);
-  const accessLog = { sinks, process, runtime, random: Math.random, isPathAllowed: (path: string) => allowed.has(path) };
+  const accessLog = {
+    sinks,
+    process,
+    runtime,
+    random: Math.random,
+    isPathAllowed: (path: string) => allowed.has(path),
+  };
   return {
     routes,
-    listeners: { httpFilters: httpFilterFactories, networkFilters: networkFilterFactories, accessLog, routes, routeTable },
+    listeners: {
+      httpFilters: httpFilterFactories,
+      networkFilters: networkFilterFactories,
+      accessLog,
+      routes,
+      routeTable,
+    },
   };
 }

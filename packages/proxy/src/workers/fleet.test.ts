@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { createLogger, MetricsAggregator } from '@sluice/runtime';
-import { ClusterLoadAssignmentTable, ClusterTable, parseJsonMessage, RouteConfigurationTable } from '@sluice/xds';
+import {
+  ClusterLoadAssignmentTable,
+  ClusterTable,
+  parseJsonMessage,
+  RouteConfigurationTable,
+} from '@sluice/xds';
 import { newLimitsMemory } from '../cluster/shared-limits.ts';
 import type { LoopInit, ToLoop } from '../data-loop.ts';
 import { Fleet, type LoopPort } from './fleet.ts';
@@ -22,7 +27,12 @@ function newFleet(concurrency: number) {
     spawn: (index) => {
       const received: ToLoop[] = [];
       const port: FakePort = {
-        index, received, post: (message) => void received.push(message), onMessage: () => undefined, onExit: () => undefined, terminate: () => undefined,
+        index,
+        received,
+        post: (message) => void received.push(message),
+        onMessage: () => undefined,
+        onExit: () => undefined,
+        terminate: () => undefined,
       };
       ports.push(port);
       return port;
@@ -45,10 +55,21 @@ function newFleet(concurrency: number) {
   return { fleet, ports, later, clock, total, lines, settle };
 }
 
-const cluster = (name: string): ToLoop => ({ kind: 'putCluster', version: '1', limitsSlot: 0, cluster: parseJsonMessage(ClusterTable, { name }) });
+const cluster = (name: string): ToLoop => ({
+  kind: 'putCluster',
+  version: '1',
+  limitsSlot: 0,
+  cluster: parseJsonMessage(ClusterTable, { name }),
+});
 const routes = (name: string, hosts: number): ToLoop & { kind: 'putRoutes' } => ({
-  kind: 'putRoutes', version: '1', part: 0, isLast: true,
-  routes: parseJsonMessage(RouteConfigurationTable, { name, virtual_hosts: Array.from({ length: hosts }, (_, i) => ({ name: `h${i}`, domains: [`h${i}`] })) }),
+  kind: 'putRoutes',
+  version: '1',
+  part: 0,
+  isLast: true,
+  routes: parseJsonMessage(RouteConfigurationTable, {
+    name,
+    virtual_hosts: Array.from({ length: hosts }, (_, i) => ({ name: `h${i}`, domains: [`h${i}`] })),
+  }),
 });
 
 describe('the fleet', () => {
@@ -103,7 +124,11 @@ describe('slices', () => {
       posted.push(message.kind);
       now += 1.5;
     };
-    const queue = new PostQueue(post, () => now, (run) => void turns.push(run));
+    const queue = new PostQueue(
+      post,
+      () => now,
+      (run) => void turns.push(run),
+    );
     for (let i = 0; i < 5; i++) queue.push({ kind: 'removeCluster', name: `${i}` });
     const sizes: number[] = [];
     for (let turn = turns.shift(); turn !== undefined; turn = turns.shift()) {
@@ -115,10 +140,19 @@ describe('slices', () => {
 
   test('large endpoint lists and route tables go in parts that add up to the whole', () => {
     const lb_endpoints = Array.from({ length: 600 }, (_, i) => ({ endpoint: { hostname: `${i}` } }));
-    const assignment = parseJsonMessage(ClusterLoadAssignmentTable, { cluster_name: 'c', endpoints: [{ priority: 1 }, { lb_endpoints }, { lb_endpoints: lb_endpoints.slice(0, 10) }] });
+    const assignment = parseJsonMessage(ClusterLoadAssignmentTable, {
+      cluster_name: 'c',
+      endpoints: [{ priority: 1 }, { lb_endpoints }, { lb_endpoints: lb_endpoints.slice(0, 10) }],
+    });
     const parts = inParts({ kind: 'putEndpoints', version: '1', part: 0, isLast: true, assignment });
-    expect(parts.map((part) => part.kind === 'putEndpoints' && [part.part, part.isLast])).toEqual([[0, false], [1, false], [2, true]]);
-    const all = parts.flatMap((part) => (part.kind === 'putEndpoints' ? part.assignment.endpoints.flatMap((group) => group.lbEndpoints) : []));
+    expect(parts.map((part) => part.kind === 'putEndpoints' && [part.part, part.isLast])).toEqual([
+      [0, false],
+      [1, false],
+      [2, true],
+    ]);
+    const all = parts.flatMap((part) =>
+      part.kind === 'putEndpoints' ? part.assignment.endpoints.flatMap((group) => group.lbEndpoints) : [],
+    );
     expect(all).toHaveLength(610);
     expect(inParts(routes('t', 501))).toHaveLength(3);
     expect(inParts(routes('t', 0))).toHaveLength(1);

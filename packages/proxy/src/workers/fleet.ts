@@ -122,7 +122,11 @@ export class Fleet {
   #spawn(index: number): void {
     const share = new SharedArrayBuffer(this.#options.limitsTotal.byteLength);
     const port = this.#options.spawn(index);
-    const queue = new PostQueue((message) => port.post(message), this.#options.nowMs, (run) => this.#options.later(run, 0));
+    const queue = new PostQueue(
+      (message) => port.post(message),
+      this.#options.nowMs,
+      (run) => this.#options.later(run, 0),
+    );
     const member: Member = {
       port,
       queue,
@@ -160,7 +164,10 @@ export class Fleet {
       case 'seriesRemoved':
         return metrics.remove(sourceName(index), message.id);
       case 'failed':
-        return logger.error('a data loop could not apply a resource', { resource: message.resource, error: message.message });
+        return logger.error('a data loop could not apply a resource', {
+          resource: message.resource,
+          error: message.message,
+        });
       case 'applied':
         return logger.debug('applied', { resource: message.resource, version: message.version, loop: index });
       case 'accessLog':
@@ -186,7 +193,10 @@ export class Fleet {
     if (this.#isStopping) return;
     this.#checkDrained();
     if (this.#isDraining) return;
-    this.#options.logger.critical('a data loop died; its connections are lost, a new one takes over', { loop: index, reason });
+    this.#options.logger.critical('a data loop died; its connections are lost, a new one takes over', {
+      loop: index,
+      reason,
+    });
     const lived = this.#options.nowMs() - member.startedMs;
     const pauseMs = lived < healthyLifeMs ? restartPauseMs : 0;
     this.#options.later(() => {

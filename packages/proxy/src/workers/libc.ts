@@ -93,7 +93,10 @@ function open() {
     fcntl: { args: [i32, i32, i32, i32, i32, i32, i32, i32, i32], returns: i32 },
   } as const;
   if (platform.isDarwin) {
-    const { symbols } = dlopen('libSystem.B.dylib', { ...common, __error: { args: [], returns: ptr } } as const);
+    const { symbols } = dlopen('libSystem.B.dylib', {
+      ...common,
+      __error: { args: [], returns: ptr },
+    } as const);
     return { ...symbols, errnoLocation: symbols.__error };
   }
   let failure: unknown;

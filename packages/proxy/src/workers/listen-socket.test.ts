@@ -64,7 +64,9 @@ describe('listening sockets', () => {
     socket.listen();
     const first = socket.duplicate();
     libc().close(first);
-    expect(await greetingFrom(socket.duplicate(), { hostname: '127.0.0.1', port: socket.port })).toBe('hello');
+    expect(await greetingFrom(socket.duplicate(), { hostname: '127.0.0.1', port: socket.port })).toBe(
+      'hello',
+    );
     socket.close();
   });
 

@@ -52,7 +52,8 @@ export class ListenSocket {
 
   listen(): void {
     if (this.#isListening) return;
-    if (libc().listen(this.#fd, this.spec.backlog ?? defaultBacklog) !== 0) throw failure('listen', this.spec);
+    if (libc().listen(this.#fd, this.spec.backlog ?? defaultBacklog) !== 0)
+      throw failure('listen', this.spec);
     applyOptions(this.#fd, this.spec, 'STATE_LISTENING');
     this.#isListening = true;
   }
@@ -75,7 +76,8 @@ export class ListenSocket {
 /** Throws an Error whose message names the address and, where it can be found out, who holds it. */
 export function bindSocket(spec: ListenSpec): ListenSocket {
   const target = encodeAddress(spec.address, spec.port);
-  if (target === null) throw new Error(`cannot listen on "${spec.address}": neither an IP address nor a socket path that fits`);
+  if (target === null)
+    throw new Error(`cannot listen on "${spec.address}": neither an IP address nor a socket path that fits`);
   if (target.family === AF_UNIX && isPath(spec.address)) removeStalePath(spec.address, target);
   const fd = libc().socket(target.family);
   if (fd < 0) throw failure('make a socket for', spec);
@@ -98,7 +100,8 @@ function configure(fd: number, spec: ListenSpec, target: EncodedAddress): void {
   }
   const linuxOnly = (isWanted: boolean, name: number, field: string): void => {
     if (!isWanted) return;
-    if (platform.isDarwin || libc().setOption(fd, IPPROTO_IP, name, 1) !== 0) throw failure(`set ${field} on`, spec);
+    if (platform.isDarwin || libc().setOption(fd, IPPROTO_IP, name, 1) !== 0)
+      throw failure(`set ${field} on`, spec);
   };
   linuxOnly(spec.transparent, IP_TRANSPARENT, 'transparent');
   linuxOnly(spec.freebind, IP_FREEBIND, 'freebind');
@@ -132,7 +135,8 @@ function failure(action: string, spec: ListenSpec): Error {
   if (code === platform.EADDRINUSE) {
     return new Error(`cannot ${action} ${label}: the address is in use${describePortOwner(spec.port)}`);
   }
-  if (code === platform.EADDRNOTAVAIL) return new Error(`cannot ${action} ${label}: this machine has no such address`);
+  if (code === platform.EADDRNOTAVAIL)
+    return new Error(`cannot ${action} ${label}: this machine has no such address`);
   if (code === EACCES) return new Error(`cannot ${action} ${label}: permission denied`);
   return new Error(`cannot ${action} ${label}: error ${code}`);
 }

@@ -9,7 +9,14 @@ export function listenSpecs(message: Listener): ListenSpec[] {
 
 /** Equal keys may share a socket over an update. */
 export function specKey(spec: ListenSpec): string {
-  return JSON.stringify([spec.address, spec.port, spec.ipv4Compat, spec.transparent, spec.freebind, spec.mode]);
+  return JSON.stringify([
+    spec.address,
+    spec.port,
+    spec.ipv4Compat,
+    spec.transparent,
+    spec.freebind,
+    spec.mode,
+  ]);
 }
 
 function specOf(address: Address, message: Listener): ListenSpec {

@@ -3,7 +3,14 @@
  * data plane serve with them. Runs in a Worker; in tests in the test's own thread.
  */
 import {
-  createLogger, MetricsRegistry, parseLogLevel, startTimerDriver, systemClock, TimerNode, TimerWheel, type Logger,
+  createLogger,
+  MetricsRegistry,
+  parseLogLevel,
+  startTimerDriver,
+  systemClock,
+  TimerNode,
+  TimerWheel,
+  type Logger,
 } from '@sluice/runtime';
 import type { RouteConfiguration } from '@sluice/xds';
 import { ClusterSet } from '../cluster/cluster-set.ts';
@@ -55,7 +62,13 @@ export class Loop {
     this.#listeners = new ListenerSet(contexts.listeners, {
       chainsRetired: (chains) => this.#plane.retireChains(chains),
     });
-    this.#plane = createPlane({ init, timers: this.#timers, metrics, logger: this.#logger, clusters: this.#clusters });
+    this.#plane = createPlane({
+      init,
+      timers: this.#timers,
+      metrics,
+      logger: this.#logger,
+      clusters: this.#clusters,
+    });
     this.#startSweeping();
     post({ kind: 'ready' });
   }

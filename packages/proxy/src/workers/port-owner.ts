@@ -14,7 +14,8 @@ export function describePortOwner(port: number): string {
     if (!/^\d+$/.test(pid)) continue;
     for (const fd of entries(`/proc/${pid}/fd`)) {
       const inode = /^socket:\[(\d+)\]$/.exec(linkOf(`/proc/${pid}/fd/${fd}`))?.[1];
-      if (inode !== undefined && inodes.has(inode)) return ` by process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`;
+      if (inode !== undefined && inodes.has(inode))
+        return ` by process ${pid} (${textOf(`/proc/${pid}/comm`).trim()})`;
     }
   }
   return '';

@@ -55,7 +55,8 @@ export class PostQueue {
 
 export function inParts(message: ToLoop): readonly ToLoop[] {
   if (message.kind === 'putEndpoints') return endpointParts(message);
-  if (message.kind === 'putRoutes' && message.routes.virtualHosts.length > partSize) return routeParts(message);
+  if (message.kind === 'putRoutes' && message.routes.virtualHosts.length > partSize)
+    return routeParts(message);
   return [message];
 }
 

@@ -3,7 +3,10 @@ import type { FromLoop, ToLoop } from '../data-loop.ts';
 import type { LoopPort } from './fleet.ts';
 
 export function spawnWorker(index: number): LoopPort {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url).href, { name: `loop${index}`, smol: true });
+  const worker = new Worker(new URL('./worker.ts', import.meta.url).href, {
+    name: `loop${index}`,
+    smol: true,
+  });
   let reason = 'ended';
   const port: LoopPort = {
     post: (message: ToLoop) => worker.postMessage(message),

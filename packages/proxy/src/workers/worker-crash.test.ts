@@ -23,8 +23,19 @@ test('connections made while a loop is being replaced wait in the queue and are 
       return port;
     },
     init: (index, share) => ({
-      kind: 'init', index, limits: { total, share }, runtime: [], hostname: 'h', environment: {}, nodeMetadata: {}, nodeId: 'n',
-      nodeCluster: 'c', logLevel: 'info', componentLogLevels: {}, logFormat: 'text', allowedLogPaths: [],
+      kind: 'init',
+      index,
+      limits: { total, share },
+      runtime: [],
+      hostname: 'h',
+      environment: {},
+      nodeMetadata: {},
+      nodeId: 'n',
+      nodeCluster: 'c',
+      logLevel: 'info',
+      componentLogLevels: {},
+      logFormat: 'text',
+      allowedLogPaths: [],
     }),
     limitsTotal: total,
     limitSlotsUsed: () => 0,
@@ -38,14 +49,35 @@ test('connections made while a loop is being replaced wait in the queue and are 
   });
   onCleanUp(() => fleet.stop());
   fleet.start();
-  const direct = { name: 't', virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: 'here' } } }] }] };
+  const direct = {
+    name: 't',
+    virtual_hosts: [
+      {
+        name: 'all',
+        domains: ['*'],
+        routes: [
+          { match: { prefix: '/' }, direct_response: { status: 200, body: { inline_string: 'here' } } },
+        ],
+      },
+    ],
+  };
   const listener = parseJsonMessage(ListenerTable, httpListener('main', { route_config: direct }));
-  const socket = bindSocket({ address: '127.0.0.1', port: 0, ipv4Compat: false, transparent: false, freebind: false, options: [], backlog: undefined, mode: 0 });
+  const socket = bindSocket({
+    address: '127.0.0.1',
+    port: 0,
+    ipv4Compat: false,
+    transparent: false,
+    freebind: false,
+    options: [],
+    backlog: undefined,
+    mode: 0,
+  });
   onCleanUp(() => socket.close());
   socket.listen();
   fleet.send({ kind: 'putListener', version: '1', listener });
   fleet.listen('main', [socket]);
-  const ask = async (): Promise<string> => (await fetch(`http://127.0.0.1:${socket.port}`, { keepalive: false })).text();
+  const ask = async (): Promise<string> =>
+    (await fetch(`http://127.0.0.1:${socket.port}`, { keepalive: false })).text();
   expect(await ask()).toBe('here');
   ports[0]?.terminate();
   await waitFor(() => lines.some((line) => line.includes('a data loop died')));

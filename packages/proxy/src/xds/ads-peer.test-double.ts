@@ -5,7 +5,11 @@
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import { GrpcMessageDecoder, frameGrpcMessage } from '@sluice/wire';
 import {
-  decodeMessage, DeltaDiscoveryRequestTable, DeltaDiscoveryResponseTable, DiscoveryRequestTable, DiscoveryResponseTable,
+  decodeMessage,
+  DeltaDiscoveryRequestTable,
+  DeltaDiscoveryResponseTable,
+  DiscoveryRequestTable,
+  DiscoveryResponseTable,
   encodeMessage,
 } from '@sluice/xds';
 
@@ -85,12 +89,16 @@ export class AdsPeer {
   }
 
   #request(bytes: Uint8Array, isDelta: boolean, asked: Set<string>, send: (typeUrl: string) => void): void {
-    const request = isDelta ? decodeMessage(DeltaDiscoveryRequestTable, bytes) : decodeMessage(DiscoveryRequestTable, bytes);
+    const request = isDelta
+      ? decodeMessage(DeltaDiscoveryRequestTable, bytes)
+      : decodeMessage(DiscoveryRequestTable, bytes);
     const { typeUrl, node, errorDetail, responseNonce } = request;
     if (node !== undefined) this.nodes.push(node);
     if (errorDetail !== undefined) this.nacks.push({ typeUrl, message: errorDetail.message });
     const names = 'resourceNames' in request ? request.resourceNames : request.resourceNamesSubscribe;
-    const isNew = !asked.has(typeUrl) || (isDelta ? names.length > 0 : names.join() !== (this.subscriptions.get(typeUrl) ?? []).join());
+    const isNew =
+      !asked.has(typeUrl) ||
+      (isDelta ? names.length > 0 : names.join() !== (this.subscriptions.get(typeUrl) ?? []).join());
     if (!isDelta || names.length > 0) this.subscriptions.set(typeUrl, names);
     asked.add(typeUrl);
     if (responseNonce === '' || isNew) send(typeUrl);
@@ -103,7 +111,11 @@ export class AdsPeer {
   #response(typeUrl: string, isDelta: boolean): Uint8Array {
     const wanted = this.subscriptions.get(typeUrl) ?? [];
     const all = [...(this.#resources.get(typeUrl) ?? [])].filter(
-      ([name]) => wanted.length === 0 || wanted.includes('*') || wanted.includes(name) || wanted.includes(name.split('/')[0] ?? ''),
+      ([name]) =>
+        wanted.length === 0 ||
+        wanted.includes('*') ||
+        wanted.includes(name) ||
+        wanted.includes(name.split('/')[0] ?? ''),
     );
     const version = String(this.#version);
     const nonce = `n${this.#version}-${Math.random()}`;
@@ -112,6 +124,11 @@ export class AdsPeer {
       return encodeMessage(DiscoveryResponseTable, { typeUrl, versionInfo: version, nonce, resources });
     }
     const resources = all.map(([name, bytes]) => ({ name, version, resource: bytes }));
-    return encodeMessage(DeltaDiscoveryResponseTable, { typeUrl, nonce, systemVersionInfo: version, resources });
+    return encodeMessage(DeltaDiscoveryResponseTable, {
+      typeUrl,
+      nonce,
+      systemVersionInfo: version,
+      resources,
+    });
   }
 }

@@ -4,7 +4,14 @@
  */
 import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
 import type { GrpcClientStream, GrpcMetadata, GrpcStreamTransport } from '@sluice/wire';
-import { AdsClient, type AdsUpdate, type AdsVariant, type Init, type Node, type RejectedResource } from '@sluice/xds';
+import {
+  AdsClient,
+  type AdsUpdate,
+  type AdsVariant,
+  type Init,
+  type Node,
+  type RejectedResource,
+} from '@sluice/xds';
 
 export interface AdsSessionDeps {
   readonly variant: AdsVariant;
@@ -94,11 +101,14 @@ export class AdsSession {
     }
     const received = this.#client.receive(bytes);
     if (received.kind === 'broken') {
-      this.#deps.logger.error('the control plane sent what is no xDS response', { error: received.error.message });
+      this.#deps.logger.error('the control plane sent what is no xDS response', {
+        error: received.error.message,
+      });
       this.#stream?.cancel();
       return;
     }
-    if (received.kind === 'update') this.#client.settle(received.update, this.#deps.onUpdate(received.update));
+    if (received.kind === 'update')
+      this.#client.settle(received.update, this.#deps.onUpdate(received.update));
     this.#flush();
   }
 

@@ -3,8 +3,19 @@
  * up its companions. Returns what was refused, with the reasons that become the NACK.
  */
 import {
-  ClusterLoadAssignmentTable, ClusterTable, decodeMessage, ListenerTable, RouteConfigurationTable, UnhonouredReport,
-  VirtualHostTable, XdsDecodeError, xdsTypes, type AdsUpdate, type MessageTable, type ReceivedResource, type RejectedResource,
+  ClusterLoadAssignmentTable,
+  ClusterTable,
+  decodeMessage,
+  ListenerTable,
+  RouteConfigurationTable,
+  UnhonouredReport,
+  VirtualHostTable,
+  XdsDecodeError,
+  xdsTypes,
+  type AdsUpdate,
+  type MessageTable,
+  type ReceivedResource,
+  type RejectedResource,
 } from '@sluice/xds';
 import type { ClusterActivation } from '../config/cluster-activation.ts';
 import type { ListenerActivation } from '../config/listener-activation.ts';
@@ -14,11 +25,16 @@ export interface Activations {
   readonly listeners: ListenerActivation;
 }
 
-export function applyUpdate(update: AdsUpdate, { clusters, listeners }: Activations): readonly RejectedResource[] {
+export function applyUpdate(
+  update: AdsUpdate,
+  { clusters, listeners }: Activations,
+): readonly RejectedResource[] {
   switch (update.typeUrl) {
     case xdsTypes.cluster:
       for (const name of update.removed) clusters.remove(name);
-      return each(update, ClusterTable, (message, { version }, report) => clusters.put(message, version, report, false));
+      return each(update, ClusterTable, (message, { version }, report) =>
+        clusters.put(message, version, report, false),
+      );
     case xdsTypes.endpoint:
       for (const name of update.removed) clusters.removeEndpoints(name);
       return each(update, ClusterLoadAssignmentTable, (message, { version }, report) =>
@@ -27,7 +43,9 @@ export function applyUpdate(update: AdsUpdate, { clusters, listeners }: Activati
     case xdsTypes.listener:
       // Removals first: a listener may take over the address of one that goes.
       for (const name of update.removed) listeners.remove(name);
-      return each(update, ListenerTable, (message, { version }, report) => listeners.put(message, version, report, false));
+      return each(update, ListenerTable, (message, { version }, report) =>
+        listeners.put(message, version, report, false),
+      );
     case xdsTypes.route:
       for (const name of update.removed) listeners.removeRoutes(name);
       return each(update, RouteConfigurationTable, (message, { version }, report) =>

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'bun:test';
+import { parseCommandLine } from './command-line.ts';
+
+const run = (...args: string[]) => {
+  const parsed = parseCommandLine(args);
+  if (parsed.kind !== 'run') throw new Error(JSON.stringify(parsed));
+  return parsed.options;
+};
+
+describe('the command line', () => {
+  test("takes Envoy's flags in both notations, with Envoy's defaults", () => {
+    const options = run(
+      '-c',
+      'a.yaml',
+      '--service-node=n',
+      '--concurrency',
+      '2',
+      '--component-log-level',
+      'xds:debug,loop:warn',
+    );
+    expect(options).toMatchObject({
+      configPath: 'a.yaml',
+      serviceNode: 'n',
+      concurrency: 2,
+      drainTimeMs: 600_000,
+      mode: 'serve',
+      unsupportedFields: 'reject',
+      componentLogLevels: { xds: 'debug', loop: 'warning' },
+      notices: [],
+    });
+  });
+
+  test('flags without effect are taken with a notice', () => {
+    expect(
+      run('-c', 'a', '--base-id', '3', '--disable-hot-restart', '--restart-epoch=1').notices,
+    ).toHaveLength(3);
+  });
+
+  test('all mistakes are told at once', () => {
+    expect(parseCommandLine(['--concurrency', 'many', '--mode', 'run', '--what', '-l', 'loud'])).toEqual({
+      kind: 'error',
+      problems: [
+        'unknown argument "--what"',
+        '--config-path or --config-yaml must be given',
+        '--mode must be one of serve, validate, not "run"',
+        '--concurrency must be a whole number of at least 1, not "many"',
+        '--log-level: "loud" is not a log level',
+      ],
+    });
+    expect(parseCommandLine(['-c'])).toMatchObject({ kind: 'error' });
+    expect(parseCommandLine(['--help', '--nonsense'])).toEqual({ kind: 'help' });
+  });
+});
