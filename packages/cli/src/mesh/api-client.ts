@@ -1,0 +1,126 @@
+/**
+ * The control plane's HTTP API as commands use it: JSON in and out, the token added, refusals turned into errors
+ * with the server's own words.
+ */
+import { MeshError } from '@sluice/runtime';
+import { cliErrors } from '../errors.ts';
+import type { FoundMesh } from './find-mesh.ts';
+
+export interface ApiRequest {
+  readonly method?: string;
+  readonly body?: unknown;
+  /** A body that is text already. */
+  readonly text?: string;
+  readonly contentType?: string;
+  readonly accept?: string;
+  /** Instead of the API's. */
+  readonly token?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface ApiReply<T> {
+  readonly status: number;
+  readonly body: T;
+  /** Texts of `Warning` headers. */
+  readonly warnings: readonly string[];
+}
+
+/** A refusal of the server, with its HTTP status and Kubernetes' reason. */
+export class ApiRefusal extends MeshError<'api-refused'> {
+  readonly status: number;
+  readonly reason: string;
+  /** Reasons of the single causes. */
+  readonly causes: readonly string[];
+
+  constructor(status: number, body: StatusLike) {
+    super('api-refused', {
+      source: 'control',
+      message: body.message ?? `the control plane answered ${status}`,
+    });
+    this.status = status;
+    this.reason = body.reason ?? '';
+    this.causes = (body.details?.causes ?? []).map((cause) => cause.reason ?? '');
+  }
+}
+
+interface StatusLike {
+  readonly message?: string;
+  readonly reason?: string;
+  readonly details?: { readonly causes?: readonly { readonly reason?: string }[] };
+}
+
+const defaultTimeoutMs = 15_000;
+
+export class ApiClient {
+  readonly #mesh: Pick<FoundMesh, 'apiUrl' | 'token'>;
+
+  constructor(mesh: Pick<FoundMesh, 'apiUrl' | 'token'>) {
+    this.#mesh = mesh;
+  }
+
+  get url(): string {
+    return this.#mesh.apiUrl;
+  }
+
+  async get<T>(path: string, request: ApiRequest = {}): Promise<T> {
+    return (await this.request<T>(path, request)).body;
+  }
+
+  async post<T>(path: string, body: unknown, request: ApiRequest = {}): Promise<T> {
+    return (await this.request<T>(path, { ...request, method: 'POST', body })).body;
+  }
+
+  /** Throws ApiRefusal, or `control-unreachable`. */
+  async request<T>(path: string, request: ApiRequest = {}): Promise<ApiReply<T>> {
+    const response = await this.open(path, request);
+    const text = await response.text();
+    const warnings = [...(response.headers.get('warning') ?? '').matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)];
+    return {
+      status: response.status,
+      body: (text === '' ? undefined : JSON.parse(text)) as T,
+      warnings: warnings.map(([, message = '']) => message.replaceAll(/\\(.)/g, '$1')),
+    };
+  }
+
+  /** The response as it comes, for streams. Throws as `request` does. */
+  async open(path: string, request: ApiRequest = {}): Promise<Response> {
+    const response = await this.#fetch(path, request);
+    if (response.ok) return response;
+    throw new ApiRefusal(response.status, readStatus(await response.text()));
+  }
+
+  async #fetch(path: string, request: ApiRequest): Promise<Response> {
+    const body = request.text ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
+    const timeout = AbortSignal.timeout(request.timeoutMs ?? defaultTimeoutMs);
+    const signal = request.signal === undefined ? timeout : request.signal;
+    try {
+      return await fetch(`${this.#mesh.apiUrl}${path}`, {
+        method: request.method ?? 'GET',
+        signal,
+        headers: {
+          authorization: `Bearer ${request.token ?? this.#mesh.token}`,
+          accept: request.accept ?? 'application/json',
+          ...(body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch (cause) {
+      if (request.signal?.aborted === true) throw cause;
+      throw cliErrors.error('control-unreachable', {
+        source: 'local',
+        message: `the control plane at ${this.#mesh.apiUrl} does not answer: is the mesh running? ("sluice up" starts it, "sluice check" looks)`,
+        cause,
+      });
+    }
+  }
+}
+
+function readStatus(text: string): StatusLike {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? parsed : {};
+  } catch {
+    return { message: text.slice(0, 500) };
+  }
+}

@@ -1,0 +1,56 @@
+/** The state directory: where it is, what is in it, and how its files are written. */
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+
+export const stateDirName = '.sluice';
+
+/** Names of what lives in a state directory beside the control plane's own files. */
+export const stateFiles = {
+  token: 'token',
+  mesh: 'mesh.json',
+  ports: 'ports.json',
+  logs: 'logs',
+  controlLog: 'control.log',
+  bootstraps: 'bootstrap',
+  generated: 'generated',
+} as const;
+
+export interface ChosenStateDir {
+  readonly path: string;
+  /** Set when the folder could not hold it: why, for the user. */
+  readonly fallbackReason?: string;
+}
+
+/** The state directory of a mesh folder: inside it, or in the temporary folder when it cannot be written. */
+export function chooseStateDir(meshDir: string, explicit: string | undefined): ChosenStateDir {
+  if (explicit !== undefined) return { path: resolve(explicit) };
+  const inside = join(meshDir, stateDirName);
+  if (isWritable(existsSync(inside) ? inside : meshDir)) return { path: inside };
+  const id = createHash('sha256').update(resolve(meshDir)).digest('hex').slice(0, 12);
+  const path = join(tmpdir(), `sluice-${process.getuid?.() ?? 0}-${basename(resolve(meshDir))}-${id}`);
+  return { path, fallbackReason: `${meshDir} cannot be written` };
+}
+
+/** Makes a directory that only this user can look into. */
+export function makePrivateDir(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+}
+
+/** Writes by rename, readable by this user only. */
+export function writeFileWhole(path: string, text: string): void {
+  const incoming = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  writeFileSync(incoming, text, { mode: 0o600 });
+  renameSync(incoming, path);
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * A child process as the supervisor sees it: in a session and process group of its own, so that Ctrl-C in the
+ * terminal reaches us alone and everything is stopped in order, and so that what the child started ends with it.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { identify, type ProcessIdentity } from './identity.ts';
+
+export interface ChildSpec {
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** A file takes both outputs directly, also when we are gone; a function gets the output's text. */
+  readonly output: { readonly file: string } | { readonly onText: (text: string, isError: boolean) => void };
+}
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** Why it could not be started at all. */
+  readonly failure?: string;
+}
+
+export interface Child {
+  readonly pid: number | undefined;
+  readonly identity: ProcessIdentity | undefined;
+  readonly exited: Promise<ChildExit>;
+  /** To the whole group. */
+  signal(signal: NodeJS.Signals): void;
+}
+
+export type SpawnChild = (spec: ChildSpec) => Child;
+
+export const spawnChild: SpawnChild = ({ argv, cwd, env, output }) => {
+  const [command = '', ...args] = argv;
+  const fd = 'file' in output ? openSync(output.file, 'a', 0o600) : undefined;
+  const stdio = fd === undefined ? 'pipe' : fd;
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...env },
+    detached: true,
+    stdio: ['ignore', stdio, stdio],
+  });
+  if (fd !== undefined) closeSync(fd);
+  if ('onText' in output) {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => output.onText(text, false));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => output.onText(text, true));
+  }
+  const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
+  child.on('error', (error) =>
+    resolve({ code: null, signal: null, failure: describeSpawnFailure(error, command, cwd) }),
+  );
+  child.on('exit', (code, signal) => {
+    // What the process left behind in its group would hold its ports.
+    signalGroup(child.pid, 'SIGKILL');
+    resolve({ code, signal });
+  });
+  return {
+    pid: child.pid,
+    identity: child.pid === undefined ? undefined : identify(child.pid),
+    exited,
+    signal: (signal) => signalGroup(child.pid, signal),
+  };
+};
+
+/** True when somebody was there to get it. */
+export function signalGroup(pid: number | undefined, signal: NodeJS.Signals): boolean {
+  if (pid === undefined || pid <= 1) return false;
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch {
+    return false; // ESRCH: the group is gone, which is what signals to it are for.
+  }
+}
+
+/** `exited with 3`, `was killed by SIGKILL`. */
+export function describeExit({ code, signal, failure }: ChildExit): string {
+  if (failure !== undefined) return failure;
+  return signal === null ? `exited with ${code ?? 0}` : `was killed by ${signal}`;
+}
+
+function describeSpawnFailure(error: Error, command: string, cwd: string): string {
+  const code = 'code' in error ? error.code : '';
+  if (code === 'ENOENT') return `could not be started: there is no program ${command}, or no folder ${cwd}`;
+  if (code === 'EACCES') return `could not be started: ${command} may not be executed`;
+  return `could not be started: ${error.message}`;
+}

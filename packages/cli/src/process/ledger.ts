@@ -1,0 +1,67 @@
+/**
+ * The processes a mesh started, on disk as soon as they run: after a `kill -9` the next start finds what was left
+ * and ends it, and nothing else. Written whole by rename, so that it is never half there.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileWhole } from '../mesh/state-dir.ts';
+import { signalGroup } from './child.ts';
+import { isAlive, type ProcessIdentity } from './identity.ts';
+
+export interface LedgerEntry extends ProcessIdentity {
+  readonly name: string;
+}
+
+const fileName = 'processes.json';
+const killWaitMs = 2000;
+const killPollMs = 10;
+
+export class ProcessLedger {
+  readonly #path: string;
+  readonly #entries = new Map<number, LedgerEntry>();
+
+  constructor(stateDir: string) {
+    this.#path = join(stateDir, fileName);
+  }
+
+  add(name: string, identity: ProcessIdentity | undefined): void {
+    if (identity === undefined) return; // It is gone already.
+    this.#entries.set(identity.pid, { name, ...identity });
+    this.#write();
+  }
+
+  remove(pid: number | undefined): void {
+    if (pid !== undefined && this.#entries.delete(pid)) this.#write();
+  }
+
+  #write(): void {
+    writeFileWhole(this.#path, `${JSON.stringify([...this.#entries.values()])}\n`);
+  }
+}
+
+/** Ends what an earlier run left behind; resolves with the names of what was still there. */
+export async function endLeftovers(stateDir: string): Promise<readonly string[]> {
+  const alive = readLedger(join(stateDir, fileName)).filter(isAlive);
+  for (const { pid } of alive) signalGroup(pid, 'SIGKILL');
+  const deadlineMs = performance.now() + killWaitMs;
+  while (alive.some(isAlive) && performance.now() < deadlineMs) await Bun.sleep(killPollMs);
+  return alive.map(({ name }) => name);
+}
+
+/** A file that is missing or damaged names no process. */
+function readLedger(path: string): readonly LedgerEntry[] {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return [];
+  }
+  return Array.isArray(parsed) ? parsed.filter(isEntry) : [];
+}
+
+function isEntry(value: unknown): value is LedgerEntry {
+  const entry = value as Partial<LedgerEntry> | null;
+  return (
+    typeof entry?.pid === 'number' && typeof entry.startedAt === 'string' && typeof entry.name === 'string'
+  );
+}

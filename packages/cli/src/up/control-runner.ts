@@ -1,0 +1,128 @@
+/** The control plane of a local mesh: started, waited for, started again at once when it crashes, stopped last. */
+import type { Random } from '@sluice/runtime';
+import { cliError } from '../errors.ts';
+import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
+import type { ProcessLedger } from '../process/ledger.ts';
+import { selfCommand } from '../process/self-command.ts';
+import { Supervisor, systemTimers } from '../process/supervisor.ts';
+import { beginLog, lastLines, logPath } from './log-files.ts';
+import { processEnv } from './sidecar.ts';
+
+export interface ControlAddresses {
+  readonly xds: string;
+  readonly api: string;
+  readonly metrics: string;
+}
+
+export interface ControlRunnerOptions {
+  readonly stateDir: string;
+  readonly resources: readonly string[];
+  readonly meshConfig: string;
+  readonly addresses: ControlAddresses;
+  readonly ledger: ProcessLedger;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly random: Random;
+  readonly onEvent: (text: string) => void;
+}
+
+const readyTimeoutMs = 30_000;
+const readyPollMs = 40;
+const stopGraceMs = 5000;
+const shownLogLines = 12;
+
+export class ControlRunner {
+  readonly #options: ControlRunnerOptions;
+  readonly #supervisor: Supervisor;
+  readonly #log: string;
+  #firstExit: ChildExit | undefined;
+  #isReady = false;
+
+  constructor(options: ControlRunnerOptions) {
+    this.#options = options;
+    this.#log = logPath(options.stateDir, 'control');
+    this.#supervisor = new Supervisor({
+      restart: 'always',
+      start: () => this.#spawn(),
+      timers: systemTimers,
+      random: options.random,
+      onExited: (exit, restartInMs) => this.#exited(exit, restartInMs),
+    });
+  }
+
+  /** Resolves when it is ready. Throws `process-failed` with the end of its log. */
+  async start(): Promise<void> {
+    beginLog(this.#log);
+    this.#supervisor.start();
+    const deadlineMs = performance.now() + readyTimeoutMs;
+    while (!(await this.#answers())) {
+      if (this.#firstExit !== undefined || performance.now() > deadlineMs) throw this.#failure();
+      await Bun.sleep(readyPollMs);
+    }
+    this.#isReady = true;
+  }
+
+  async stop(): Promise<void> {
+    await this.#supervisor.stop(stopGraceMs);
+  }
+
+  kill(): void {
+    this.#supervisor.kill();
+  }
+
+  #spawn(): Child {
+    const { stateDir, resources, meshConfig, addresses, env, ledger } = this.#options;
+    const child = spawnChild({
+      argv: [
+        ...selfCommand('control'),
+        '--state-dir',
+        stateDir,
+        ...resources.flatMap((path) => ['--resources', path]),
+        '--mesh-config',
+        meshConfig,
+        '--xds-address',
+        addresses.xds,
+        '--api-address',
+        addresses.api,
+        '--metrics-address',
+        addresses.metrics,
+      ],
+      cwd: stateDir,
+      env: processEnv(env),
+      output: { file: this.#log },
+    });
+    ledger.add('control plane', child.identity);
+    return child;
+  }
+
+  #exited(exit: ChildExit, restartInMs: number | undefined): void {
+    this.#firstExit ??= exit;
+    if (restartInMs === undefined || !this.#isReady) return;
+    const when =
+      restartInMs === 0 ? 'starting it again' : `starting it again in ${Math.ceil(restartInMs / 100) / 10} s`;
+    this.#options.onEvent(`the control plane ${describeExit(exit)}: ${when}; traffic goes on`);
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      const response = await fetch(`http://${this.#options.addresses.api}/readyz`, {
+        signal: AbortSignal.timeout(1000),
+      });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false; // Not open yet.
+    }
+  }
+
+  #failure(): Error {
+    const what =
+      this.#firstExit === undefined
+        ? `was not ready after ${readyTimeoutMs / 1000} s`
+        : describeExit(this.#firstExit);
+    const lines = lastLines(this.#log, shownLogLines).map((line) => `  ${line}`);
+    return cliError(
+      'process-failed',
+      `the control plane ${what}; its log (${this.#log}) ends with\n${lines.join('\n')}`,
+    );
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * One instance of a workload: registered, its sidecar configured, then the application (pains row 1: never before
+ * its proxy has configuration), probed and reported while it lives, and taken down in the reverse order.
+ *
+ *   register ─► sidecar ready ─► (dependencies ready) ─► application ─► probes ─► health told
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Registration, SluiceWorkload } from '@sluice/api';
+import type { Random } from '@sluice/runtime';
+import type { ApiClient } from '../mesh/api-client.ts';
+import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
+import type { ProcessLedger } from '../process/ledger.ts';
+import { Supervisor, systemTimers } from '../process/supervisor.ts';
+import { appEnv } from './app-env.ts';
+import type { ChosenCommand } from './choose-command.ts';
+import { appendLog, beginLog, logPath } from './log-files.ts';
+import type { InstancePorts } from './port-book.ts';
+import { runProbe } from './probe.ts';
+import { ReadinessWatch } from './readiness.ts';
+import { MeshRegistration } from './registration.ts';
+import { LineCutter, type Reporter } from './reporter.ts';
+import { drainSeconds, Sidecar } from './sidecar.ts';
+
+export interface InstancePlan {
+  /** `reviews-v1`, or `reviews-v1-0` where there are several. */
+  readonly name: string;
+  readonly workload: SluiceWorkload;
+  readonly command: ChosenCommand;
+  readonly ports: InstancePorts;
+}
+
+export interface InstanceDependencies {
+  readonly client: ApiClient;
+  readonly stateDir: string;
+  readonly ledger: ProcessLedger;
+  readonly reporter: Reporter;
+  readonly random: Random;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Names of service ports, `namespace/service:number` → name. */
+  readonly portNames: ReadonlyMap<string, string>;
+  readonly version: string;
+  readonly leaseMs: number;
+  /** Resolves when the workloads this one depends on are ready. */
+  readonly dependencies: Promise<void>;
+}
+
+/** What our proxy can do beyond Envoy, so that the control plane emits it. */
+export const capabilities = ['sluice.dev/method-aware-retry', 'sluice.dev/forward-proxy'];
+/** Grace of a sidecar beyond its own drain time. */
+const sidecarGraceMs = drainSeconds * 1000 + 1500;
+
+export class InstanceRunner {
+  readonly plan: InstancePlan;
+  readonly #deps: InstanceDependencies;
+  readonly #registration: MeshRegistration;
+  readonly #sidecar: Sidecar | undefined;
+  readonly #readiness: ReadinessWatch;
+  readonly #app: Supervisor;
+  readonly #firstReady = Promise.withResolvers<void>();
+  readonly #finished = Promise.withResolvers<ChildExit>();
+  #isStopping = false;
+  #appPid: number | undefined;
+
+  constructor(plan: InstancePlan, deps: InstanceDependencies) {
+    this.plan = plan;
+    this.#deps = deps;
+    this.#registration = new MeshRegistration({
+      client: deps.client,
+      registration: toRegistration(plan, deps),
+      timers: systemTimers,
+      onRegisteredAnew: () => void this.#registeredAnew(),
+      onTrouble: (text) => this.#say(text, 'bad'),
+    });
+    this.#sidecar = plan.workload.hasSidecar ? this.#createSidecar() : undefined;
+    this.#readiness = new ReadinessWatch({
+      settings: plan.workload.readiness,
+      timers: systemTimers,
+      probe: () =>
+        runProbe({
+          check: plan.workload.readiness.check,
+          port: plan.ports.ports[0]?.app,
+          timeoutMs: plan.workload.readiness.timeoutMs,
+          cwd: plan.command.cwd,
+          env: this.#env(),
+        }),
+      onChange: (isReady, reason) => this.#readinessChanged(isReady, reason),
+    });
+    this.#app = new Supervisor({
+      restart: plan.workload.restart,
+      start: () => this.#spawnApp(),
+      timers: systemTimers,
+      random: deps.random,
+      onStarted: (child) => this.#appStarted(child),
+      onExited: (exit, restartInMs) => this.#appExited(exit, restartInMs),
+    });
+    // An instance that fails to start rejects where it is awaited; nobody has to await this one.
+    this.#firstReady.promise.catch(() => {});
+  }
+
+  /** Resolves at its first readiness. */
+  get firstReady(): Promise<void> {
+    return this.#firstReady.promise;
+  }
+
+  /** Resolves with the application's last exit, when its policy does not start it again. */
+  get finished(): Promise<ChildExit> {
+    return this.#finished.promise;
+  }
+
+  /** Resolves when the application has been started. Throws what hinders it. */
+  async start(): Promise<void> {
+    const { stateDir, dependencies } = this.#deps;
+    await this.#registration.begin();
+    await this.#sidecar?.start();
+    await dependencies;
+    if (this.#isStopping) return;
+    mkdirSync(this.#workDir(), { recursive: true, mode: 0o700 });
+    beginLog(logPath(stateDir, 'app', this.plan.name));
+    this.#app.start();
+  }
+
+  /** No new requests: out of the registry first, then the listeners. */
+  async leave(): Promise<void> {
+    this.#isStopping = true;
+    this.#readiness.stop('stopping');
+    await this.#registration.end();
+    await this.#sidecar?.drainInbound();
+  }
+
+  async activeRequests(): Promise<number> {
+    return (await this.#sidecar?.activeRequests()) ?? 0;
+  }
+
+  async stopApp(): Promise<void> {
+    await this.#app.stop(this.plan.workload.stopTimeoutMs);
+  }
+
+  async stopSidecar(): Promise<void> {
+    await this.#sidecar?.stop(sidecarGraceMs);
+  }
+
+  /** At once, whatever is under way. */
+  kill(): void {
+    this.#app.kill();
+    this.#sidecar?.kill();
+  }
+
+  #createSidecar(): Sidecar {
+    const { client, stateDir, ledger, env, random } = this.#deps;
+    const { name, workload, ports } = this.plan;
+    return new Sidecar({
+      name,
+      instance: `${name}.${workload.namespace}`,
+      adminPort: ports.admin,
+      stateDir,
+      client,
+      token: () => this.#registration.token,
+      ledger,
+      env,
+      random,
+      onEvent: (text, isBad) => this.#say(text, isBad ? 'bad' : 'plain'),
+    });
+  }
+
+  #spawnApp(): Child {
+    const { stateDir, reporter } = this.#deps;
+    const { name, command } = this.plan;
+    const log = logPath(stateDir, 'app', name);
+    const onLine = (line: string): void => {
+      appendLog(log, `${line}\n`);
+      reporter.line(name, line);
+    };
+    const cutters = [new LineCutter(onLine), new LineCutter(onLine)] as const;
+    const child = spawnChild({
+      argv: command.argv,
+      cwd: command.cwd,
+      env: this.#env(),
+      output: { onText: (text, isError) => cutters[isError ? 1 : 0].push(text) },
+    });
+    void child.exited.then(() => cutters.forEach((cutter) => cutter.flush()));
+    return child;
+  }
+
+  #appStarted(child: Child): void {
+    this.#deps.ledger.add(this.plan.name, child.identity);
+    this.#appPid = child.pid;
+    this.#readiness.start();
+  }
+
+  #appExited(exit: ChildExit, restartInMs: number | undefined): void {
+    this.#deps.ledger.remove(this.#appPid);
+    this.#readiness.stop(`it ${describeExit(exit)}`);
+    if (this.#isStopping) return;
+    if (restartInMs === undefined) {
+      const isFine = exit.code === 0;
+      this.#say(`it ${describeExit(exit)} and is not started again`, isFine ? 'plain' : 'bad');
+      this.#finished.resolve(exit);
+      return;
+    }
+    const when =
+      restartInMs === 0 ? 'starting it again' : `starting it again in ${Math.ceil(restartInMs / 100) / 10} s`;
+    this.#say(`it ${describeExit(exit)}: ${when}`, 'bad');
+  }
+
+  #readinessChanged(isReady: boolean, reason: string): void {
+    this.#registration.tell(isReady, reason);
+    if (isReady) {
+      this.#say(`ready ${describeAddress(this.plan)}`, 'good');
+      this.#firstReady.resolve();
+    } else if (!this.#isStopping) this.#say(`not ready: ${reason}`, 'bad');
+  }
+
+  async #registeredAnew(): Promise<void> {
+    this.#say('registered again after the control plane had lost sight of it', 'plain');
+    try {
+      await this.#sidecar?.renew();
+    } catch (error) {
+      this.#say(
+        `its sidecar could not be given its new token: ${error instanceof Error ? error.message : String(error)}`,
+        'bad',
+      );
+    }
+  }
+
+  #env(): Record<string, string> {
+    const { env, portNames } = this.#deps;
+    const { name, workload, command, ports } = this.plan;
+    return appEnv({
+      base: env,
+      configured: command.env,
+      namespace: workload.namespace,
+      workload: workload.name,
+      instance: name,
+      version: workload.version,
+      ports: ports.ports,
+      outbound: workload.hasSidecar ? this.#registration.outbound : [],
+      portNames,
+      workDir: this.#workDir(),
+    });
+  }
+
+  #workDir(): string {
+    return join(this.#deps.stateDir, 'work', this.plan.workload.name);
+  }
+
+  #say(text: string, tone: 'plain' | 'good' | 'bad'): void {
+    this.#deps.reporter.about(this.plan.name, text, tone);
+  }
+}
+
+export function toRegistration(
+  { name, workload, ports }: InstancePlan,
+  deps: Pick<InstanceDependencies, 'version' | 'leaseMs'>,
+): Registration {
+  const { hasSidecar, locality } = workload;
+  return {
+    name,
+    namespace: workload.namespace,
+    serviceAccount: workload.serviceAccount,
+    labels: hasSidecar ? workload.labels : { ...workload.labels, 'sidecar.istio.io/inject': 'false' },
+    address: '127.0.0.1',
+    interceptionMode: 'NONE',
+    ports: ports.ports.map((port, index) => ({
+      name: port.name,
+      protocol: workload.ports[index]?.protocol ?? 'http',
+      appPort: port.app,
+      inboundPort: hasSidecar ? port.inbound : port.app,
+    })),
+    outboundPortRange: ports.outbound,
+    adminPort: ports.admin,
+    healthPort: ports.health,
+    capabilities: hasSidecar ? capabilities : [],
+    version: deps.version,
+    ttlMs: deps.leaseMs,
+    replicaOf: workload.name,
+    weight: workload.weight,
+    ...(locality === undefined ? {} : { locality }),
+  };
+}
+
+/** Where others reach it: through its sidecar. */
+function describeAddress({ workload, ports }: InstancePlan): string {
+  const [first] = ports.ports;
+  if (first === undefined) return '';
+  const scheme = workload.ports[0]?.protocol.startsWith('http') === true ? 'http://' : '';
+  return `at ${scheme}127.0.0.1:${workload.hasSidecar ? first.inbound : first.app}`;
+}

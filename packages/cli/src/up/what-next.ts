@@ -1,0 +1,81 @@
+/** What `up` says once everything runs: where to look, what to type, and what this mode does not protect. */
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { Palette } from '../output/palette.ts';
+import type { MeshFile } from './mesh-file.ts';
+import type { MeshRunner } from './mesh-runner.ts';
+import type { Reporter } from './reporter.ts';
+
+export interface WhatNextOptions {
+  readonly mesh: MeshRunner;
+  readonly file: MeshFile;
+  readonly reporter: Reporter;
+  readonly stateDir: string;
+  readonly invokedAs: string;
+  readonly palette: Palette;
+}
+
+export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
+  const { mesh, file, reporter } = options;
+  for (const line of chosenPrograms(mesh)) reporter.say(line);
+  await Promise.all(mesh.instances.map((instance) => instance.firstReady));
+  const { link } = await mesh.client.post<{ link: string }>('/sluice/v1/login-link', {});
+  const { palette } = options;
+  reporter.say('');
+  reporter.say(palette.bold(`${file.name} is up`));
+  const front = frontUrl(mesh);
+  if (front !== undefined) reporter.say(`  ${front.workload.padEnd(12)} ${palette.bold(front.url)}`);
+  reporter.say(
+    `  ${'mesh page'.padEnd(12)} ${palette.bold(link)}   (this link works once, within ten minutes)`,
+  );
+  reporter.say('');
+  reporter.say('try next, in another terminal:');
+  for (const command of suggestions(options, front?.workload)) reporter.say(`  ${palette.good(command)}`);
+  const scenarios = firstScenario(file.dir);
+  if (scenarios !== undefined) reporter.say(`then follow ${relative(process.cwd(), scenarios)}`);
+  reporter.say('');
+  reporter.say(
+    'Interception mode NONE: applications reach each other through ports of their sidecars. It needs no',
+  );
+  reporter.say(
+    'privileges, and it does not isolate processes of this machine from each other: whatever runs here can',
+  );
+  reporter.say('reach the applications’ own ports and pass the sidecars by.');
+  reporter.say('Ctrl-C stops all of it.');
+}
+
+/** The first workload of the file is the one that people look at. */
+function frontUrl(mesh: MeshRunner): { readonly workload: string; readonly url: string } | undefined {
+  const plan = mesh.instances[0]?.plan;
+  const port = plan?.ports.ports[0];
+  if (plan === undefined || port === undefined) return undefined;
+  return {
+    workload: plan.workload.name,
+    url: `http://127.0.0.1:${plan.workload.hasSidecar ? port.inbound : port.app}/`,
+  };
+}
+
+function chosenPrograms(mesh: MeshRunner): readonly string[] {
+  const chosen = new Map<string, string>();
+  for (const { plan } of mesh.instances)
+    if (plan.command.wasChosen) chosen.set(plan.workload.name, plan.command.program);
+  if (chosen.size === 0) return [];
+  return [
+    `found on this machine and used: ${[...chosen].map(([name, program]) => `${program} for ${name}`).join(', ')}`,
+  ];
+}
+
+function suggestions({ invokedAs }: WhatNextOptions, front: string | undefined): readonly string[] {
+  return [
+    `${invokedAs} status`,
+    `${invokedAs} get services,virtualservices,destinationrules`,
+    `${invokedAs} proxy-config routes ${front ?? 'WORKLOAD'}`,
+  ];
+}
+
+function firstScenario(dir: string): string | undefined {
+  const scenarios = join(dir, 'scenarios');
+  if (!existsSync(scenarios)) return undefined;
+  const [first] = readdirSync(scenarios).sort();
+  return first === undefined ? undefined : join(scenarios, first, 'README.md');
+}
