@@ -21,22 +21,24 @@ import type {
   SideRequest,
   UpstreamHttpFilter,
 } from '../filter/filter.ts';
-import { FilterContext, type ContextHost } from '../filter/filter-context.ts';
+import type { ContextHost } from '../filter/filter-context.ts';
+import { FilterSet, type RouteConfigs } from '../filter/filter-set.ts';
 import { FilterRun, type Direction, type FilterRunOwner } from '../filter/filter-run.ts';
 import { drawWeighted } from '../filter/router/choose-cluster.ts';
 import { Router } from '../filter/router/router.ts';
 import { routerConfigOf } from '../filter/router/router-factory.ts';
 import type { RouterHost } from '../filter/router/router-host.ts';
-import { startSideCall } from '../filter/side-call.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
-import { DISABLED, type CompiledRoute, type RouteRequest, type WeightedCluster } from '../route/route.ts';
+import type { CompiledRoute, RouteRequest, WeightedCluster } from '../route/route.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
+import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import { FLAG, responseFlagBit } from '../telemetry/response-flags.ts';
-import { Deadline } from './deadline.ts';
+import { beginRecord, fillRouteRequest } from './begin-record.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
-import { isGrpcRequest } from './grpc-request.ts';
-import { hasNoContent, localReply, writeReply } from './reply.ts';
+import { detachedMessage, detachedStream } from './detached-stream.ts';
+import { hasNoContent, invalidHeadReply, localReply, writeReply } from './reply.ts';
 import { finishRequestHead, finishResponseHead } from './head-rules.ts';
+import { StreamIdle } from './stream-idle.ts';
 import type {
   DownstreamResetCause,
   DownstreamStream,
@@ -47,10 +49,10 @@ import type {
 
 export class Exchange implements RequestSink, RouterHost, FilterRunOwner, ContextHost {
   readonly services: ExchangeServices;
-  readonly message: RequestMessage;
+  message: RequestMessage = detachedMessage;
   readonly record: RequestRecord;
   readonly routeRequest: RouteRequest;
-  readonly connection: ConnectionFacts;
+  connection: ConnectionFacts = NO_CONNECTION;
   readonly upstreamFilters: readonly UpstreamHttpFilter[];
   readonly suppressEnvoyHeaders: boolean;
   route: CompiledRoute | null = null;
@@ -58,16 +60,13 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   hasRouteTable = false;
   response: ResponseMessage | null = null;
   readonly #binding: HttpBinding;
-  readonly #stream: DownstreamStream;
+  #stream: DownstreamStream = detachedStream;
   readonly #router: Router;
   readonly #requestRun = new FilterRun('request', this);
   readonly #responseRun = new FilterRun('response', this);
-  readonly #idle: Deadline;
-  readonly #filters: HttpFilter[] = [];
-  readonly #contexts: FilterContext[] = [];
+  readonly #idle: StreamIdle;
+  readonly #filters: FilterSet;
   readonly #local: ResponseMessage = { status: 0, headers: new HeaderList(), contentLength: -1 };
-  #upstreamContext: FilterContext | null = null;
-  #calls: Cancel[] | null = null;
   #pending: { position: number; reply: LocalReply } | null = null;
   #isActive = false;
   #isTunnel = false;
@@ -75,43 +74,44 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   #hasSentHead = false;
   #hasSentResponse = false;
   #owedBytes = 0;
-  #idleTimeoutMs = 0;
 
-  /** `message` is the stream's, and filled anew for each request. */
-  constructor(
-    services: ExchangeServices,
-    binding: HttpBinding,
-    stream: DownstreamStream,
-    message: RequestMessage,
-    connection: ConnectionFacts,
-  ) {
+  constructor(services: ExchangeServices, binding: HttpBinding) {
     this.services = services;
-    this.message = message;
-    this.connection = connection;
     this.record = services.newRecord();
     this.upstreamFilters = binding.upstreamFilters;
     this.suppressEnvoyHeaders = routerConfigOf(binding.chain.terminal.config).suppressEnvoyHeaders;
     this.#binding = binding;
-    this.#stream = stream;
+    const { headers } = this.message;
     this.routeRequest = {
       method: '',
       scheme: 'http',
       authority: '',
       path: '',
       query: '',
-      headers: message.headers,
+      headers,
       localPort: 0,
     };
+    this.#filters = new FilterSet(this, binding.chain);
     this.#router = new Router(this);
-    this.#idle = new Deadline(services.timers, this, onIdleTimeout);
+    this.#idle = new StreamIdle(services.timers, services.clock, this, onIdleTimeout);
   }
 
-  get isActive(): boolean {
-    return this.#isActive;
+  /** Before each request. `message` is the stream's own, filled when the head comes. */
+  attach(stream: DownstreamStream, message: RequestMessage, connection: ConnectionFacts): void {
+    this.#stream = stream;
+    this.message = message;
+    this.connection = connection;
   }
-  get hasRequestEnded(): boolean {
-    return this.#hasRequestEnded;
+
+  /** After `exchangeEnded`: refers to nothing of the connection any more. */
+  detach(): void {
+    this.attach(detachedStream, detachedMessage, NO_CONNECTION);
+    this.routeRequest.headers = detachedMessage.headers;
+    this.route = null;
+    this.weighted = null;
+    this.record.reset();
   }
+
   get requestHeaders(): HeaderList {
     return this.message.headers;
   }
@@ -128,11 +128,9 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   // --- from the downstream stream ---
 
   onRequestHead(_message: RequestMessage, isEnd: boolean): void {
-    const nowMs = this.services.clock.nowMs();
-    this.#begin(nowMs, isEnd);
+    this.#begin(isEnd);
     const chain = this.#binding.chain;
-    for (let i = 0; i < chain.bindings.length; i++)
-      this.#filters[i] = chain.bindings[i]!.factory.create(chain.bindings[i]!.config);
+    this.#filters.begin();
     this.#requestRun.begin(chain.request, 0);
     const refusal = finishRequestHead(
       this.message,
@@ -141,7 +139,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
       this.services,
       this.record,
     );
-    this.#fillRouteRequest();
+    fillRouteRequest(this.routeRequest, this.message, this.connection, this.record);
     if (refusal !== null) {
       this.#binding.metrics.onRequestStart(this.record);
       this.answer(refusal);
@@ -149,7 +147,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     }
     this.#match();
     this.#binding.metrics.onRequestStart(this.record);
-    this.#setIdleTimeout(nowMs);
+    this.#idle.start(this.route, this.#binding.config);
     if (chain.request.rewritesBody) this.message.contentLength = -1;
     this.#requestRun.head(isEnd);
   }
@@ -162,7 +160,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     }
     this.record.bytesReceived += byteCount;
     this.#owedBytes += byteCount;
-    this.#touch();
+    this.#idle.touch();
     this.#requestRun.data(data, start, end);
     this.grantRequestCredit();
   }
@@ -192,35 +190,26 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   // --- from filters ---
 
   filterAt(position: number): HttpFilter | null {
-    const binding = this.#binding.chain.bindings[position]!;
-    const configs = this.#routeConfigs();
-    if (configs !== null && configs.size > 0) {
-      const config = configs.get(binding.name);
-      if (config === DISABLED) return null;
-      if (config !== undefined) return this.#filters[position]!;
-    }
-    return binding.isDisabledByDefault ? null : this.#filters[position]!;
+    return this.#filters.at(position, this.#routeConfigs());
   }
 
   contextAt(position: number): HttpFilterContext {
-    return (this.#contexts[position] ??= new FilterContext(this, position));
+    return this.#filters.contextAt(position);
   }
 
   upstreamFilterContext(): HttpFilterContext {
-    return (this.#upstreamContext ??= new FilterContext(this, this.#binding.chain.bindings.length));
+    return this.#filters.upstreamContext();
   }
 
   routeConfigOf(position: number): unknown {
-    const binding = this.#binding.chain.bindings[position];
-    const config = binding === undefined ? undefined : this.#routeConfigs()?.get(binding.name);
-    return config === undefined || config === DISABLED ? null : config;
+    return this.#filters.configOf(position, this.#routeConfigs());
   }
 
   rematchRoute(): void {
     if (this.#router.hasStarted) return;
-    this.#fillRouteRequest();
+    fillRouteRequest(this.routeRequest, this.message, this.connection, this.record);
     this.#match();
-    this.#setIdleTimeout(this.services.clock.nowMs());
+    this.#idle.start(this.route, this.#binding.config);
   }
 
   resumeFrom(position: number): void {
@@ -237,9 +226,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   }
 
   callCluster(cluster: string, request: SideRequest, onReply: (reply: SideReply) => void): Cancel {
-    const call = startSideCall(this.services, cluster, request, onReply);
-    (this.#calls ??= []).push(call);
-    return call;
+    return this.#filters.call(this.services, cluster, request, onReply);
   }
 
   findCluster(name: string): Cluster | null {
@@ -281,8 +268,6 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     else if (this.response !== null) this.response.contentLength = byteCount;
   }
 
-  // --- what comes out of the filters ---
-
   passHead(direction: Direction, isEnd: boolean): void {
     if (direction === 'response') this.#sendHead(isEnd);
     else {
@@ -298,7 +283,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
       return;
     }
     this.record.bytesSent += end - start;
-    this.#touch();
+    this.#idle.touch();
     this.#stream.sendData(data, start, end);
   }
 
@@ -354,8 +339,6 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#stream.consumed(owed);
   }
 
-  // --- timeouts and ends ---
-
   onIdleTimeout(): void {
     if (!this.#isActive) return;
     if (this.#hasSentHead) this.abortResponse(FLAG.SI, 'stream_idle_timeout');
@@ -379,7 +362,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   onRequestInvalid(status: number, code: string, detail: string): void {
     if (!this.#isActive) return;
     if (this.#hasSentHead) this.abortResponse(FLAG.DPE, 'http1.codec_error');
-    else this.answer({ status, code, flag: 'DPE', detail, responseCodeDetails: 'http1.codec_error' });
+    else this.answer(invalidHeadReply(status, code, detail));
   }
 
   /** There is no head to speak of: it was malformed, too large or too late. Answered and logged all the same. */
@@ -390,17 +373,10 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     message.path = '';
     message.authority = '';
     message.upgrade = '';
-    this.#begin(this.services.clock.nowMs(), true);
-    this.#fillRouteRequest();
+    this.#begin(true);
+    fillRouteRequest(this.routeRequest, this.message, this.connection, this.record);
     this.#binding.metrics.onRequestStart(this.record);
-    const isTimeout = status === 408;
-    this.answer({
-      status,
-      code,
-      flag: isTimeout ? 'DT' : 'DPE',
-      detail,
-      responseCodeDetails: isTimeout ? 'request_header_timeout' : 'http1.codec_error',
-    });
+    this.answer(invalidHeadReply(status, code, detail));
   }
 
   dispose(): void {
@@ -409,22 +385,8 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#idle.dispose();
   }
 
-  #begin(nowMs: number, isEnd: boolean): void {
-    const { record, message } = this;
-    const { listener, config } = this.#binding;
-    record.reset();
-    record.startMs = nowMs;
-    record.startWallMs = this.services.clock.wallMs();
-    record.requestHeadEndMs = nowMs;
-    record.requestEndMs = isEnd ? nowMs : 0;
-    record.listenerName = listener.name;
-    record.trafficDirection = listener.trafficDirection;
-    record.statPrefix = config.statPrefix;
-    record.connection = this.connection;
-    record.protocol = message.protocol;
-    record.method = message.method;
-    record.originalPath = message.path;
-    record.requestHeaders = message.headers;
+  #begin(isEnd: boolean): void {
+    beginRecord(this.record, this.message, this.connection, this.#binding, this.services, isEnd);
     this.#isActive = true;
     this.#isTunnel = false;
     this.#hasRequestEnded = isEnd;
@@ -434,20 +396,6 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.response = null;
     this.route = null;
     this.weighted = null;
-  }
-
-  #fillRouteRequest(): void {
-    const { message, routeRequest, record } = this;
-    const path = message.path;
-    const queryAt = path.indexOf('?');
-    routeRequest.method = message.method;
-    routeRequest.scheme = message.scheme;
-    routeRequest.authority = message.authority;
-    routeRequest.path = queryAt < 0 ? path : path.slice(0, queryAt);
-    routeRequest.query = queryAt < 0 ? '' : path.slice(queryAt + 1);
-    routeRequest.localPort = this.connection.localPort;
-    record.path = path;
-    record.authority = message.authority;
   }
 
   #match(): void {
@@ -462,20 +410,8 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
         : null;
   }
 
-  #routeConfigs(): ReadonlyMap<string, unknown> | null {
+  #routeConfigs(): RouteConfigs {
     return this.weighted?.perFilterConfig ?? this.route?.perFilterConfig ?? null;
-  }
-
-  #setIdleTimeout(nowMs: number): void {
-    const action = this.route?.action;
-    const ofRoute = action !== undefined && action.kind === 'forward' ? action.idleTimeoutMs : undefined;
-    this.#idleTimeoutMs = ofRoute ?? this.#binding.config.streamIdleTimeoutMs;
-    if (this.#idleTimeoutMs > 0) this.#idle.setIn(this.#idleTimeoutMs, nowMs);
-    else this.#idle.clear();
-  }
-
-  #touch(): void {
-    if (this.#idleTimeoutMs > 0) this.#idle.setIn(this.#idleTimeoutMs, this.services.clock.nowMs());
   }
 
   #sendContinue(): void {
@@ -500,11 +436,8 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     record.flags |= flag;
     record.reason = reply.code;
     record.responseCodeDetails = reply.responseCodeDetails;
-    const isGrpc = isGrpcRequest(this.message.headers);
     const local = this.#local;
-    const body = writeReply(reply, record, this.#binding.config.isEdge, isGrpc, local.headers);
-    local.status = isGrpc ? 200 : reply.status;
-    local.contentLength = body.length;
+    const body = writeReply(reply, record, this.#binding.config.isEdge, this.message.headers, local);
     const isBodyless = body.length === 0 || this.message.method === 'HEAD' || hasNoContent(local.status);
     this.#isTunnel = false;
     this.#runResponse(local, isBodyless, this.#binding.chain.bindings.length - position);
@@ -528,7 +461,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   #sendHead(isEnd: boolean): void {
     const response = this.response!;
     this.#hasSentHead = true;
-    this.#touch();
+    this.#idle.touch();
     this.record.status = response.status;
     finishResponseHead(response, this.#binding, this.services, this.record);
     if (isEnd) this.#hasSentResponse = true;
@@ -541,7 +474,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
 
   #finish(): void {
     this.#isActive = false;
-    this.#idle.clear();
+    this.#idle.stop();
     this.#requestRun.stop();
     this.#responseRun.stop();
     this.#router.reset();
@@ -549,7 +482,8 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     record.responseEndMs = services.clock.nowMs();
     this.#stream.flush();
     try {
-      this.#endFilters();
+      const hasPaused = this.#requestRun.hasPaused || this.#responseRun.hasPaused;
+      this.#filters.end(this.#routeConfigs(), hasPaused);
       this.#binding.metrics.onRequestEnd(record);
       for (const logger of this.#binding.config.accessLoggers) logger.log(record);
     } catch (error) {
@@ -557,28 +491,6 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     }
     this.response = null;
     this.#stream.exchangeEnded();
-  }
-
-  #endFilters(): void {
-    const chain = this.#binding.chain;
-    for (let i = 0; i < chain.onEnd.length; i++) {
-      const position = chain.onEnd[i]!;
-      this.filterAt(position)?.onEnd!(this.contextAt(position));
-    }
-    if (this.#calls !== null) {
-      for (const call of this.#calls) call.cancel();
-      this.#calls = null;
-    }
-    for (let i = 0; i < this.#contexts.length; i++) {
-      const context = this.#contexts[i];
-      if (
-        context === undefined ||
-        !(context.wasKept || this.#requestRun.hasPaused || this.#responseRun.hasPaused)
-      )
-        continue;
-      context.cutOff();
-      this.#contexts[i] = new FilterContext(this, i);
-    }
   }
 }
 

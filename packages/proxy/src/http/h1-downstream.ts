@@ -30,7 +30,8 @@ import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import { Deadline } from './deadline.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
-import { Exchange } from './exchange.ts';
+import { exchangePoolOf, type ExchangePool } from './exchange-pool.ts';
+import type { Exchange } from './exchange.ts';
 import { hasNoContent } from './reply.ts';
 import {
   STREAM_WINDOW_BYTES,
@@ -49,7 +50,10 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   readonly #services: ExchangeServices;
   readonly #parser: H1RequestParser;
   readonly #message: RequestMessage;
-  readonly #exchange: Exchange;
+  readonly #exchanges: ExchangePool;
+  readonly #facts: ConnectionFacts;
+  /** Lent for the request in progress. */
+  #exchange: Exchange | null = null;
   readonly #onGone: () => void;
   readonly #options: ResponseWriteOptions = {
     bodyKind: 'none',
@@ -99,7 +103,8 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       expectsContinue: false,
       contentLength: -1,
     };
-    this.#exchange = new Exchange(services, binding, this, this.#message, facts);
+    this.#exchanges = exchangePoolOf(services, binding);
+    this.#facts = facts;
     this.#phaseDeadline = new Deadline(services.timers, this, onPhaseTimeout);
     this.#openedMs = services.clock.nowMs();
     if (config.connectionIdleTimeoutMs > 0)
@@ -111,7 +116,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     return this.#held === null ? 0 : this.#held.length;
   }
   get isIdle(): boolean {
-    return !this.#exchange.isActive && !this.#isMessageOpen && this.#parser.isIdle;
+    return this.#exchange === null && !this.#isMessageOpen && this.#parser.isIdle;
   }
 
   /** Closes an idle connection now, a busy one after its response. */
@@ -137,18 +142,17 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       this.#parser.finish();
       return;
     }
-    this.#exchange.onDownstreamReset('disconnected', 'downstream_remote_disconnect');
+    this.#exchange?.onDownstreamReset('disconnected', 'downstream_remote_disconnect');
     connection.close();
   }
 
   onDrain(): void {
-    this.#exchange.onWritable();
+    this.#exchange?.onWritable();
   }
 
   onClose(): void {
     this.#isLingering = true;
-    this.#exchange.onDownstreamReset('disconnected', 'downstream_remote_disconnect');
-    this.#exchange.dispose();
+    this.#exchange?.onDownstreamReset('disconnected', 'downstream_remote_disconnect');
     this.#phaseDeadline.dispose();
     this.#requestDeadline?.dispose();
     this.#held = null;
@@ -183,12 +187,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     const hasBody = head.bodyKind === 'chunked' || head.contentLength > 0;
     this.#hasToldEnd = !hasBody && !this.#isUpgrade;
     if (hasBody) this.#armRequestTimeout(nowMs);
-    this.#exchange.onRequestHead(message, this.#hasToldEnd);
+    this.#takeExchange().onRequestHead(message, this.#hasToldEnd);
   }
 
   onBodyData(buf: Uint8Array, start: number, end: number): void {
     this.#uncreditedBytes += end - start;
-    this.#exchange.onRequestData(buf, start, end);
+    if (this.#exchange === null) this.consumed(end - start);
+    else this.#exchange.onRequestData(buf, start, end);
     if (this.#uncreditedBytes > STREAM_WINDOW_BYTES) this.#connection.pause();
   }
 
@@ -205,7 +210,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onParseError(error: H1ParseError): void {
     this.#isClosing = true;
-    if (this.#exchange.isActive) {
+    if (this.#exchange !== null) {
       this.#exchange.onRequestInvalid(error.status, error.code, error.message);
       return;
     }
@@ -215,7 +220,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       return;
     }
     this.#hasToldEnd = true;
-    this.#exchange.onHeadInvalid(error.status, error.code, error.message);
+    this.#takeExchange().onHeadInvalid(error.status, error.code, error.message);
   }
 
   // --- the stream ---
@@ -288,6 +293,9 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   }
 
   exchangeEnded(): void {
+    const exchange = this.#exchange;
+    this.#exchange = null;
+    if (exchange !== null) this.#exchanges.give(exchange);
     this.#nextIfDone();
   }
 
@@ -297,7 +305,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     else {
       this.#isClosing = true;
       this.#hasToldEnd = true;
-      this.#exchange.onHeadInvalid(
+      this.#takeExchange().onHeadInvalid(
         408,
         'request-headers-timeout',
         'The request head was not complete in time.',
@@ -307,7 +315,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onRequestTimeout(): void {
     this.#isClosing = true;
-    this.#exchange.onRequestTimeout();
+    this.#exchange?.onRequestTimeout();
   }
 
   #read(data: Uint8Array): void {
@@ -320,7 +328,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       this.#pauseIfFull();
       return;
     }
-    if (wasIdle && !this.#exchange.isActive && !this.#parser.isIdle) this.#armHeadTimeout();
+    if (wasIdle && this.#exchange === null && !this.#parser.isIdle) this.#armHeadTimeout();
   }
 
   /** What waited behind the exchange that has just ended. */
@@ -331,9 +339,16 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#resumeIfRoom();
   }
 
+  #takeExchange(): Exchange {
+    const exchange = this.#exchanges.take();
+    exchange.attach(this, this.#message, this.#facts);
+    this.#exchange = exchange;
+    return exchange;
+  }
+
   #tellEnd(): void {
     this.#hasToldEnd = true;
-    this.#exchange.onRequestEnd(this.#trailers);
+    this.#exchange?.onRequestEnd(this.#trailers);
   }
 
   #refuseUpgrade(): void {
@@ -342,7 +357,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   }
 
   #nextIfDone(): void {
-    if (this.#exchange.isActive || this.#isLingering) return;
+    if (this.#exchange !== null || this.#isLingering) return;
     if (this.#isTunnel) {
       this.#connection.close();
       return;
@@ -354,9 +369,17 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     if (this.#isMessageOpen) return;
     const idleMs = this.#binding.config.connectionIdleTimeoutMs;
     if (idleMs > 0) this.#phaseDeadline.setIn(idleMs, this.#services.clock.nowMs());
-    this.#parser.resume();
-    // Inside `execute` the parser goes on by itself.
-    if (!this.#isParsing) this.#readHeld();
+    if (this.#isParsing) {
+      // `execute` goes on by itself.
+      this.#parser.resume();
+    } else if (this.#held === null) {
+      // Nothing waits: an idle connection keeps none of what it received.
+      this.#parser.reset();
+      this.#resumeIfRoom();
+    } else {
+      this.#parser.resume();
+      this.#readHeld();
+    }
   }
 
   /** FIN first, and time for the client to read what it was sent: a close with unread octets would reset it. */

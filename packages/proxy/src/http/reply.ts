@@ -5,10 +5,12 @@
  * A client inside the mesh learns who decided and why; a stranger at an edge learns the reason code and the
  * request id, by which `sluice explain` shows the rest.
  */
-import { H, type HeaderList } from '@sluice/wire';
+import { encodeGrpcMessage, grpcStatusOfHttp, H, type HeaderList } from '@sluice/wire';
 import { proxyErrors, type ProxyErrorCode } from '../errors.ts';
 import type { LocalReply } from '../filter/filter.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
+import { isGrpcRequest } from './grpc-request.ts';
+import type { ResponseMessage } from './streams.ts';
 
 export interface ReplyOverrides {
   readonly status?: number;
@@ -44,26 +46,42 @@ export function hasNoContent(status: number): boolean {
   return status < 200 || status === 204 || status === 304;
 }
 
-/** Fills `headers`; returns the body. `isGrpc`: the reply is a trailers-only gRPC response with status 200. */
+/** For requests that broke the protocol, or whose head did not come in time; `code` is the codec's. */
+export function invalidHeadReply(status: number, code: string, detail: string): LocalReply {
+  const isTimeout = status === 408;
+  const responseCodeDetails = isTimeout ? 'request_header_timeout' : 'http1.codec_error';
+  return { status, code, flag: isTimeout ? 'DT' : 'DPE', detail, responseCodeDetails };
+}
+
+/**
+ * Fills `response`; returns its body. A gRPC request is answered by a trailers-only response, whose HTTP
+ * status is 200.
+ */
 export function writeReply(
   reply: LocalReply,
   record: RequestRecord,
   isEdge: boolean,
-  isGrpc: boolean,
-  headers: HeaderList,
+  requestHeaders: HeaderList,
+  response: ResponseMessage,
 ): Uint8Array {
+  const { headers } = response;
   headers.reset();
   headers.append(H.xSluiceReason, reply.code);
   for (const [name, value] of reply.headers ?? []) headers.append(name.toLowerCase(), value);
-  if (isGrpc) {
-    headers.set(H.contentType, 'application/grpc');
-    headers.set(H.grpcStatus, String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
-    headers.set(H.grpcMessage, encodeURIComponent(isEdge ? reply.code : reply.detail).replaceAll('%20', ' '));
-    return EMPTY;
-  }
-  const body = bodyOf(reply, record, isEdge, headers);
-  if (!hasNoContent(reply.status)) headers.set(H.contentLength, String(body.length));
-  return hasNoContent(reply.status) ? EMPTY : body;
+  const isGrpc = isGrpcRequest(requestHeaders);
+  response.status = isGrpc ? 200 : reply.status;
+  const body = isGrpc ? writeGrpcStatus(reply, isEdge, headers) : bodyOf(reply, record, isEdge, headers);
+  const isBodyless = isGrpc || hasNoContent(reply.status);
+  response.contentLength = isBodyless ? 0 : body.length;
+  if (!isBodyless) headers.set(H.contentLength, String(body.length));
+  return isBodyless ? EMPTY : body;
+}
+
+function writeGrpcStatus(reply: LocalReply, isEdge: boolean, headers: HeaderList): Uint8Array {
+  headers.set(H.contentType, 'application/grpc');
+  headers.set(H.grpcStatus, String(reply.grpcStatus ?? grpcStatusOfHttp(reply.status)));
+  headers.set(H.grpcMessage, encodeGrpcMessage(isEdge ? reply.code : reply.detail));
+  return EMPTY;
 }
 
 function bodyOf(reply: LocalReply, record: RequestRecord, isEdge: boolean, headers: HeaderList): Uint8Array {
@@ -97,25 +115,4 @@ function fullProblem(reply: LocalReply, record: RequestRecord): object {
     cluster: record.clusterName === '' ? null : record.clusterName,
     policy: route?.origin ?? null,
   };
-}
-
-/** gRPC's mapping of HTTP statuses (grpc/doc/http-grpc-status-mapping.md). */
-export function grpcStatusOf(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
 }

@@ -68,11 +68,10 @@ export function acceptOn(target: AcceptTarget, deps: AcceptDeps): AcceptHandle {
     stopAccepting: () => listener.stop(),
     drain() {
       isDraining = true;
-      // A copy, as draining an idle connection takes it out of the map.
-      for (const served of [...open.values()]) served?.drain();
+      for (const served of open.values()) served?.drain();
     },
     closeAll() {
-      for (const connection of [...open.keys()]) connection.terminate();
+      for (const connection of open.keys()) connection.terminate();
     },
   };
 }

@@ -144,7 +144,7 @@ class Session {
   #closed(): void {
     this.isUsable = false;
     this.#options.timers.disarm(this.#timer);
-    for (const stream of [...this.#streams]) stream.fail(GrpcStatus.unavailable, this.#failure);
+    for (const stream of this.#streams) stream.fail(GrpcStatus.unavailable, this.#failure);
   }
 }
 

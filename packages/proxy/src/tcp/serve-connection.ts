@@ -46,14 +46,14 @@ export class ConnectionServer {
   retireChains(chains: readonly FilterChain[]): void {
     for (const chain of chains) {
       this.#retired.add(chain);
-      for (const served of [...(this.#byChain.get(chain) ?? [])]) served.drain();
+      for (const served of this.#byChain.get(chain) ?? []) served.drain();
     }
   }
 
   /** Answers carry `Connection: close` from now on; idle connections end at once. */
   drain(): void {
     this.#isDraining = true;
-    for (const all of this.#byChain.values()) for (const served of [...all]) served.drain();
+    for (const all of this.#byChain.values()) for (const served of all) served.drain();
   }
 
   #terminal(

@@ -66,6 +66,7 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   };
   readonly #idleDeadline: Deadline;
   #connection: Connection | null = null;
+  #localAddress: string | null = null;
   #sink: ResponseSink | null = null;
   #hasSentEnd = false;
   #hasResponseEnded = false;
@@ -88,7 +89,8 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   }
   get localAddress(): string {
     const connection = this.#connection;
-    return connection === null ? '' : `${connection.localAddress}:${connection.localPort}`;
+    if (connection === null) return '';
+    return (this.#localAddress ??= `${connection.localAddress}:${connection.localPort}`);
   }
   get isReused(): boolean {
     return this.requestCount > 1;

@@ -19,7 +19,7 @@ import { Deadline } from '../../http/deadline.ts';
 import { localReply } from '../../http/reply.ts';
 import { RequestBody } from '../../http/request-body.ts';
 import type { ResponseMessage, UpstreamConnector, UpstreamRequest } from '../../http/streams.ts';
-import type { ForwardAction, HeaderOperation, RetryPolicy, WeightedCluster } from '../../route/route.ts';
+import type { ForwardAction, RetryPolicy, WeightedCluster } from '../../route/route.ts';
 import { FLAG } from '../../telemetry/response-flags.ts';
 import { applyHeaderOperations } from '../header-operations.ts';
 import { Attempt, type AttemptHost } from './attempt.ts';
@@ -27,14 +27,14 @@ import { chooseClusterName } from './choose-cluster.ts';
 import { detailsAfterResponse, failureFlag, failureReply } from './failure-reply.ts';
 import { answerOfRoute } from './route-answer.ts';
 import { isIdempotent, retriesFailure, retriesResponse, type AttemptFailure } from './retry-decision.ts';
-import { rewritePath, rewrittenHost, setHost } from './rewrite.ts';
+import { editRequestHead, editResponseHead } from './head-edits.ts';
+import { clearPickContext, fillPickContext, newPickContext } from './pick-context.ts';
 import type { RouterHost } from './router-host.ts';
 import { smallDecimal } from './small-decimal.ts';
 import { readUpstreamTimeouts, type UpstreamTimeouts } from './upstream-timeouts.ts';
 
 /** Tries that the retry policy does not count: dead idle connections, and endpoints passed over. */
 const MAX_FREE_TRIES = 3;
-const NO_OPERATIONS: readonly HeaderOperation[] = [];
 
 export class Router implements AttemptHost {
   readonly body = new RequestBody();
@@ -68,16 +68,7 @@ export class Router implements AttemptHost {
     this.#routeDeadline = new Deadline(timers, this, onRouteTimeout);
     this.#durationDeadline = new Deadline(timers, this, onMaxDuration);
     this.#backoff.owner = this;
-    this.#pick = {
-      tried: [],
-      avoidTried: false,
-      selectionAttempts: 1,
-      headers: null,
-      hash: 0,
-      originalAddress: null,
-      originalPort: 0,
-      random: draw,
-    };
+    this.#pick = newPickContext(draw);
     const message = host.message;
     this.#request = { method: '', path: '', headers: message.headers, upgrade: '', contentLength: -1 };
   }
@@ -168,8 +159,7 @@ export class Router implements AttemptHost {
     this.#retriesUsed = 0;
     this.#freeTries = 0;
     this.#isRetry = false;
-    if (this.#pick.tried.length > 0) this.#pick.tried.length = 0;
-    this.#pick.headers = null;
+    clearPickContext(this.#pick);
   }
 
   dispose(): void {
@@ -241,7 +231,7 @@ export class Router implements AttemptHost {
     if (this.#isRetry) attempt.cluster!.stats.requestRetried(response.status < 500);
     this.#state = 'answering';
     attempt.clearTryTimeout();
-    this.#prepareResponse(response);
+    editResponseHead(this.#host, response);
     const isTunnel =
       message.upgrade !== '' &&
       (response.status === 101 ||
@@ -339,47 +329,14 @@ export class Router implements AttemptHost {
     this.#limits = action.priority === 'high' ? cluster.highPriorityLimits : cluster.limits;
     this.#retry = action.retry ?? host.route!.virtualHost.retry;
     readUpstreamTimeouts(action, this.#retry, message.headers, this.#timeouts);
-    this.#editRequest(action);
-    this.#preparePick(cluster);
+    editRequestHead(host, action, this.#timeouts);
+    fillPickContext(this.#pick, host, cluster, this.#retry);
     this.#state = 'trying';
     if (isEnd) this.#startClocks();
     if (action.maxStreamDurationMs !== undefined && action.maxStreamDurationMs > 0) {
       this.#durationDeadline.setIn(action.maxStreamDurationMs, services.clock.nowMs());
     }
     this.#try(true);
-  }
-
-  #editRequest(action: ForwardAction): void {
-    const { message, record, route } = this.#host;
-    applyHeaderOperations(message.headers, this.#weighted?.requestHeaders ?? NO_OPERATIONS, record);
-    applyHeaderOperations(message.headers, route!.requestHeaders, record);
-    const originalPath = message.path;
-    if (action.rewrite !== null) {
-      message.path = rewritePath(message.path, action.rewrite);
-      record.path = message.path;
-      if (message.path !== originalPath && !this.#host.suppressEnvoyHeaders)
-        message.headers.set(H.xEnvoyOriginalPath, originalPath);
-    }
-    const rewrite = this.#weighted?.hostRewrite ?? action.hostRewrite;
-    if (rewrite !== null) {
-      const host = rewrittenHost(rewrite, message.headers, originalPath);
-      if (host !== null) setHost(message, host);
-    }
-    const expectedMs = this.#timeouts.perTryMs > 0 ? this.#timeouts.perTryMs : this.#timeouts.routeMs;
-    if (expectedMs > 0 && !this.#host.suppressEnvoyHeaders)
-      message.headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
-  }
-
-  #preparePick(cluster: Cluster): void {
-    const pick = this.#pick;
-    const { connection, message } = this.#host;
-    pick.headers = message.headers;
-    pick.hash = 0;
-    pick.avoidTried = this.#retry?.avoidPreviousHosts ?? false;
-    pick.selectionAttempts = this.#retry?.hostSelectionAttempts ?? 1;
-    if (cluster.type !== 'ORIGINAL_DST') return;
-    pick.originalAddress = connection.destinationAddress;
-    pick.originalPort = connection.destinationPort;
   }
 
   #try(mayReuse: boolean): void {
@@ -462,23 +419,6 @@ export class Router implements AttemptHost {
       random,
     );
     timers.arm(this.#backoff, delayMs);
-  }
-
-  #prepareResponse(response: ResponseMessage): void {
-    const { record, route } = this.#host;
-    const headers = response.headers;
-    const serviceTimeMs = Math.max(
-      0,
-      Math.floor(record.upstreamFirstByteMs - (record.requestEndMs || record.startMs)),
-    );
-    if (!this.#host.suppressEnvoyHeaders)
-      headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
-    record.status = response.status;
-    record.responseHeaders = headers;
-    if (route!.virtualHost.includeAttemptCountInResponse)
-      headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
-    applyHeaderOperations(headers, this.#weighted?.responseHeaders ?? NO_OPERATIONS, record);
-    applyHeaderOperations(headers, route!.responseHeaders, record);
   }
 
   #countResponse(attempt: Attempt, status: number): void {

@@ -1,0 +1,88 @@
+/**
+ * The filters of one exchange: their instances, what each sees, the calls they have under way. Reused by
+ * the next exchange, except for contexts that a filter may have kept.
+ */
+import { DISABLED } from '../route/route.ts';
+import type { Cancel, HttpFilter, HttpFilterContext, SideReply, SideRequest } from './filter.ts';
+import { FilterContext, type ContextHost } from './filter-context.ts';
+import type { HttpChain } from './http-chain.ts';
+import type { RouterServices } from './router/router-host.ts';
+import { startSideCall } from './side-call.ts';
+
+export type RouteConfigs = ReadonlyMap<string, unknown> | null;
+
+export class FilterSet {
+  readonly #host: ContextHost;
+  readonly #chain: HttpChain;
+  readonly #filters: HttpFilter[] = [];
+  readonly #contexts: FilterContext[] = [];
+  #upstreamContext: FilterContext | null = null;
+  #calls: Cancel[] | null = null;
+
+  constructor(host: ContextHost, chain: HttpChain) {
+    this.#host = host;
+    this.#chain = chain;
+  }
+
+  begin(): void {
+    const { bindings } = this.#chain;
+    for (let i = 0; i < bindings.length; i++)
+      this.#filters[i] = bindings[i]!.factory.create(bindings[i]!.config);
+  }
+
+  /** Null when it is switched off for this route, or by default and not switched on. */
+  at(position: number, configs: RouteConfigs): HttpFilter | null {
+    const binding = this.#chain.bindings[position]!;
+    if (configs !== null && configs.size > 0) {
+      const config = configs.get(binding.name);
+      if (config === DISABLED) return null;
+      if (config !== undefined) return this.#filters[position]!;
+    }
+    return binding.isDisabledByDefault ? null : this.#filters[position]!;
+  }
+
+  contextAt(position: number): HttpFilterContext {
+    return (this.#contexts[position] ??= new FilterContext(this.#host, position));
+  }
+
+  upstreamContext(): HttpFilterContext {
+    return (this.#upstreamContext ??= new FilterContext(this.#host, this.#chain.bindings.length));
+  }
+
+  /** Null: none for this route. */
+  configOf(position: number, configs: RouteConfigs): unknown {
+    const binding = this.#chain.bindings[position];
+    const config = binding === undefined ? undefined : configs?.get(binding.name);
+    return config === undefined || config === DISABLED ? null : config;
+  }
+
+  call(
+    services: RouterServices,
+    cluster: string,
+    request: SideRequest,
+    onReply: (reply: SideReply) => void,
+  ): Cancel {
+    const call = startSideCall(services, cluster, request, onReply);
+    (this.#calls ??= []).push(call);
+    return call;
+  }
+
+  /** `hasPaused`: some filter may hold its context for later, and must not reach the next exchange by it. */
+  end(configs: RouteConfigs, hasPaused: boolean): void {
+    const { onEnd } = this.#chain;
+    for (let i = 0; i < onEnd.length; i++) {
+      const position = onEnd[i]!;
+      this.at(position, configs)?.onEnd!(this.contextAt(position));
+    }
+    if (this.#calls !== null) {
+      for (const call of this.#calls) call.cancel();
+      this.#calls = null;
+    }
+    for (let i = 0; i < this.#contexts.length; i++) {
+      const context = this.#contexts[i];
+      if (context === undefined || !(context.wasKept || hasPaused)) continue;
+      context.cutOff();
+      this.#contexts[i] = new FilterContext(this.#host, i);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/** What a route does to the head of a request before its first attempt, and to the head of its response. */
+import { H } from '@sluice/wire';
+import type { ResponseMessage } from '../../http/streams.ts';
+import type { ForwardAction, HeaderOperation } from '../../route/route.ts';
+import { applyHeaderOperations } from '../header-operations.ts';
+import { rewritePath, rewrittenHost, setHost } from './rewrite.ts';
+import type { RouterHost } from './router-host.ts';
+import { smallDecimal } from './small-decimal.ts';
+import type { UpstreamTimeouts } from './upstream-timeouts.ts';
+
+const NONE: readonly HeaderOperation[] = [];
+
+export function editRequestHead(host: RouterHost, action: ForwardAction, timeouts: UpstreamTimeouts): void {
+  const { message, record, route, weighted } = host;
+  const { headers } = message;
+  applyHeaderOperations(headers, weighted?.requestHeaders ?? NONE, record);
+  applyHeaderOperations(headers, route?.requestHeaders ?? NONE, record);
+  const originalPath = message.path;
+  if (action.rewrite !== null) {
+    message.path = rewritePath(message.path, action.rewrite);
+    record.path = message.path;
+    if (message.path !== originalPath && !host.suppressEnvoyHeaders)
+      headers.set(H.xEnvoyOriginalPath, originalPath);
+  }
+  const rewrite = weighted?.hostRewrite ?? action.hostRewrite;
+  if (rewrite !== null) {
+    const name = rewrittenHost(rewrite, headers, originalPath);
+    if (name !== null) setHost(message, name);
+  }
+  const expectedMs = timeouts.perTryMs > 0 ? timeouts.perTryMs : timeouts.routeMs;
+  if (expectedMs > 0 && !host.suppressEnvoyHeaders)
+    headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
+}
+
+export function editResponseHead(host: RouterHost, response: ResponseMessage): void {
+  const { record, route, weighted } = host;
+  const { headers } = response;
+  const sinceMs = record.requestEndMs > 0 ? record.requestEndMs : record.startMs;
+  const serviceTimeMs = Math.max(0, Math.floor(record.upstreamFirstByteMs - sinceMs));
+  if (!host.suppressEnvoyHeaders) headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
+  record.status = response.status;
+  record.responseHeaders = headers;
+  if (route?.virtualHost.includeAttemptCountInResponse === true)
+    headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
+  applyHeaderOperations(headers, weighted?.responseHeaders ?? NONE, record);
+  applyHeaderOperations(headers, route?.responseHeaders ?? NONE, record);
+}

@@ -1,0 +1,152 @@
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { forwardTo, testRoute } from '../http/test-doubles.ts';
+import { answering, reply, World } from '../http/test-world.ts';
+import { H1Pool } from './pool.ts';
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+afterEach(() => {
+  world.close();
+  expect(world.errors).toEqual([]);
+});
+
+const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+
+async function setup(more = {}, script = answering(reply('x'))) {
+  const upstream = world.upstream(script);
+  const cluster = world.cluster('a', [upstream.port], more);
+  const port = world.listen(() => testRoute(forwardTo('a')));
+  const client = await world.client(port);
+  const ask = async () => {
+    client.send(get);
+    return client.response();
+  };
+  const pool = () => cluster.endpoints[0]!.pool as H1Pool;
+  return { upstream, cluster, port, client, ask, pool };
+}
+
+test('a connection carries no more requests than it may', async () => {
+  const { ask, upstream } = await setup({ maxRequestsPerConnection: 2 });
+  for (let i = 0; i < 6; i++) expect((await ask()).status).toBe(200);
+  expect(upstream.connectionCount).toBe(3);
+});
+
+test('a connection that is too old is not used again', async () => {
+  const { ask, upstream } = await setup({ maxConnectionDurationMs: 1000 });
+  await ask();
+  world.clock.advance(1500);
+  await ask();
+  await upstream.until(() => upstream.openCount === 0);
+  await ask();
+  expect(upstream.connectionCount).toBe(2);
+});
+
+test('an idle connection is closed after its time', async () => {
+  const { ask, upstream, pool } = await setup({ poolIdleTimeoutMs: 500 });
+  await ask();
+  expect(pool().idleCount).toBe(1);
+  world.clock.advance(510);
+  await upstream.until(() => upstream.openCount === 0);
+  expect(pool().idleCount).toBe(0);
+});
+
+test('an idle connection that its peer ends is taken out', async () => {
+  let end: () => void = () => {};
+  const { ask, upstream, pool, cluster } = await setup({}, (peer, text) => {
+    if (!text.endsWith('\r\n\r\n')) return;
+    peer.clear();
+    peer.send(reply('x'));
+    end = () => peer.end();
+  });
+  await ask();
+  end();
+  await upstream.until(() => upstream.openCount === 0);
+  while (pool().idleCount > 0) await new Promise((done) => setImmediate(done));
+  expect(cluster.limits.connections.current).toBe(0);
+  await ask();
+  expect(upstream.connectionCount).toBe(2);
+});
+
+test('the last connection used is the first used again', async () => {
+  const { port, upstream } = await setup({}, (peer, text, number) => {
+    if (!text.endsWith('\r\n\r\n')) return;
+    peer.clear();
+    if (text.includes('/wait')) held.push(() => peer.send(reply(String(number))));
+    else peer.send(reply(String(number)));
+  });
+  const held: (() => void)[] = [];
+  const one = await world.client(port);
+  const two = await world.client(port);
+  one.send('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+  await upstream.until(() => held.length === 1);
+  two.send('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+  await upstream.until(() => held.length === 2);
+  held[1]!();
+  await two.response();
+  held[0]!();
+  const last = (await one.response()).body;
+  two.send(get);
+  expect((await two.response()).body).toBe(last);
+});
+
+test('a waiting request takes the connection that falls idle first', async () => {
+  const held: (() => void)[] = [];
+  const { port, cluster, upstream } = await setup({}, (peer, text) => {
+    if (!text.endsWith('\r\n\r\n')) return;
+    peer.clear();
+    held.push(() => peer.send(reply('x')));
+  });
+  cluster.limits.connections.max = 1;
+  const one = await world.client(port);
+  const two = await world.client(port);
+  one.send(get);
+  await upstream.until(() => held.length === 1);
+  two.send(get);
+  while (cluster.limits.pendingRequests.current === 0) await new Promise((done) => setImmediate(done));
+  held[0]!();
+  await one.response();
+  await upstream.until(() => held.length === 2);
+  held[1]!();
+  expect((await two.response()).status).toBe(200);
+  expect(upstream.connectionCount).toBe(1);
+});
+
+test('a cancelled wait gives its place back, and the connection is kept', async () => {
+  const { client, cluster, pool, upstream, port } = await setup();
+  client.send(get);
+  client.reset();
+  while (world.connections.size > 0) await new Promise((done) => setImmediate(done));
+  expect(cluster.limits.pendingRequests.current).toBe(0);
+  const other = await world.client(port);
+  other.send(get);
+  await other.response();
+  expect(upstream.connectionCount).toBeLessThanOrEqual(2);
+  expect(pool().connectionCount).toBe(upstream.openCount);
+});
+
+test('draining closes idle connections at once and busy ones after their request', async () => {
+  let answer: () => void = () => {};
+  const { client, pool, upstream } = await setup({}, (peer, text) => {
+    if (text.endsWith('\r\n\r\n')) answer = () => peer.send(reply('x'));
+  });
+  client.send(get);
+  await upstream.until(() => upstream.texts.join('') !== '');
+  pool().drain();
+  expect(upstream.openCount).toBe(1);
+  answer();
+  expect((await client.response()).status).toBe(200);
+  await upstream.until(() => upstream.openCount === 0);
+});
+
+test('a changed key makes a new pool and drains the old one', async () => {
+  const { ask, cluster, pool, upstream } = await setup();
+  await ask();
+  const before = pool();
+  world.clusters.set('a', { ...cluster, sourceAddress: '127.0.0.9' });
+  await ask();
+  expect(pool()).not.toBe(before);
+  await upstream.until(() => upstream.openCount === 1);
+  expect(upstream.connectionCount).toBe(2);
+});
