@@ -103,17 +103,16 @@ class Shutdown {
       process.exit(130);
     }
     this.#logger.info('draining', { signal, withinMs: this.#options.drainTimeMs });
-    this.begin(true, true);
+    this.begin(true);
   }
 
-  begin(isGraceful: boolean, exits: boolean): void {
+  begin(isGraceful: boolean): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
     const { drainTimeMs, parentShutdownTimeMs } = this.#options;
     const afterMs = isGraceful ? Math.min(drainTimeMs, parentShutdownTimeMs) : 0;
     this.#proxy.drain(afterMs, () => {
       this.#logger.info('drained');
-      if (!exits) return;
       this.onEnd();
       process.exit(0);
     });
@@ -143,8 +142,8 @@ async function startAdmin(
   const bind = adminAddress(bootstrap);
   if (bind === null) return null;
   const source = adminSource(proxy, {
-    quit: () => shutdown.begin(false, true),
-    drain: (isGraceful, exits) => shutdown.begin(isGraceful, exits),
+    quit: () => shutdown.begin(false),
+    drainAndExit: () => shutdown.begin(true),
     nowWallMs: () => Date.now(),
   });
   const server = await serveAdmin(

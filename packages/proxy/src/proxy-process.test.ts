@@ -301,3 +301,52 @@ describe('data loops', () => {
     expect(await (await proxy.admin('/stats/prometheus')).text()).toContain('envoy_cluster_upstream_rq');
   });
 });
+
+describe('removal and listeners that stop', () => {
+  test('a removed listener refuses, its companions serve; /drain_listeners stops the rest without ending the process', async () => {
+    const peer = new AdsPeer();
+    await peer.listen();
+    onCleanUp(() => peer.close());
+    const clusters = { a: eds('a'), b: eds('b') };
+    peer.put(xdsTypes.cluster, clusters);
+    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('a')), b: endpoints('b', origin('b')) });
+    peer.put(xdsTypes.listener, { one: rdsListener('one', 'ta'), two: rdsListener('two', 'tb') });
+    const tables = {
+      ta: any(RouteConfigurationTable, routeTo('a', 'ta')),
+      tb: any(RouteConfigurationTable, routeTo('b', 'tb')),
+    };
+    peer.put(xdsTypes.route, tables);
+    const proxy = startProxy(dynamic(peer.port));
+    await proxy.ready();
+    const ask = async (name: string): Promise<string> =>
+      fetch(`http://${await proxy.address(name)}`, { keepalive: false }).then(
+        (answer) => answer.text(),
+        () => 'refused',
+      );
+    expect([await ask('one'), await ask('two')]).toEqual(['a', 'b']);
+    peer.put(xdsTypes.listener, { two: rdsListener('two', 'tb') });
+    await waitFor(async () => (await ask('one')) === 'refused');
+    peer.put(xdsTypes.cluster, { b: eds('b') });
+    await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.join() === 'b');
+    expect(await ask('two')).toBe('b');
+    expect((await proxy.admin('/drain_listeners', 'POST')).status).toBe(200);
+    await waitFor(async () => (await ask('two')) === 'refused');
+    expect(proxy.process.exitCode).toBeNull();
+    expect((await proxy.admin('/quitquitquit', 'POST')).status).toBe(200);
+    expect(await proxy.process.exited).toBe(0);
+  });
+
+  test('SIGUSR1 reopens log files, SIGHUP is only noticed', async () => {
+    const listener = httpListener('main', { route_config: routeTo('origin') });
+    const proxy = startProxy({
+      static_resources: { listeners: [listener], clusters: [staticCluster('origin', 1)] },
+    });
+    await proxy.ready();
+    proxy.process.kill('SIGUSR1');
+    await waitFor(() => proxy.log().includes('log files reopened'));
+    proxy.process.kill('SIGHUP');
+    await waitFor(() => proxy.log().includes('SIGHUP is ignored'));
+    const refused = await fetch(`http://${await proxy.address('main')}`);
+    expect(refused.status).toBe(503);
+  });
+});

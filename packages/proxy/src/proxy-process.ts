@@ -13,7 +13,15 @@ import {
   type LogLevel,
 } from '@sluice/runtime';
 import type { GrpcStreamTransport } from '@sluice/wire';
-import { wildcard, xdsTypes, type Bootstrap, type Init, type Node } from '@sluice/xds';
+import {
+  wildcard,
+  xdsTypes,
+  type AdsUpdate,
+  type Bootstrap,
+  type Init,
+  type Node,
+  type RejectedResource,
+} from '@sluice/xds';
 import { DnsClusters } from './cluster/dns-clusters.ts';
 import { endpointLabel } from './cluster/endpoint-state.ts';
 import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
@@ -70,6 +78,7 @@ export class ProxyProcess {
   readonly #received = new Set<string>();
   #connectionCount = 0;
   #isConnected = false;
+  #isApplying = false;
   #isDraining = false;
   #isHealthFailed = false;
   #wasReady = false;
@@ -228,14 +237,7 @@ export class ProxyProcess {
       timers: this.#timers,
       random: systemRandom,
       logger: logger.child('xds'),
-      onUpdate: (update) => {
-        const rejected = applyUpdate(update, this);
-        this.#received.add(update.typeUrl);
-        for (const { name, problem } of rejected)
-          logger.error('a resource was refused', { type: update.typeUrl, name, problem });
-        this.#changed();
-        return rejected;
-      },
+      onUpdate: (update) => this.#applyUpdate(update),
       onConnected: (isConnected) => {
         this.#isConnected = isConnected;
       },
@@ -246,6 +248,19 @@ export class ProxyProcess {
     else this.#timers.schedule(initialFetchTimeoutMs, () => this.#fetchListeners());
   }
 
+  /** Subscriptions are looked at once per response, not once per resource of it. */
+  #applyUpdate(update: AdsUpdate): readonly RejectedResource[] {
+    this.#isApplying = true;
+    const rejected = applyUpdate(update, this);
+    this.#isApplying = false;
+    this.#received.add(update.typeUrl);
+    for (const { name, problem } of rejected) {
+      this.deps.logger.error('a resource was refused', { type: update.typeUrl, name, problem });
+    }
+    this.#changed();
+    return rejected;
+  }
+
   #fetchListeners(): void {
     this.#mayFetchListeners = true;
     this.#changed();
@@ -253,11 +268,13 @@ export class ProxyProcess {
 
   /** After every change: subscriptions follow what the configuration names; readiness is looked at again. */
   #changed(): void {
-    if (this.#isDraining) return;
+    if (this.#isDraining || this.#isApplying) return;
     const dynamic = this.deps.bootstrap.dynamicResources;
     if (this.#ads !== null) {
       if (dynamic?.cdsConfig !== undefined) this.#ads.want(xdsTypes.cluster, everything);
-      this.#ads.want(xdsTypes.endpoint, this.clusters.wantedEndpoints());
+      const endpoints = this.clusters.wantedEndpoints();
+      this.#ads.want(xdsTypes.endpoint, endpoints);
+      this.clusters.forgetUnwanted(endpoints);
       if (this.#received.has(xdsTypes.cluster) && this.clusters.warmingNames.length === 0)
         this.#mayFetchListeners = true;
       if (dynamic?.ldsConfig !== undefined && this.#mayFetchListeners)

@@ -18,8 +18,8 @@ import { newProblems } from './problems.ts';
 export interface AdminActions {
   /** Ends the process in order. */
   quit(): void;
-  /** Drains for good; with `exits` the process ends afterwards. */
-  drain(isGraceful: boolean, exits: boolean): void;
+  /** Ends the process when connections have ended, within the drain time. */
+  drainAndExit(): void;
   readonly nowWallMs: () => number;
 }
 
@@ -66,7 +66,11 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
     setLogLevel: (level, component) => proxy.setLogLevel(level, component),
     failHealthCheck: () => proxy.setHealthFailed(true),
     passHealthCheck: () => proxy.setHealthFailed(false),
-    drainListeners: ({ isGraceful, skipsExit }) => actions.drain(isGraceful, !skipsExit),
+    drainListeners: ({ isGraceful, isInboundOnly, skipsExit }) => {
+      // Only a graceful drain of everything is a shutdown; the others stop accepting and go on.
+      if (isGraceful && !isInboundOnly && !skipsExit) actions.drainAndExit();
+      else proxy.listeners.stopListening(isInboundOnly);
+    },
     quit: () => actions.quit(),
   };
 }

@@ -141,7 +141,9 @@ export class ClusterActivation {
     const assignment = { message, version };
     this.#assignments.set(name, assignment);
     if (this.#usesEndpoints(name)) this.#sendEndpoints(assignment);
-    for (const cluster of this.#warming.keys()) this.#warm(cluster);
+    for (const [cluster, held] of this.#warming) {
+      if (endpointsOf(held.message)?.name === name) this.#warm(cluster);
+    }
     this.#deps.changed();
     return null;
   }
@@ -150,6 +152,11 @@ export class ClusterActivation {
   removeEndpoints(name: string): void {
     this.#assignments.delete(name);
     this.#deps.store.remove('endpoints', name);
+  }
+
+  /** Forgets endpoint lists that no cluster names any more; the subscription to them is gone as well. */
+  forgetUnwanted(wanted: ReadonlySet<string>): void {
+    for (const name of this.#assignments.keys()) if (!wanted.has(name)) this.removeEndpoints(name);
   }
 
   /** From `DnsClusters`. */

@@ -110,6 +110,7 @@ export class ListenerActivation {
     }
     this.#closeUnused([...(live?.sockets ?? []), ...(warming?.sockets ?? [])], []);
     this.#deps.store.remove('listener', name);
+    this.#forgetTablesLater();
     this.#deps.changed();
   }
 
@@ -177,6 +178,17 @@ export class ListenerActivation {
     this.#hosts.get(table)?.delete(host);
     this.#deps.store.remove('virtualHost', resource);
     this.#deps.send({ kind: 'removeVirtualHost', table, host });
+  }
+
+  /** Listeners stop accepting and their connections end in order; the process goes on (/drain_listeners). */
+  stopListening(inboundOnly: boolean): void {
+    for (const [name, held] of this.#live) {
+      if (inboundOnly && held.message.trafficDirection !== 'INBOUND') continue;
+      this.#deps.send({ kind: 'removeListener', name, drainMs: this.#deps.drainMs });
+      this.#deps.unlisten(name);
+      this.#closeUnused(held.sockets, []);
+      this.#live.delete(name);
+    }
   }
 
   /** Stops listening for good: shutdown. The loops have been told to drain. */
@@ -252,8 +264,20 @@ export class ListenerActivation {
       this.#deps.listening(name, socket.label);
     }
     if (added.length > 0) this.#deps.listen(name, held.sockets);
-    if (old !== undefined) this.#closeUnused(old.sockets, held.sockets);
+    if (old !== undefined) {
+      this.#closeUnused(old.sockets, held.sockets);
+      this.#forgetTablesLater();
+    }
     this.#deps.store.change('listener', name, { live: held.record, warming: null });
+  }
+
+  /** Connections of a listener that is gone still route by its table until they have drained. */
+  #forgetTablesLater(): void {
+    this.#deps.timers.schedule(this.#deps.drainMs, () => {
+      const wanted = this.wantedTables();
+      for (const name of this.#tables.keys()) if (!wanted.has(name)) this.removeRoutes(name);
+      this.#deps.changed();
+    });
   }
 
   #closeUnused(sockets: readonly ListenSocket[], used: readonly ListenSocket[]): void {
