@@ -109,7 +109,9 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.routeRequest.headers = detachedMessage.headers;
     this.route = null;
     this.weighted = null;
-    this.record.reset();
+    this.record.requestHeaders = null;
+    this.record.responseHeaders = null;
+    this.record.connection = NO_CONNECTION;
   }
 
   get requestHeaders(): HeaderList {
@@ -186,8 +188,6 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     if (!this.#hasSentHead) this.record.status = 0;
     this.#finish();
   }
-
-  // --- from filters ---
 
   filterAt(position: number): HttpFilter | null {
     return this.#filters.at(position, this.#routeConfigs());
