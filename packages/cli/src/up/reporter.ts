@@ -38,11 +38,10 @@ export function createReporter(out: Output, instances: readonly string[]): Repor
 
 /** Colours of an application may pass to a terminal; whatever moves the cursor or rings may not. */
 function printable(text: string, keepsColours: boolean): string {
-  const parts = text.split(/(\u001b\[[\d;]*m)/);
+  if (!keepsColours) return cleanCell(Bun.stripANSI(text).replaceAll('\t', '  '));
+  const parts = text.split(/(\p{Cc}\[[\d;]*m)/u);
   return parts
-    .map((part, index) =>
-      index % 2 === 0 ? cleanCell(part.replaceAll('\t', '  ')) : keepsColours ? part : '',
-    )
+    .map((part) => (part.startsWith('\u001b[') && part.endsWith('m') ? part : cleanCell(part.replaceAll('\t', '  '))))
     .join('');
 }
 
