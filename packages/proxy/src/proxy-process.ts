@@ -82,6 +82,7 @@ export class ProxyProcess {
   #isDraining = false;
   #isHealthFailed = false;
   #wasReady = false;
+  #isAwaitingLoops = false;
   #mayFetchListeners = false;
   #onStopped: (() => void) | null = null;
 
@@ -152,8 +153,13 @@ export class ProxyProcess {
   notReadyReason(): string {
     if (this.#isDraining) return 'the proxy is draining';
     if (this.#isHealthFailed) return 'failed by /healthcheck/fail';
-    if (!this.#fleet.isReady) return 'data loops are starting';
     if (this.#wasReady) return '';
+    return this.#missing() || 'data loops are taking over the configuration';
+  }
+
+  /** What the initial configuration still waits for, in words. */
+  #missing(): string {
+    if (!this.#fleet.isReady) return 'data loops are starting';
     const dynamic = this.deps.bootstrap.dynamicResources;
     if (dynamic?.cdsConfig !== undefined && !this.#received.has(xdsTypes.cluster)) {
       return 'no clusters have come from the control plane';
@@ -282,7 +288,15 @@ export class ProxyProcess {
       this.#ads.want(xdsTypes.route, this.listeners.wantedTables());
       this.#ads.want(xdsTypes.virtualHost, this.listeners.wantedHosts());
     }
-    if (this.#wasReady || this.notReadyReason() !== '') return;
+    if (!this.#wasReady && !this.#isAwaitingLoops && this.#missing() === '') void this.#awaitLoops();
+  }
+
+  /** A report is answered after everything sent before it has been applied. */
+  async #awaitLoops(): Promise<void> {
+    this.#isAwaitingLoops = true;
+    await this.#fleet.report();
+    this.#isAwaitingLoops = false;
+    if (this.#isDraining || this.#wasReady || this.#missing() !== '') return;
     this.#wasReady = true;
     this.deps.logger.info('ready', { afterMs: Math.round(systemClock.wallMs() - this.startedWallMs) });
   }
