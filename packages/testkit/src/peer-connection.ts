@@ -45,6 +45,11 @@ export class PeerConnection {
     return this.#socket?.remotePort ?? 0;
   }
 
+  /** Tells this connection from others in a log of the peer's. */
+  get localPort(): number {
+    return this.#socket?.localPort ?? 0;
+  }
+
   /** The next bytes, at least one; undefined once the peer has ended and all was read. */
   async read(): Promise<Uint8Array | undefined> {
     await this.#waitUntil(() => this.#received.size > 0);
