@@ -89,6 +89,7 @@ function run(input: Uint8Array): void {
     chain: httpChainOf(config.filters),
     upstreamFilters: [],
     metrics: { onRequestStart() {}, onRequestEnd() {} },
+    connectionStats: { idleTimeout() {}, maxDurationReached() {}, protocolError() {} },
     isDraining: () => false,
   };
   const connection = new MemoryConnection();

@@ -4,6 +4,7 @@ import type { RouterServices } from '../filter/router/router-host.ts';
 import type { HttpChain } from '../filter/http-chain.ts';
 import type { UpstreamHttpFilter } from '../filter/filter.ts';
 import type { IdSource } from '../telemetry/request-id.ts';
+import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestMetrics, RequestRecord } from '../telemetry/record.ts';
 import type { HttpDate } from './http-date.ts';
 
@@ -15,6 +16,9 @@ export interface ExchangeServices extends RouterServices {
   reportError(error: unknown): void;
 }
 
+/** Why connections of a manager ended, where it was not their peers' wish. */
+export type ConnectionEndStats = Pick<ManagerStats, 'idleTimeout' | 'maxDurationReached' | 'protocolError'>;
+
 /** One per HTTP filter chain of a listener; connections and exchanges pin it. */
 export interface HttpBinding {
   readonly config: HttpManagerConfig;
@@ -22,6 +26,7 @@ export interface HttpBinding {
   readonly chain: HttpChain;
   readonly upstreamFilters: readonly UpstreamHttpFilter[];
   readonly metrics: RequestMetrics;
+  readonly connectionStats: ConnectionEndStats;
   /** True while the listener or the process drains: connections are told to close. */
   readonly isDraining: () => boolean;
 }

@@ -10,7 +10,6 @@
  * Invariant: the parser stands before the next head until both the message and its exchange are over.
  */
 import {
-  defaultH1Limits,
   H,
   H1RequestParser,
   writeChunkEnd,
@@ -19,7 +18,6 @@ import {
   writeResponseHead,
 } from '@sluice/wire';
 import type {
-  H1Limits,
   H1ParseError,
   H1RequestSink,
   HeaderList,
@@ -32,6 +30,7 @@ import { Deadline } from './deadline.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { exchangePoolOf, type ExchangePool } from './exchange-pool.ts';
 import type { Exchange } from './exchange.ts';
+import { h1LimitsOf } from './h1-limits.ts';
 import { hasNoContent } from './reply.ts';
 import {
   STREAM_WINDOW_BYTES,
@@ -86,12 +85,11 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     services: ExchangeServices,
     onGone: () => void,
   ) {
-    const { config } = binding;
     this.#connection = connection;
     this.#binding = binding;
     this.#services = services;
     this.#onGone = onGone;
-    this.#parser = new H1RequestParser(this, limitsOf(binding));
+    this.#parser = new H1RequestParser(this, h1LimitsOf(binding));
     this.#message = {
       method: '',
       scheme: 'http',
@@ -107,8 +105,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#facts = facts;
     this.#phaseDeadline = new Deadline(services.timers, this, onPhaseTimeout);
     this.#openedMs = services.clock.nowMs();
-    if (config.connectionIdleTimeoutMs > 0)
-      this.#phaseDeadline.setIn(config.connectionIdleTimeoutMs, this.#openedMs);
+    this.#armIdle();
   }
 
   /** Octets held for later requests. */
@@ -209,6 +206,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   }
 
   onParseError(error: H1ParseError): void {
+    this.#binding.connectionStats.protocolError();
     this.#isClosing = true;
     if (this.#exchange !== null) {
       this.#exchange.onRequestInvalid(error.status, error.code, error.message);
@@ -301,7 +299,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onPhaseTimeout(): void {
     if (this.#isLingering) this.#connection.terminate();
-    else if (this.#parser.isIdle) this.#linger();
+    else if (this.#parser.isIdle) this.#idleEnded();
     else {
       this.#isClosing = true;
       this.#hasToldEnd = true;
@@ -367,8 +365,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       return;
     }
     if (this.#isMessageOpen) return;
-    const idleMs = this.#binding.config.connectionIdleTimeoutMs;
-    if (idleMs > 0) this.#phaseDeadline.setIn(idleMs, this.#services.clock.nowMs());
+    this.#armIdle();
     if (this.#isParsing) {
       // `execute` goes on by itself.
       this.#parser.resume();
@@ -403,10 +400,14 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     const { config, isDraining } = this.#binding;
     const isUsedUp =
       config.maxRequestsPerConnection > 0 && this.#requestCount >= config.maxRequestsPerConnection;
-    const isOld =
-      config.maxConnectionDurationMs > 0 &&
-      this.#services.clock.nowMs() - this.#openedMs >= config.maxConnectionDurationMs;
-    if (!this.#isKeepAlive || isUsedUp || isOld || isUntilClose || isDraining() || !this.#hasToldEnd)
+    if (
+      !this.#isKeepAlive ||
+      isUsedUp ||
+      this.#isTooOld() ||
+      isUntilClose ||
+      isDraining() ||
+      !this.#hasToldEnd
+    )
       this.#isClosing = true;
     if (isTunnel) this.#options.connection = 'omit';
     else if (this.#isClosing) this.#options.connection = 'close';
@@ -449,6 +450,30 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     if (this.heldBytes <= MAX_PIPELINED_BYTES) this.#connection.resume();
   }
 
+  /** Between requests: until it was idle for too long, or is too old. */
+  #armIdle(): void {
+    const { connectionIdleTimeoutMs, maxConnectionDurationMs } = this.#binding.config;
+    const nowMs = this.#services.clock.nowMs();
+    let delayMs = connectionIdleTimeoutMs > 0 ? connectionIdleTimeoutMs : Infinity;
+    if (maxConnectionDurationMs > 0)
+      delayMs = Math.min(delayMs, this.#openedMs + maxConnectionDurationMs - nowMs);
+    if (delayMs !== Infinity) this.#phaseDeadline.setIn(Math.max(0, delayMs), nowMs);
+  }
+
+  #idleEnded(): void {
+    const { connectionStats } = this.#binding;
+    if (this.#isTooOld()) connectionStats.maxDurationReached();
+    else connectionStats.idleTimeout();
+    this.#linger();
+  }
+
+  #isTooOld(): boolean {
+    const { maxConnectionDurationMs } = this.#binding.config;
+    return (
+      maxConnectionDurationMs > 0 && this.#services.clock.nowMs() - this.#openedMs >= maxConnectionDurationMs
+    );
+  }
+
   #armHeadTimeout(): void {
     const timeoutMs = this.#binding.config.requestHeadersTimeoutMs;
     if (timeoutMs > 0) this.#phaseDeadline.setIn(timeoutMs, this.#services.clock.nowMs());
@@ -469,21 +494,4 @@ function onPhaseTimeout(owner: unknown): void {
 
 function onRequestTimeout(owner: unknown): void {
   (owner as H1DownstreamConnection).onRequestTimeout();
-}
-
-const limitsOfBinding = new WeakMap<HttpBinding, H1Limits>();
-
-function limitsOf(binding: HttpBinding): H1Limits {
-  let limits = limitsOfBinding.get(binding);
-  if (limits === undefined) {
-    const { maxRequestHeadersBytes, maxRequestHeadersCount } = binding.config;
-    limits = {
-      ...defaultH1Limits,
-      maxStartLineBytes: maxRequestHeadersBytes,
-      maxHeaderBytes: maxRequestHeadersBytes,
-      maxHeaderCount: maxRequestHeadersCount,
-    };
-    limitsOfBinding.set(binding, limits);
-  }
-  return limits;
 }

@@ -66,6 +66,7 @@ export class World {
       chain: httpChainOf(config.filters),
       upstreamFilters,
       metrics: { onRequestStart() {}, onRequestEnd() {} },
+      connectionStats: { idleTimeout() {}, maxDurationReached() {}, protocolError() {} },
       isDraining: () => this.isDraining,
     };
     const listener = this.sockets.listen(

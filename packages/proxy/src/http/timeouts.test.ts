@@ -115,4 +115,24 @@ describe('timeouts', () => {
     await idle.untilClosed();
     expect(idle.text).toBe('');
   });
+
+  test('a connection is closed at its greatest age, idle or after its answer', async () => {
+    const port = world.listen(() => null, { maxConnectionDurationMs: 5000 });
+    const idle = await world.client(port);
+    idle.send(get);
+    expect((await idle.response()).head).not.toContain('connection: close');
+    world.clock.advance(5010);
+    await idle.untilClosed();
+    const upstream = silent();
+    world.cluster('a', [upstream.port]);
+    const busyPort = world.listen(() => testRoute(forwardTo('a', { timeoutMs: 6000 })), {
+      maxConnectionDurationMs: 5000,
+    });
+    const busy = await world.client(busyPort);
+    busy.send(get);
+    await upstream.until(() => upstream.connectionCount === 1 && upstream.texts[0] !== '');
+    world.clock.advance(6010);
+    expect((await busy.response()).head).toContain('connection: close');
+    await busy.untilClosed();
+  });
 });

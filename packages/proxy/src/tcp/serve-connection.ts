@@ -116,6 +116,7 @@ export class ConnectionServer {
         chain: httpChainOf(config.filters),
         upstreamFilters: this.#services.upstreamFilters(chain),
         metrics: this.#services.requestMetrics(listener, chain),
+        connectionStats: this.#services.managerStats(chain),
         isDraining: () => this.#isDraining || this.#retired.has(chain),
       };
       this.#bindings.set(chain, binding);
