@@ -95,6 +95,21 @@ export const proxyErrors = defineErrors('proxy', [
     action: 'Raise RLIMIT_NOFILE of the proxy or lower its connection limits.',
   },
   {
+    code: 'destination-refused',
+    httpStatus: 403,
+    grpcStatus: 7,
+    meaning: 'The forward proxy does not dial this address: link-local, its own, or one of the mesh itself.',
+    action: 'Call a service by its name; what runs on such an address is not reached through the sidecar.',
+  },
+  {
+    code: 'destination-unknown',
+    httpStatus: 502,
+    grpcStatus: 14,
+    responseFlag: 'DF',
+    meaning: 'The host that the request names is no service of the mesh and its name could not be resolved.',
+    action: 'Check the name; for a host outside the mesh check DNS, or define a ServiceEntry.',
+  },
+  {
     code: 'request-timeout',
     httpStatus: 504,
     grpcStatus: 4,

@@ -26,6 +26,7 @@ export interface ContextHost {
   readonly route: CompiledRoute | null;
   routeConfigOf(position: number): unknown;
   rematchRoute(): void;
+  setDestination(address: string, port: number): void;
   answerFrom(position: number, reply: LocalReply): void;
   resumeFrom(position: number): void;
   collectBody(direction: Direction, limitBytes: number): void;
@@ -77,6 +78,9 @@ export class FilterContext implements HttpFilterContext {
   }
   clearRouteCache(): void {
     this.#host?.rematchRoute();
+  }
+  setDestination(address: string, port: number): void {
+    this.#host?.setDestination(address, port);
   }
   setMetadata(namespace: string, key: string, value: unknown): void {
     this.#host?.record.setMetadata(namespace, key, value);

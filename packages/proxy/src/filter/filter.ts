@@ -57,6 +57,11 @@ export interface HttpFilterContext {
   /** Dynamic metadata, by filter name. Allocated on first use. */
   setMetadata(namespace: string, key: string, value: unknown): void;
   getMetadata(namespace: string, key: string): unknown;
+  /**
+   * Where this request goes when its cluster dials the original destination (ORIGINAL_DST), in place of the
+   * connection's own destination. `address` is an IP address.
+   */
+  setDestination(address: string, port: number): void;
   /** Answers in the service's stead; the answer passes the response filters before this one. */
   answer(reply: LocalReply): void;
   /** Goes on after `'pause'`. Safe to call after the exchange has ended (it does nothing then). */

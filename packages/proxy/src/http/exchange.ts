@@ -53,6 +53,8 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   readonly record: RequestRecord;
   readonly routeRequest: RouteRequest;
   connection: ConnectionFacts = NO_CONNECTION;
+  destinationAddress: string | null = null;
+  destinationPort = 0;
   readonly upstreamFilters: readonly UpstreamHttpFilter[];
   readonly suppressEnvoyHeaders: boolean;
   route: CompiledRoute | null = null;
@@ -203,6 +205,11 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
 
   routeConfigOf(position: number): unknown {
     return this.#filters.configOf(position, this.#routeConfigs());
+  }
+
+  setDestination(address: string, port: number): void {
+    this.destinationAddress = address;
+    this.destinationPort = port;
   }
 
   rematchRoute(): void {
@@ -490,6 +497,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
       services.reportError(error);
     }
     this.response = null;
+    this.destinationAddress = null;
     this.#stream.exchangeEnded();
   }
 }

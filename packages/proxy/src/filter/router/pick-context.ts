@@ -28,8 +28,8 @@ export function fillPickContext(
   pick.avoidTried = retry?.avoidPreviousHosts ?? false;
   pick.selectionAttempts = retry?.hostSelectionAttempts ?? 1;
   if (cluster.type !== 'ORIGINAL_DST') return;
-  pick.originalAddress = connection.destinationAddress;
-  pick.originalPort = connection.destinationPort;
+  pick.originalAddress = host.destinationAddress ?? connection.destinationAddress;
+  pick.originalPort = host.destinationAddress === null ? connection.destinationPort : host.destinationPort;
 }
 
 /** Lets go of the request. */

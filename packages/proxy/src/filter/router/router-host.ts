@@ -26,6 +26,9 @@ export interface RouterHost {
   readonly routeRequest: RouteRequest;
   readonly record: RequestRecord;
   readonly connection: ConnectionFacts;
+  /** Set by a filter in place of the connection's destination; null = the connection's. */
+  readonly destinationAddress: string | null;
+  readonly destinationPort: number;
   readonly route: CompiledRoute | null;
   /** Drawn when the route was matched, as filters may have configuration per weighted cluster. */
   readonly weighted: WeightedCluster | null;
