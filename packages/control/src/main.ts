@@ -9,6 +9,7 @@ import type { ControlArgs } from './control-args.ts';
 import { createMeshServing } from './serve/create-mesh-serving.ts';
 import type { CreateMeshServing } from './serve/mesh-serving.ts';
 import { startControl } from './stack.ts';
+import { runStateCommand } from './state-command.ts';
 
 /** Exit statuses: stopped as asked, could not start, ended by a second signal (128 + SIGINT). */
 const exitStatus = { stopped: 0, failed: 1, forced: 130 } as const;
@@ -75,6 +76,12 @@ if (import.meta.main) {
   if (words.includes('--help') || words.includes('-h')) {
     process.stdout.write(controlUsage);
     process.exit(exitStatus.stopped);
+  }
+  const ofState = runStateCommand(words);
+  if (ofState !== null) {
+    process.stdout.write(ofState.output);
+    process.stderr.write(ofState.error);
+    process.exit(ofState.status);
   }
   const parsed = parseControlArgs(words);
   if (!parsed.ok) {
