@@ -87,7 +87,7 @@ function compileRoute(
 ): IndexedRoute<CompiledRoute> {
   scope.unhonouredWhenSet(
     {
-      'decorator.propagate': message.decorator?.propagate,
+      decorator: message.decorator,
       tracing: message.tracing,
       per_request_buffer_limit_bytes: message.perRequestBufferLimitBytes,
       stat_prefix: message.statPrefix,
@@ -116,7 +116,6 @@ function compileRoute(
     ),
     origin: typeof istio === 'string' ? istio : null,
     metadata: message.metadata?.filterMetadata ?? null,
-    operation: message.decorator?.operation ?? null,
   };
   const fraction = message.match?.runtimeFraction;
   return {

@@ -30,7 +30,6 @@ export function compileForwardAction(
     timeoutMs: action.timeout ?? defaultTimeoutMs,
     idleTimeoutMs: action.idleTimeout,
     maxStreamDurationMs: action.maxStreamDuration?.maxStreamDuration,
-    maxGrpcTimeoutMs: action.maxGrpcTimeout,
     retry,
     rewrite: compilePathRewrite(action, match, scope),
     hostRewrite: compileHostRewrite(action, scope),
@@ -53,8 +52,11 @@ function reportUnhonoured(action: RouteActionMessage, scope: ProblemScope): void
     },
     'not supported by this proxy',
   );
+  // Zero is a value here (no upper bound), so presence decides.
+  if (action.maxGrpcTimeout !== undefined)
+    scope.unhonoured('max_grpc_timeout', 'grpc-timeout is not read');
   if (action.grpcTimeoutOffset !== undefined)
-    scope.unhonoured('grpc_timeout_offset', 'grpc-timeout is taken as it is');
+    scope.unhonoured('grpc_timeout_offset', 'grpc-timeout is not read');
   const duration = action.maxStreamDuration;
   if (duration?.grpcTimeoutHeaderMax !== undefined || duration?.grpcTimeoutHeaderOffset !== undefined) {
     scope.at('max_stream_duration').unhonoured('grpc_timeout_header_max', 'grpc-timeout is not read');

@@ -103,12 +103,13 @@ describe('forwarding', () => {
       hash_policy: [{ header: { header_name: 'u' } }],
     };
     expect(problemsOf({ ...prefix, route, tracing: {}, decorator: { operation: 'x' } }).sort()).toEqual([
-      'virtual_hosts[0].routes[0].route.grpc_timeout_offset: not honoured: grpc-timeout is taken as it is',
+      'virtual_hosts[0].routes[0].decorator: not honoured: not supported by this proxy',
+      'virtual_hosts[0].routes[0].route.grpc_timeout_offset: not honoured: grpc-timeout is not read',
       'virtual_hosts[0].routes[0].route.hash_policy: not honoured: not supported by this proxy',
+      'virtual_hosts[0].routes[0].route.max_grpc_timeout: not honoured: grpc-timeout is not read',
       'virtual_hosts[0].routes[0].route.retry_policy.retry_on: unknown retry condition "sometimes"',
       'virtual_hosts[0].routes[0].tracing: not honoured: not supported by this proxy',
     ]);
-    expect(forwarded({ max_grpc_timeout: '0s' }).maxGrpcTimeoutMs).toBe(0);
   });
 
   test('header operations: removals first, route before host before table, operators checked', () => {

@@ -57,8 +57,6 @@ export interface CompiledRoute {
   /** `filter_metadata.istio.config`, e.g. `/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews`. */
   readonly origin: string | null;
   readonly metadata: Readonly<Record<string, unknown>> | null;
-  /** Name of the span that a request on this route makes (`decorator`); null = the host's. */
-  readonly operation?: string | null;
 }
 
 export type RouteAction = ForwardAction | RedirectAction | DirectResponseAction;
@@ -71,8 +69,6 @@ export interface ForwardAction {
   /** 0 = none; undefined = the connection manager's stream idle timeout. */
   readonly idleTimeoutMs: number | undefined;
   readonly maxStreamDurationMs: number | undefined;
-  /** For gRPC requests: undefined = grpc-timeout is not read; else its upper bound, 0 = none. */
-  readonly maxGrpcTimeoutMs?: number | undefined;
   readonly retry: RetryPolicy | null;
   readonly rewrite: PathRewrite | null;
   readonly hostRewrite: HostRewrite | null;
