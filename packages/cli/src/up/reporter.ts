@@ -41,7 +41,9 @@ function printable(text: string, keepsColours: boolean): string {
   if (!keepsColours) return cleanCell(Bun.stripANSI(text).replaceAll('\t', '  '));
   const parts = text.split(/(\p{Cc}\[[\d;]*m)/u);
   return parts
-    .map((part) => (part.startsWith('\u001b[') && part.endsWith('m') ? part : cleanCell(part.replaceAll('\t', '  '))))
+    .map((part) =>
+      part.startsWith('\u001b[') && part.endsWith('m') ? part : cleanCell(part.replaceAll('\t', '  ')),
+    )
     .join('');
 }
 

@@ -1,0 +1,88 @@
+/** `sluice check`: can a mesh run here, and does the one that runs feel well. */
+import type { CommandContext } from '../context.ts';
+import { exitStatus, isCliError } from '../errors.ts';
+import { viewPaths, type InstanceView, type ProxyView, type SummaryView } from '../mesh/views.ts';
+import { renderAs } from '../output/structured.ts';
+import { checkEnvironment, type CheckResult } from '../up/environment-checks.ts';
+import { connect } from './connect.ts';
+import { isTroubled, statusRows } from './status.ts';
+
+export async function run(context: CommandContext): Promise<number> {
+  const { args, out } = context;
+  const sections = { environment: checkEnvironment(context), mesh: await checkMesh(context) };
+  const format = args.text('output');
+  if (format === 'json' || format === 'yaml') out.write(renderAs(format, sections));
+  else
+    for (const [name, results] of Object.entries(sections))
+      out.write(
+        `${name}\n${'-'.repeat(name.length)}\n${results.map((result) => line(result, context)).join('')}\n`,
+      );
+  const all = Object.values(sections).flat();
+  const hasFailed = all.some(({ state }) => state === 'failed');
+  if (format === undefined)
+    out.write(`Status check results are ${mark(hasFailed ? 'failed' : 'fine', context)}\n`);
+  return hasFailed ? exitStatus.failed : exitStatus.done;
+}
+
+async function checkMesh(context: CommandContext): Promise<readonly CheckResult[]> {
+  try {
+    const { client, mesh } = connect(context);
+    const [summary, { proxies }, { instances }] = await Promise.all([
+      client.get<SummaryView>(viewPaths.summary),
+      client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies),
+      client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
+    ]);
+    const rows = statusRows(proxies, instances);
+    const troubled = rows.filter(isTroubled).map(({ name }) => name);
+    const unhealthy = instances.filter(({ isHealthy }) => !isHealthy).map(({ instance }) => instance);
+    return [
+      { what: `control plane ${summary.version} answers at ${client.url}`, state: 'fine' },
+      verdict(
+        'every resource file is readable',
+        summary.fileProblems.map(({ message, file }) => `${file ?? ''}: ${message}`),
+        '"sluice analyze" shows the places',
+      ),
+      verdict(
+        `all ${rows.length} proxies are connected and refuse nothing`,
+        troubled,
+        '"sluice status" shows their words',
+      ),
+      verdict(
+        `all ${instances.length} instances are healthy`,
+        unhealthy,
+        '"sluice logs" shows what they say',
+      ),
+      verdict(
+        'leases are evicted as they should',
+        summary.isEvictionFrozen ? ['more than half of all instances went silent at once'] : [],
+        'nothing is evicted until they return',
+      ),
+      ...(mesh.record === undefined
+        ? []
+        : [
+            {
+              what: `"sluice up" runs it from ${mesh.record.dir} (process ${mesh.record.process.pid})`,
+              state: 'fine' as const,
+            },
+          ]),
+    ];
+  } catch (error) {
+    if (!isCliError(error)) throw error;
+    return [{ what: error.message, state: error.code === 'mesh-not-found' ? 'notice' : 'failed' }];
+  }
+}
+
+function verdict(what: string, findings: readonly string[], hint: string): CheckResult {
+  return findings.length === 0
+    ? { what, state: 'fine' }
+    : { what, state: 'failed', hint: `${findings.join('; ')} (${hint})` };
+}
+
+function line(result: CheckResult, context: CommandContext): string {
+  const hint = result.hint === undefined ? '' : `\n    ${result.hint}`;
+  return `${mark(result.state, context)} ${result.what}${hint}\n`;
+}
+
+function mark(state: CheckResult['state'], { out: { palette } }: CommandContext): string {
+  return state === 'fine' ? palette.good('√') : state === 'notice' ? palette.warn('‼') : palette.bad('×');
+}

@@ -1,0 +1,129 @@
+/** `sluice logs`: what applications, sidecars and the control plane wrote, once or as it grows. */
+import { existsSync, openSync, readSync, closeSync, readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { nearestName } from '@sluice/runtime';
+import type { CommandContext } from '../context.ts';
+import { cliError, exitStatus } from '../errors.ts';
+import { findStateDir } from '../mesh/find-mesh.ts';
+import { stateFiles } from '../mesh/state-dir.ts';
+import { cleanCell } from '../output/table.ts';
+import { LineCutter } from '../up/reporter.ts';
+
+export interface LogFile {
+  readonly name: string;
+  readonly path: string;
+}
+
+const defaultTail = 200;
+const followPollMs = 150;
+const chunkBytes = 256 * 1024;
+
+export async function run(context: CommandContext): Promise<number> {
+  const { args } = context;
+  const files = chooseLogs(
+    join(findStateDir(context), stateFiles.logs),
+    args.positional[0],
+    args.has('proxy'),
+  );
+  const tails = files.map(
+    (file) => new LogTail(file, (name, line) => writeLine(context, name, line, files.length > 1)),
+  );
+  const count = readTail(args.text('tail'));
+  for (const tail of tails) tail.begin(count);
+  if (args.has('follow')) await follow(context, tails);
+  return exitStatus.done;
+}
+
+/** Logs that a word means: nothing for all applications, `control`, an instance, or a workload with its replicas. */
+export function chooseLogs(logs: string, word: string | undefined, ofProxy: boolean): readonly LogFile[] {
+  if (word === 'control') return [{ name: 'control', path: join(logs, stateFiles.controlLog) }];
+  const folder = join(logs, ofProxy ? 'proxies' : 'apps');
+  const names = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((file) => file.endsWith('.log'))
+        .map((file) => basename(file, '.log'))
+    : [];
+  const wanted = word?.split('/').at(-1);
+  const chosen = names
+    .filter((name) => wanted === undefined || name === wanted || name.replace(/-\d+$/, '') === wanted)
+    .sort();
+  if (chosen.length > 0) return chosen.map((name) => ({ name, path: join(folder, `${name}.log`) }));
+  if (wanted === undefined) throw cliError('file-unusable', `there are no logs in ${folder} yet`);
+  const nearest = nearestName(wanted, [...names, 'control']);
+  throw cliError(
+    'usage',
+    `there is no log of "${wanted}": ${nearest === undefined ? `there are ${[...names, 'control'].join(', ')}` : `did you mean ${nearest}?`}`,
+  );
+}
+
+/** One file, read from its end on; a file that was emptied or replaced is read from its beginning. */
+export class LogTail {
+  readonly #file: LogFile;
+  readonly #cutter: LineCutter;
+  #offset = 0;
+  #inode = 0;
+
+  constructor(file: LogFile, onLine: (name: string, line: string) => void) {
+    this.#file = file;
+    this.#cutter = new LineCutter((line) => onLine(file.name, line));
+  }
+
+  /** Gives out the last lines. */
+  begin(count: number): void {
+    if (!existsSync(this.#file.path)) return;
+    const { size, ino } = statSync(this.#file.path);
+    this.#inode = ino;
+    const lines: string[] = [];
+    const cutter = new LineCutter((line) => lines.push(line));
+    this.#offset = size;
+    // Lines average well below a kilobyte; a tail of very long ones is cut short rather than the file read whole.
+    const from = count === 0 ? size : Math.max(0, size - Math.max(chunkBytes, count * 1024));
+    cutter.push(readRange(this.#file.path, from, size));
+    cutter.flush();
+    for (const line of lines.slice(from > 0 ? 1 : 0).slice(-count)) this.#cutter.push(`${line}\n`);
+  }
+
+  /** Gives out what was added since. */
+  look(): void {
+    if (!existsSync(this.#file.path)) return;
+    const { size, ino } = statSync(this.#file.path);
+    if (ino !== this.#inode || size < this.#offset) this.#offset = 0;
+    this.#inode = ino;
+    this.#cutter.push(readRange(this.#file.path, this.#offset, size));
+    this.#offset = size;
+  }
+}
+
+async function follow({ signals }: CommandContext, tails: readonly LogTail[]): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const listening = signals.listen(() => resolve());
+  const timer = setInterval(() => {
+    for (const tail of tails) tail.look();
+  }, followPollMs);
+  await promise;
+  clearInterval(timer);
+  listening.stop();
+}
+
+function readRange(path: string, from: number, to: number): string {
+  const length = Math.max(0, to - from);
+  const buffer = Buffer.alloc(length);
+  const fd = openSync(path, 'r');
+  try {
+    const read = readSync(fd, buffer, 0, length, from);
+    return buffer.toString('utf8', 0, read);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeLine({ out }: CommandContext, name: string, line: string, isPrefixed: boolean): void {
+  const text = out.isTerminal ? cleanCell(line.replaceAll('\t', '  ')) : line;
+  out.write(isPrefixed ? `${out.palette.dim(`${name} │`)} ${text}\n` : `${text}\n`);
+}
+
+function readTail(text: string | undefined): number {
+  if (text === undefined) return defaultTail;
+  if (!/^\d+$/.test(text)) throw cliError('usage', `--tail ${text} is not a number of lines`);
+  return Number(text);
+}

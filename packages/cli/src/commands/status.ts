@@ -1,0 +1,140 @@
+/** `sluice status`: whether every proxy has the latest configuration, and a refusing proxy's own words. */
+import type { CommandContext } from '../context.ts';
+import { exitStatus } from '../errors.ts';
+import { viewPaths, type InstanceView, type ProxyView, type SummaryView } from '../mesh/views.ts';
+import { renderAs } from '../output/structured.ts';
+import { orNone, renderTable } from '../output/table.ts';
+import type { Palette } from '../output/palette.ts';
+import { connect } from './connect.ts';
+
+const shownTypes = ['cds', 'eds', 'lds', 'rds'] as const;
+
+export async function run(context: CommandContext): Promise<number> {
+  const { args, out } = context;
+  const { client } = connect(context);
+  const [{ proxies }, { instances }, summary] = await Promise.all([
+    client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies),
+    client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
+    client.get<SummaryView>(viewPaths.summary),
+  ]);
+  const wanted = args.positional[0];
+  const namespace = args.text('namespace');
+  const rows = statusRows(proxies, instances).filter((row) => isWanted(row, wanted, namespace));
+  const format = args.text('output');
+  if (format === 'json' || format === 'yaml')
+    out.write(
+      renderAs(format, {
+        control: summary,
+        proxies: rows.map(({ proxy, instance }) => ({
+          ...proxy,
+          registration: instance?.registration ?? null,
+        })),
+      }),
+    );
+  else {
+    const head = [
+      'NAME',
+      'NAMESPACE',
+      ...shownTypes.map((type) => type.toUpperCase()),
+      'HEALTHY',
+      'VERSION',
+      'ADMIN',
+    ];
+    out.write(
+      rows.length === 0
+        ? 'no proxy is connected\n'
+        : renderTable(
+            head,
+            rows.map((row) => cells(row)),
+          ),
+    );
+    out.write(troubles(rows, summary, out.palette));
+  }
+  return rows.some(isTroubled) ? exitStatus.failed : exitStatus.done;
+}
+
+export interface StatusRow {
+  readonly name: string;
+  readonly namespace: string;
+  readonly proxy: ProxyView | undefined;
+  readonly instance: InstanceView | undefined;
+}
+
+/** Every registered instance with a sidecar, connected or not, then proxies that nobody registered. */
+export function statusRows(
+  proxies: readonly ProxyView[],
+  instances: readonly InstanceView[],
+): readonly StatusRow[] {
+  const unseen = new Map(proxies.map((proxy) => [proxy.instance ?? proxy.nodeId, proxy]));
+  const rows: StatusRow[] = [];
+  for (const instance of instances) {
+    const proxy = unseen.get(instance.instance);
+    unseen.delete(instance.instance);
+    if (proxy === undefined && instance.registration.labels['sidecar.istio.io/inject'] === 'false') continue;
+    rows.push({
+      name: instance.registration.name,
+      namespace: instance.registration.namespace,
+      proxy,
+      instance,
+    });
+  }
+  for (const proxy of unseen.values())
+    rows.push({
+      name: proxy.instance ?? proxy.nodeId,
+      namespace: proxy.namespace,
+      proxy,
+      instance: undefined,
+    });
+  return rows.sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+}
+
+/** A NACK, or a proxy that should be there and is not. STALE passes by itself. */
+export function isTroubled({ proxy }: StatusRow): boolean {
+  return proxy === undefined || proxy.types.some(({ state }) => state === 'NACK');
+}
+
+function cells({ name, namespace, proxy, instance }: StatusRow): readonly string[] {
+  const states = shownTypes.map((type) => {
+    const found = proxy?.types.find((one) => one.type === type);
+    return proxy === undefined ? 'NOT CONNECTED' : (found?.state ?? 'NOT_SENT').replace('_', ' ');
+  });
+  const admin = instance?.registration.adminPort ?? proxy?.adminPort ?? null;
+  const health = instance === undefined ? '-' : instance.isHealthy ? 'yes' : `no: ${instance.healthMessage}`;
+  return [
+    name,
+    orNone(namespace),
+    ...states,
+    health,
+    proxy?.version || instance?.registration.version || '-',
+    admin === null ? '-' : `127.0.0.1:${admin}`,
+  ];
+}
+
+function troubles(rows: readonly StatusRow[], summary: SummaryView, palette: Palette): string {
+  const lines = rows.flatMap(({ name, proxy }) =>
+    (proxy?.types ?? [])
+      .filter(({ state }) => state === 'NACK')
+      .map(
+        ({ type, error, nackedResources }) =>
+          `${palette.bad('NACK')} ${name} refuses ${type.toUpperCase()} ${nackedResources.join(', ')}: ${error}`,
+      ),
+  );
+  if (summary.isEvictionFrozen)
+    lines.push(
+      palette.warn(
+        'more than half of all instances went silent at once: nothing is evicted until they return',
+      ),
+    );
+  return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`;
+}
+
+function isWanted(row: StatusRow, name: string | undefined, namespace: string | undefined): boolean {
+  if (namespace !== undefined && row.namespace !== namespace) return false;
+  if (name === undefined) return true;
+  return (
+    row.name === name ||
+    row.instance?.registration.replicaOf === name ||
+    row.instance?.instance === name ||
+    row.proxy?.workload === name
+  );
+}

@@ -1,0 +1,112 @@
+/** What a machine needs for a local mesh, looked at one by one, with what to do where it is missing. */
+import { existsSync, readFileSync } from 'node:fs';
+import { defaultControlPorts } from '@sluice/api';
+import type { CommandContext } from '../context.ts';
+import { runningMeshes } from '../mesh/mesh-record.ts';
+import { chooseStateDir } from '../mesh/state-dir.ts';
+import { isCompiled, selfCommand } from '../process/self-command.ts';
+import { canBind } from './free-port.ts';
+import { defaultPortRange } from './port-book.ts';
+
+export interface CheckResult {
+  readonly what: string;
+  /** notice: works, but not as well as it could. */
+  readonly state: 'fine' | 'notice' | 'failed';
+  readonly hint?: string;
+}
+
+/** The Bun that everything is tested with. */
+const testedBun = '1.4.5';
+/** Two descriptors per proxied connection, and some for files and pools. */
+const minDescriptors = 4096;
+/** Ports looked at of the range that sidecars are given. */
+const sampledPorts = 64;
+
+export function checkEnvironment(context: CommandContext): readonly CheckResult[] {
+  return [
+    checkBun(),
+    checkParts(),
+    checkDescriptors(),
+    ...checkControlPorts(context),
+    checkSidecarPorts(),
+    checkStateDir(context),
+  ];
+}
+
+function checkBun(): CheckResult {
+  const what = `bun ${Bun.version} on ${process.platform}/${process.arch}`;
+  if (Bun.version === testedBun) return { what, state: 'fine' };
+  return { what, state: 'notice', hint: `tested with ${testedBun}: "npm ci" installs that one` };
+}
+
+function checkParts(): CheckResult {
+  const missing = isCompiled
+    ? []
+    : (['control', 'proxy'] as const)
+        .map((part) => selfCommand(part).at(-1) ?? '')
+        .filter((path) => !existsSync(path));
+  return missing.length === 0
+    ? { what: 'control plane and proxy can be started', state: 'fine' }
+    : {
+        what: 'control plane and proxy can be started',
+        state: 'failed',
+        hint: `missing: ${missing.join(', ')}`,
+      };
+}
+
+/** Linux only: elsewhere the limit is not to be read without a child process. */
+function checkDescriptors(): CheckResult {
+  const what = 'enough open files are allowed';
+  if (process.platform !== 'linux')
+    return { what: `${what} (not looked at on ${process.platform})`, state: 'fine' };
+  const text = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? '0';
+  const limit = text === 'unlimited' ? Infinity : Number(text);
+  if (limit >= minDescriptors) return { what: `${what} (${limit})`, state: 'fine' };
+  return {
+    what: `${what} (${limit})`,
+    state: 'notice',
+    hint: `many connections at once need more: ulimit -n ${minDescriptors * 4}`,
+  };
+}
+
+function checkControlPorts({ env }: CommandContext): readonly CheckResult[] {
+  const ours = new Set(
+    runningMeshes(env)
+      .flatMap(({ api, xds, metrics }) => [api, xds, metrics])
+      .map((address) => Number(address.split(':').at(-1))),
+  );
+  return (['xds', 'metrics', 'api'] as const).map((name) => {
+    const port = defaultControlPorts[name];
+    const what = `port ${port} (${name}) is free`;
+    if (canBind(port)) return { what, state: 'fine' };
+    if (ours.has(port)) return { what: `port ${port} (${name}) is used by a running mesh`, state: 'fine' };
+    return {
+      what,
+      state: 'notice',
+      hint: `another program has it: "sluice up" takes a free one instead and says which`,
+    };
+  });
+}
+
+function checkSidecarPorts(): CheckResult {
+  const { from, to } = defaultPortRange;
+  const step = Math.floor((to - from) / sampledPorts);
+  const free = Array.from({ length: sampledPorts }, (_, index) => from + index * step).filter(canBind).length;
+  const what = `ports ${from}-${to} for sidecars`;
+  if (free >= sampledPorts / 2) return { what: `${what} are free`, state: 'fine' };
+  return {
+    what,
+    state: 'notice',
+    hint: 'more than half of them seem taken: set ports.sidecars in sluice.yaml to another range',
+  };
+}
+
+function checkStateDir({ cwd, args }: CommandContext): CheckResult {
+  const { path, fallbackReason } = chooseStateDir(cwd, args.text('state-dir'));
+  if (fallbackReason === undefined) return { what: `state can be kept in ${path}`, state: 'fine' };
+  return {
+    what: 'state can be kept in this folder',
+    state: 'notice',
+    hint: `${fallbackReason}: a mesh started here keeps it in ${path}`,
+  };
+}
