@@ -13,6 +13,11 @@ export interface Instance {
   /** Port name → port number on `address`. */
   readonly ports: Readonly<Record<string, number>>;
   /**
+   * What the names in `ports` mean: a Pod's are those of its containers, which `targetPort` refers to; a
+   * WorkloadEntry's are those of the service's ports, else of targets; given endpoints have service ports only.
+   */
+  readonly portNames: 'container' | 'service' | 'given';
+  /**
    * Application port → port that takes its traffic, where the two differ: with interception mode NONE
    * the sidecar's inbound listener has a port of its own (design §6, Instances).
    */
@@ -30,17 +35,24 @@ export interface Instance {
 }
 
 /**
- * The port an instance serves a service port on, or null when it does not.
- * A WorkloadEntry's named port wins over a number, as in Istio.
+ * The port an instance serves a service port on, or null when it does not. A WorkloadEntry's named port wins over
+ * a number, as in Istio; behind a sidecar with ports of its own only what that sidecar listens on is served.
  */
 export function resolvePort(
-  instance: Pick<Instance, 'ports' | 'portMap'>,
+  instance: Pick<Instance, 'ports' | 'portMap' | 'portNames'>,
   port: { readonly name: string; readonly number: number; readonly targetPort: number | string },
 ): number | null {
-  const named = instance.ports[port.name];
+  const { ports, portMap, portNames } = instance;
+  const { targetPort } = port;
+  if (portNames === 'given') return ports[port.name] ?? null;
+  if (portNames === 'container')
+    return typeof targetPort === 'string' ? (ports[targetPort] ?? null) : targetPort;
+  const hasOwnPorts = Object.keys(portMap).length > 0;
+  if (hasOwnPorts && typeof targetPort === 'number' && portMap[targetPort] !== undefined)
+    return portMap[targetPort];
+  const named = ports[port.name] ?? (typeof targetPort === 'string' ? ports[targetPort] : undefined);
   if (named !== undefined) return named;
-  if (typeof port.targetPort === 'string') return instance.ports[port.targetPort] ?? null;
-  return instance.portMap[port.targetPort] ?? port.targetPort;
+  return typeof targetPort === 'number' && !hasOwnPorts ? targetPort : null;
 }
 
 /** True when every selector label has the same value; an empty selector selects nothing. */

@@ -4,7 +4,7 @@
  * `apply` takes committed store changes and answers which parts of the mesh they reach; what it does not
  * name is the same object as before, so translation caches compare by identity (design §2, control plane).
  */
-import { formatKey, hostCandidates, hostMatches, istioNetworkingGroup } from '@sluice/api';
+import { formatKey, hostCandidates, hostMatches } from '@sluice/api';
 import type {
   DestinationRuleSpec,
   HttpRouteSpec,
@@ -24,7 +24,7 @@ import { RouteIndex } from './route-index.ts';
 import type { AppliedRoutes, HttpRouteSource, VirtualServiceSource } from './route-index.ts';
 import type { SidecarSource } from './scope.ts';
 import { ServiceIndex } from './service-index.ts';
-import type { MeshService } from './service.ts';
+import type { MeshService, MeshServicePort } from './service.ts';
 import { readExportTo } from './service.ts';
 
 export interface ModelOptions {
@@ -122,8 +122,8 @@ export class MeshModel {
     );
   }
 
-  routes(service: MeshService, clientNamespace: string): AppliedRoutes {
-    return this.#routeIndex.find(service, clientNamespace);
+  routes(service: MeshService, port: MeshServicePort, clientNamespace: string): AppliedRoutes {
+    return this.#routeIndex.find(service, port, clientNamespace);
   }
 
   /** Gateway API: may an HTTPRoute in `from` refer to a Service in another namespace? */
@@ -151,7 +151,8 @@ export class MeshModel {
 
   apply(changes: readonly StoreChange[]): ModelChange {
     for (const change of changes) {
-      if (change.isSpecChange || isEndpointKind(change.key)) this.#take(change.key, change.after);
+      // Status writes, our own among them, are none: what endpoints need of a status counts as content.
+      if (change.isSpecChange) this.#take(change.key, change.after);
     }
     return this.#finish();
   }
@@ -291,14 +292,6 @@ function newTouched(): Touched {
     sidecars: false,
     instances: false,
   };
-}
-
-/** Kinds whose status carries what endpoints need: addresses, readiness, health. */
-function isEndpointKind(key: ResourceKey): boolean {
-  return (
-    (key.group === '' && key.kind === 'Pod') ||
-    (key.group === istioNetworkingGroup && key.kind === 'WorkloadEntry')
-  );
 }
 
 function put<T>(map: Map<string, T>, key: ResourceKey, value: T | null): void {

@@ -48,8 +48,13 @@ export function portProtocol(port: {
   return serverFirstPorts.has(port.number) ? 'tcp' : 'auto';
 }
 
-export function isHttp(protocol: PortProtocol): boolean {
-  return protocol === 'http' || protocol === 'http2' || protocol === 'grpc';
+/** Whether requests of the port are read; through a proxy that does not speak HTTP/2 it passes as bytes. */
+export function isHttp(protocol: PortProtocol, knowsHttp2: boolean): boolean {
+  return protocol === 'http' || (knowsHttp2 && isHttp2(protocol));
+}
+
+export function isHttp2(protocol: PortProtocol): boolean {
+  return protocol === 'http2' || protocol === 'grpc';
 }
 
 function nameProtocol(name: string): PortProtocol | undefined {

@@ -33,6 +33,9 @@ export type ResolveBackend = (
   ref: HttpBackendRef,
 ) => Pick<RuleDestination, 'service' | 'hostname' | 'port' | 'problem'>;
 
+/** Retries where `retry` is written without a number of attempts. */
+const defaultAttempts = 2;
+
 export interface SourcedRule {
   readonly rule: RouteRule;
   readonly createdMs: number;
@@ -179,7 +182,7 @@ function readPath(
   if (!path) return null;
   return path.type === 'ReplaceFullPath'
     ? { kind: 'full', value: path.replaceFullPath ?? '/' }
-    : { kind: 'prefix', value: path.replacePrefixMatch ?? '/' };
+    : { kind: 'elements', value: path.replacePrefixMatch ?? '/' };
 }
 
 function readHeaders(filters: readonly HttpRouteFilter[]): HeaderChanges {
@@ -195,34 +198,15 @@ function readOps(modifier: HeaderModifier | undefined): HeaderOps {
   return { set: pairs(modifier.set), add: pairs(modifier.add), remove: modifier.remove ?? [] };
 }
 
-/** `codes` are retried on top of the safe defaults' connection failures; no retry written = the default. */
+/** `codes` are retried on top of the safe conditions; no retry written = the default. */
 function readRetry(rule: HttpRouteRule): RuleRetry {
   const perTryTimeoutMs = gatewayMs(rule.timeouts?.backendRequest);
-  if (!rule.retry) {
-    return perTryTimeoutMs === null
-      ? { kind: 'default' }
-      : {
-          kind: 'policy',
-          attempts: 2,
-          on: null,
-          statusCodes: [],
-          perTryTimeoutMs,
-          backoffMs: null,
-          ignorePreviousHosts: true,
-          remoteLocalities: false,
-        };
-  }
-  const codes = rule.retry.codes ?? [];
+  if (!rule.retry) return { kind: 'default', perTryTimeoutMs };
   return {
     kind: 'policy',
-    attempts: rule.retry.attempts ?? 2,
-    on: [
-      'connect-failure',
-      'refused-stream',
-      'reset',
-      ...(codes.length > 0 ? ['retriable-status-codes'] : []),
-    ],
-    statusCodes: codes,
+    attempts: rule.retry.attempts ?? defaultAttempts,
+    on: null,
+    statusCodes: rule.retry.codes ?? [],
     perTryTimeoutMs,
     backoffMs: gatewayMs(rule.retry.backoff),
     ignorePreviousHosts: true,

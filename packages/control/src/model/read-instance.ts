@@ -29,6 +29,7 @@ export function readWorkloadEntry(stored: StoredObject): Instance | null {
     address: spec.address,
     labels,
     ports: spec.ports ?? {},
+    portNames: 'service',
     portMap: readPortMap(annotations[portsAnnotation]),
     locality: spec.locality ?? '',
     weight: spec.weight || 1,
@@ -59,6 +60,7 @@ export function readPod(stored: StoredObject): Instance | null {
     address: status.podIP,
     labels,
     ports,
+    portNames: 'container',
     portMap: {},
     locality: labels['istio-locality']?.replaceAll('.', '/') ?? '',
     weight: 1,
@@ -123,6 +125,7 @@ function givenEndpoint(
     key: stored.key,
     namespace: stored.key.namespace,
     labels: {},
+    portNames: 'given',
     portMap: {},
     weight: 1,
     network: '',
@@ -139,8 +142,26 @@ function namedPorts(ports: readonly { name?: string; port?: number }[]): Record<
 
 function readPortMap(annotation: string | undefined): Record<number, number> {
   if (annotation === undefined) return {};
-  const entries = JSON.parse(annotation) as { appPort: number; inboundPort: number }[];
-  return Object.fromEntries(entries.map((entry) => [entry.appPort, entry.inboundPort]));
+  const entries = parseJson(annotation);
+  if (!Array.isArray(entries)) return {};
+  const map: Record<number, number> = {};
+  for (const entry of entries as readonly ({ appPort?: unknown; inboundPort?: unknown } | null)[]) {
+    if (isPort(entry?.appPort) && isPort(entry.inboundPort)) map[entry.appPort] = entry.inboundPort;
+  }
+  return map;
+}
+
+/** Undefined for what is not JSON: anybody may write annotations, and only the registry's are meant here. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isPort(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536;
 }
 
 function conditionOf(status: unknown, type: string): string | undefined {

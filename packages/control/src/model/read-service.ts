@@ -1,4 +1,5 @@
 /** Service and ServiceEntry objects → MeshService. Pure; one object may make several services. */
+import { normalizeHost } from '@sluice/api';
 import type { ServiceEntrySpec, ServiceSpec, WorkloadEntrySpec } from '@sluice/api';
 import type { StoredObject } from '../source/store.ts';
 import { portProtocol } from './protocol.ts';
@@ -40,7 +41,7 @@ export function readService(stored: StoredObject, clusterDomain: string): MeshSe
       isHeadless,
       selector: spec.selector && Object.keys(spec.selector).length > 0 ? spec.selector : null,
       publishNotReady: spec.publishNotReadyAddresses === true,
-      inlineEndpoints: isExternalName && spec.externalName ? [dnsEndpoint(spec.externalName)] : [],
+      inlineEndpoints: isExternalName && spec.externalName ? [namedEndpoint(spec.externalName)] : [],
       exportTo: readExportTo(listed, namespace),
       source: stored.key,
       createdMs: stored.createdMs,
@@ -57,7 +58,7 @@ export function readServiceEntry(stored: StoredObject): MeshService[] {
   const { namespace } = stored.key;
   const resolution = entryResolution(spec);
   const inline = (spec.endpoints ?? []).map(readInlineEndpoint);
-  return spec.hosts.map((hostname) => ({
+  return spec.hosts.map(normalizeHost).map((hostname) => ({
     key: serviceKey(namespace, hostname),
     hostname,
     namespace,
@@ -72,7 +73,7 @@ export function readServiceEntry(stored: StoredObject): MeshService[] {
     // Without endpoints of its own, a DNS entry resolves its host.
     inlineEndpoints:
       inline.length === 0 && isDns(resolution) && spec.workloadSelector === undefined
-        ? [dnsEndpoint(hostname)]
+        ? [namedEndpoint(hostname)]
         : inline,
     exportTo: readExportTo(spec.exportTo, namespace),
     source: stored.key,
@@ -94,7 +95,7 @@ function entryResolution(spec: ServiceEntrySpec): Resolution {
     case 'DNS_ROUND_ROBIN':
       return 'dns-round-robin';
     default:
-      return spec.workloadSelector ? 'static' : 'none';
+      return 'none';
   }
 }
 
@@ -119,7 +120,8 @@ function readInlineEndpoint(endpoint: WorkloadEntrySpec): InlineEndpoint {
   };
 }
 
-function dnsEndpoint(address: string): InlineEndpoint {
+/** An endpoint that is only an address or a name. */
+export function namedEndpoint(address: string): InlineEndpoint {
   return { address, ports: {}, labels: {}, locality: '', weight: 1, network: '', serviceAccount: '' };
 }
 

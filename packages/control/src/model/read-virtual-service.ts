@@ -21,7 +21,7 @@ import type {
   RuleRewrite,
   TextMatch,
 } from './route-rule.ts';
-import { noChanges, noOps } from './route-rule.ts';
+import { defaultRetry, noChanges, noOps } from './route-rule.ts';
 
 /** Finds the service a destination names, as seen from the route's namespace. */
 export type ResolveDestination = (
@@ -178,7 +178,7 @@ function readRewrite(route: HttpRoute): RuleRewrite | null {
 
 /** Numbers in `retryOn` are response codes, as Istio reads them. */
 export function readRetry(retry: HttpRetry | undefined): RuleRetry {
-  if (retry === undefined) return { kind: 'default' };
+  if (retry === undefined) return defaultRetry;
   const attempts = retry.attempts ?? defaultAttempts;
   if (attempts === 0) return { kind: 'off' };
   const parts = (retry.retryOn ?? '')

@@ -7,7 +7,7 @@
  */
 import type { HttpRouteSpec, ResourceKey, VirtualServiceSpec } from '@sluice/api';
 import { isVisibleTo } from './service.ts';
-import type { ExportTo, MeshService } from './service.ts';
+import type { ExportTo, MeshService, MeshServicePort } from './service.ts';
 
 export interface VirtualServiceSource {
   readonly key: ResourceKey;
@@ -60,10 +60,13 @@ export class RouteIndex {
     for (const list of this.#httpRoutes.values()) list.sort(compareAge);
   }
 
-  find(service: MeshService, clientNamespace: string): AppliedRoutes {
+  /** What routes a service's port for clients of a namespace. */
+  find(service: MeshService, port: MeshServicePort, clientNamespace: string): AppliedRoutes {
     const attached =
       service.source.kind === 'Service'
-        ? (this.#httpRoutes.get(`${service.namespace}/${service.name}`) ?? [])
+        ? (this.#httpRoutes.get(`${service.namespace}/${service.name}`) ?? []).filter((route) =>
+            attachesTo(route, service, port),
+          )
         : [];
     const consumer = attached.filter(
       (route) => route.namespace === clientNamespace && route.namespace !== service.namespace,
@@ -88,8 +91,25 @@ export class RouteIndex {
     const wild = this.#wildcard.filter(
       (entry) => hostname.endsWith(entry.suffix) && isVisibleTo(entry.source.exportTo, clientNamespace),
     );
-    return exact.length > 0 ? exact : wild.slice(0, 1).map((entry) => entry.source);
+    const [best] = wild;
+    return exact.length > 0
+      ? exact
+      : wild.filter((entry) => entry.suffix === best?.suffix).map((entry) => entry.source);
   }
+}
+
+/** Parents narrow by port number or port name; no section means every port. */
+export function attachesTo(
+  route: HttpRouteSource,
+  service: MeshService,
+  port: Pick<MeshServicePort, 'number' | 'name'>,
+): boolean {
+  return route.parents.some(
+    (parent) =>
+      parent.service === `${service.namespace}/${service.name}` &&
+      (parent.port === null || parent.port === port.number) &&
+      (parent.sectionName === null || parent.sectionName === port.name),
+  );
 }
 
 function append<T>(map: Map<string, T[]>, key: string, value: T): void {

@@ -71,8 +71,11 @@ export type RuleAction =
     }
   | { readonly kind: 'direct'; readonly status: number; readonly body: Uint8Array | null };
 
-export type PathReplacement =
-  { readonly kind: 'full'; readonly value: string } | { readonly kind: 'prefix'; readonly value: string };
+/** `prefix` replaces the matched characters (Istio), `elements` the matched path elements (Gateway API). */
+export interface PathReplacement {
+  readonly kind: 'full' | 'prefix' | 'elements';
+  readonly value: string;
+}
 
 export interface RuleDestination {
   /** Service key, or null when the reference could not be resolved: its share is answered with 500. */
@@ -82,8 +85,14 @@ export interface RuleDestination {
   readonly subset: string;
   readonly weight: number;
   readonly headers: HeaderChanges;
-  /** Why `service` is null, for status and for the reply's details. */
-  readonly problem: string;
+  /** Why `service` is null; absent when it is not. */
+  readonly problem: ReferenceProblem | null;
+}
+
+/** A reference that leads nowhere: reasons are those of the Gateway API's ResolvedRefs condition. */
+export interface ReferenceProblem {
+  readonly reason: 'BackendNotFound' | 'RefNotPermitted' | 'InvalidKind' | 'UnsupportedProtocol';
+  readonly message: string;
 }
 
 export interface RuleRewrite {
@@ -105,9 +114,9 @@ export interface HeaderOps {
   readonly remove: readonly string[];
 }
 
-/** `default` = nothing was written: safe by default (design D8). `off` = attempts: 0. */
+/** `default` = no conditions were written: safe by default (design D8). `off` = attempts: 0. */
 export type RuleRetry =
-  | { readonly kind: 'default' }
+  | { readonly kind: 'default'; readonly perTryTimeoutMs: number | null }
   | { readonly kind: 'off' }
   | {
       readonly kind: 'policy';
@@ -123,3 +132,5 @@ export type RuleRetry =
 
 export const noOps: HeaderOps = { set: [], add: [], remove: [] };
 export const noChanges: HeaderChanges = { request: noOps, response: noOps };
+
+export const defaultRetry: RuleRetry = { kind: 'default', perTryTimeoutMs: null };

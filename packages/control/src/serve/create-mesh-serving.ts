@@ -6,16 +6,18 @@
  */
 import type { MeshSettings } from '@sluice/api';
 import { startTimerDriver, TimerWheel } from '@sluice/runtime';
+import type { Logger } from '@sluice/runtime';
 import { MeshModel } from '../model/mesh-model.ts';
 import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance } from '../registry/registry.ts';
 import type { StoreChange } from '../source/store.ts';
 import { StatusWriter } from '../status/status-writer.ts';
 import { translationSettings } from '../translate/mesh-settings.ts';
-import type { ProxyNode } from '../translate/node.ts';
+import type { MeshSettings as TranslationSettings } from '../translate/node.ts';
 import { Translator } from '../translate/translator.ts';
 import { AdsServer } from './ads/ads-server.ts';
 import { Debounce } from './ads/debounce.ts';
+import { ClientNodes } from './client-nodes.ts';
 import { GrpcServer } from './ads/grpc-server.ts';
 import { describeListenFailure, parseAddress } from './http-server.ts';
 import type { MeshServing, MeshServingOptions } from './mesh-serving.ts';
@@ -33,7 +35,7 @@ const grpcLimits = {
 
 export function createMeshServing(options: MeshServingOptions): MeshServing {
   const { store, registry, log } = options;
-  let settings = translationSettings(options.settings);
+  const settings = readSettings(options.settings, log);
   const model = new MeshModel({
     clusterDomain: settings.clusterDomain,
     rootNamespace: settings.rootNamespace,
@@ -42,11 +44,12 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   const translator = new Translator(model, settings);
   const wheel = new TimerWheel(options.clock);
   const driver = startTimerDriver(wheel);
-  const outbound = new OutboundLists(translator);
+  const nodes = new ClientNodes((...allotment) => registry.outboundPort(...allotment), options.ownAddresses);
+  const outbound = new OutboundLists(translator, nodes);
 
   const ads = new AdsServer({
     registry,
-    snapshot: (instance) => translator.snapshot(nodeOf(instance, registry.outboundPort.bind(registry))),
+    snapshot: (instance, stream) => translator.snapshot(nodes.forTranslation(instance, stream.node)),
     onEvents: (stream, events) => status.onProxyEvents(stream.instance, events),
     wallMs: () => options.clock.wallMs(),
     metrics: options.metrics,
@@ -63,8 +66,8 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   const server = new GrpcServer({ handlers: ads.handlers, log, ...grpcLimits });
   const push = new Debounce(wheel, debounceMs, () => {
     translator.invalidate();
-    translator.sweep([...registry.instances.values()].map(factsOf));
     ads.pushAll();
+    translator.sweep();
   });
 
   const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
@@ -95,8 +98,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     services: () => serviceViews(model),
     outboundServices: (instance) => outbound.of(instance),
     updateSettings: (fresh: MeshSettings) => {
-      settings = translationSettings(fresh);
-      translator.updateSettings(settings);
+      translator.updateSettings(readSettings(fresh, log));
       push.trigger();
     },
     listen: async () => {
@@ -118,43 +120,26 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   };
 }
 
-type NodeFacts = Omit<ProxyNode, 'outboundPort'>;
-
-function factsOf(instance: RegisteredInstance): NodeFacts {
-  const { registration } = instance;
-  return {
-    id: instance.instance,
-    instance: instance.instance,
-    namespace: registration.namespace,
-    workload: registration.replicaOf ?? registration.app ?? registration.name,
-    labels: registration.labels,
-    mode: registration.interceptionMode,
-    registration,
-    capabilities: new Set(registration.capabilities ?? []),
-  };
-}
-
-function nodeOf(
-  instance: RegisteredInstance,
-  outboundPort: (instance: string, service: string, port: number) => number | null,
-): ProxyNode {
-  return {
-    ...factsOf(instance),
-    outboundPort: (service, port) => outboundPort(instance.instance, service, port),
-  };
+/** Settings that cannot be used are told, and have their defaults. */
+function readSettings(configured: MeshSettings, log: Logger): TranslationSettings {
+  const { settings, problems } = translationSettings(configured);
+  for (const problem of problems) log.error(problem);
+  return settings;
 }
 
 /** The services an instance may have listeners for; the same array while its scope sees the same services. */
 class OutboundLists {
   readonly #translator: Translator;
+  readonly #nodes: ClientNodes;
   readonly #known = new WeakMap<readonly unknown[], readonly OutboundService[]>();
 
-  constructor(translator: Translator) {
+  constructor(translator: Translator, nodes: ClientNodes) {
     this.#translator = translator;
+    this.#nodes = nodes;
   }
 
   of(instance: RegisteredInstance): readonly OutboundService[] {
-    const services = this.#translator.services(factsOf(instance));
+    const services = this.#translator.services(this.#nodes.of(instance, undefined));
     let list = this.#known.get(services);
     if (!list) {
       list = services

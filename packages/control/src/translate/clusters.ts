@@ -6,7 +6,8 @@ import type { Any, Cluster, Init } from '@sluice/xds';
 import type { MergedRule, TrafficPolicy } from '../model/destination-rule.ts';
 import type { Instance } from '../model/instance.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
-import { isDns } from '../model/read-service.ts';
+import { isHttp2 } from '../model/protocol.ts';
+import { isDns, namedEndpoint } from '../model/read-service.ts';
 import { loadAssignment } from './endpoints.ts';
 import {
   blackHoleCluster,
@@ -30,18 +31,31 @@ export interface ClusterDefaults {
   readonly dnsRefreshMs: number;
 }
 
-/** The cluster of a service's port, or of a subset of it. `instances` serve DNS clusters' inline endpoints. */
+/** What a cluster is for: a service's port, or a subset of it. `instances` are the endpoints of DNS clusters. */
+export interface ClusterTarget {
+  readonly service: MeshService;
+  readonly port: MeshServicePort;
+  readonly rule: MergedRule | null;
+  readonly subset: string;
+  readonly instances: readonly Instance[];
+}
+
+export interface ClusterFacts {
+  readonly knowsHttp2: boolean;
+  /** False with interception mode NONE: clients dial the sidecar's own listener, so that it would call itself. */
+  readonly hasOriginalDestination: boolean;
+}
+
 export function outboundClusterMessage(
-  service: MeshService,
-  port: MeshServicePort,
-  rule: MergedRule | null,
-  subset: string,
+  target: ClusterTarget,
+  facts: ClusterFacts,
   defaults: ClusterDefaults,
-  instances: readonly Instance[],
 ): Init<Cluster> {
+  const { port, rule, subset, instances } = target;
+  const service = facts.hasOriginalDestination ? target.service : withNamedDestination(target.service);
   const name = outboundCluster(port.number, subset, service.hostname);
   const policy = effectivePolicy(rule, subset, port.number);
-  const type = clusterType(service, policy);
+  const type = clusterType(service, policy, facts);
   const pool = policy.connectionPool;
   const origin =
     subset === ''
@@ -57,24 +71,37 @@ export function outboundClusterMessage(
           dnsRefreshRate: defaults.dnsRefreshMs,
           respectDnsTtl: true,
           dnsLookupFamily: 'V4_ONLY',
-          loadAssignment: loadAssignment(name, service, port, subsetLabels(rule, subset), instances),
+          loadAssignment: loadAssignment({
+            clusterName: name,
+            service,
+            port,
+            labels: subsetLabels(rule, subset),
+            instances,
+            resolution: type === 'LOGICAL_DNS' ? 'first-name' : 'names',
+          }),
         }
       : {}),
     connectTimeout: ms(pool?.tcp?.connectTimeout) ?? defaults.connectTimeoutMs,
     lbPolicy: lbPolicy(type, policy),
     circuitBreakers: circuitBreakers(pool, policy),
     ...keepalive(pool),
-    ...protocolOptions(pool),
+    ...protocolOptions(port, pool, facts),
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     metadata: { filterMetadata: { istio: istioMetadata(service, subset, origin ?? null) } },
   };
 }
 
-/** Connections to the application behind this sidecar. */
+/** The application behind a sidecar, on one of its ports. */
+export interface InboundTarget {
+  readonly appPort: number;
+  readonly services: readonly MeshService[];
+  readonly isHttp2: boolean;
+}
+
+/** Connections to the application behind this sidecar, where it listens. */
 export function inboundClusterMessage(
-  appPort: number,
+  { appPort, services, isHttp2: isH2 }: InboundTarget,
   appAddress: string,
-  services: readonly MeshService[],
   defaults: ClusterDefaults,
 ): Init<Cluster> {
   const name = inboundCluster(appPort);
@@ -85,6 +112,7 @@ export function inboundClusterMessage(
     connectTimeout: defaults.connectTimeoutMs,
     lbPolicy: 'ROUND_ROBIN',
     circuitBreakers: { thresholds: [unlimitedThresholds()] },
+    ...(isH2 ? { typedExtensionProtocolOptions: httpOptions({}, 'http2') } : {}),
     loadAssignment: {
       clusterName: name,
       endpoints: [
@@ -107,11 +135,10 @@ export function inboundClusterMessage(
 
 /** Inbound with redirection: the application is where the client dialled, reached from 127.0.0.6. */
 export function inboundOriginalClusterMessage(
-  appPort: number,
-  services: readonly MeshService[],
+  target: InboundTarget,
   defaults: ClusterDefaults,
 ): Init<Cluster> {
-  const { loadAssignment: _static, ...rest } = inboundClusterMessage(appPort, '', services, defaults);
+  const { loadAssignment: _static, ...rest } = inboundClusterMessage(target, '', defaults);
   return {
     ...rest,
     type: 'ORIGINAL_DST',
@@ -131,6 +158,7 @@ export function blackHoleMessage(defaults: ClusterDefaults): Init<Cluster> {
 
 export function passthroughMessage(
   name: typeof passthroughCluster | typeof inboundPassthroughCluster,
+  knowsHttp2: boolean,
   defaults: ClusterDefaults,
 ): Init<Cluster> {
   return {
@@ -140,7 +168,10 @@ export function passthroughMessage(
     connectTimeout: defaults.connectTimeoutMs,
     lbPolicy: 'CLUSTER_PROVIDED',
     circuitBreakers: { thresholds: [unlimitedThresholds()] },
-    typedExtensionProtocolOptions: httpOptions({ idleTimeout: passthroughIdleMs }),
+    typedExtensionProtocolOptions: httpOptions(
+      { idleTimeout: passthroughIdleMs },
+      knowsHttp2 ? 'downstream' : 'http1',
+    ),
     ...(name === inboundPassthroughCluster
       ? { upstreamBindConfig: { sourceAddress: { address: '127.0.0.6', portValue: 0 } } }
       : {}),
@@ -167,8 +198,27 @@ function forPort(policy: TrafficPolicy | undefined, port: number): TrafficPolicy
   return settings;
 }
 
-function clusterType(service: MeshService, policy: TrafficPolicy): NonNullable<Init<Cluster>['type']> {
-  if (service.resolution === 'none' || policy.loadBalancer?.simple === 'PASSTHROUGH') return 'ORIGINAL_DST';
+/** Whether its endpoints are a resource of their own. */
+export function hasEndpointResource(target: Omit<ClusterTarget, 'instances'>, facts: ClusterFacts): boolean {
+  const policy = effectivePolicy(target.rule, target.subset, target.port.number);
+  return clusterType(target.service, policy, facts) === 'EDS';
+}
+
+/** Without original destinations, one that the client chose itself becomes the address or name as written. */
+function withNamedDestination(service: MeshService): MeshService {
+  if (service.resolution !== 'none') return service;
+  const addresses = service.addresses.filter((address) => !address.includes('/'));
+  const names = addresses.length > 0 ? addresses : [service.hostname];
+  return { ...service, resolution: 'dns', inlineEndpoints: names.map(namedEndpoint) };
+}
+
+function clusterType(
+  service: MeshService,
+  policy: TrafficPolicy,
+  facts: ClusterFacts,
+): NonNullable<Init<Cluster>['type']> {
+  if (service.resolution === 'none') return facts.hasOriginalDestination ? 'ORIGINAL_DST' : 'STRICT_DNS';
+  if (facts.hasOriginalDestination && policy.loadBalancer?.simple === 'PASSTHROUGH') return 'ORIGINAL_DST';
   if (service.resolution === 'dns-round-robin') return 'LOGICAL_DNS';
   return isDns(service.resolution) ? 'STRICT_DNS' : 'EDS';
 }
@@ -230,25 +280,40 @@ function keepalive(
 }
 
 function protocolOptions(
+  port: MeshServicePort,
   pool: ConnectionPoolSettings | undefined,
+  { knowsHttp2 }: ClusterFacts,
 ): Pick<Init<Cluster>, 'typedExtensionProtocolOptions'> {
   const common = {
     ...defined('idleTimeout', ms(pool?.http?.idleTimeout) ?? ms(pool?.tcp?.idleTimeout)),
     ...defined('maxRequestsPerConnection', pool?.http?.maxRequestsPerConnection || undefined),
     ...defined('maxConnectionDuration', ms(pool?.tcp?.maxConnectionDuration)),
   };
-  return Object.keys(common).length === 0 ? {} : { typedExtensionProtocolOptions: httpOptions(common) };
+  const protocol = !knowsHttp2
+    ? 'http1'
+    : isHttp2(port.protocol)
+      ? 'http2'
+      : port.protocol === 'auto'
+        ? 'downstream'
+        : 'http1';
+  if (Object.keys(common).length === 0 && protocol === 'http1') return {};
+  return { typedExtensionProtocolOptions: httpOptions(common, protocol) };
 }
 
-function httpOptions(common: {
-  idleTimeout?: number;
-  maxRequestsPerConnection?: number;
-  maxConnectionDuration?: number;
-}): Record<string, Any> {
+/** `downstream`: upstream in whatever version the client speaks. */
+function httpOptions(
+  common: { idleTimeout?: number; maxRequestsPerConnection?: number; maxConnectionDuration?: number },
+  protocol: 'http1' | 'http2' | 'downstream',
+): Record<string, Any> {
   return {
     'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': typedConfig(UpstreamHttpProtocolOptionsTable, {
-      commonHttpProtocolOptions: common,
-      explicitHttpConfig: { httpProtocolOptions: {} },
+      ...(Object.keys(common).length > 0 ? { commonHttpProtocolOptions: common } : {}),
+      ...(protocol === 'downstream'
+        ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
+        : {
+            explicitHttpConfig:
+              protocol === 'http2' ? { http2ProtocolOptions: {} } : { httpProtocolOptions: {} },
+          }),
     }),
   };
 }

@@ -8,13 +8,13 @@ import type { MeshModel } from '../model/mesh-model.ts';
 import { comparePrecedence, readHttpRoute } from '../model/read-http-route.ts';
 import { readVirtualService } from '../model/read-virtual-service.ts';
 import type { HttpRouteSource, VirtualServiceSource } from '../model/route-index.ts';
-import type { RouteRule, RuleDestination } from '../model/route-rule.ts';
+import type { ReferenceProblem, RouteRule, RuleDestination } from '../model/route-rule.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 
 type Resolved = Pick<RuleDestination, 'service' | 'hostname' | 'port' | 'problem'>;
 
 export interface CompiledRules {
-  /** `httproute` answers 404 where nothing matches; without route resources everything is forwarded. */
+  /** Without route resources (`none`) everything is forwarded; with them, what matches nothing is 404. */
   readonly source: 'httproute' | 'virtualservice' | 'none';
   readonly rules: readonly RouteRule[];
   readonly origins: readonly ResourceKey[];
@@ -26,8 +26,8 @@ export function compileRules(
   port: MeshServicePort,
   clientNamespace: string,
 ): CompiledRules {
-  const applied = model.routes(service, clientNamespace);
-  const routes = applied.httpRoutes.filter((route) => attachesTo(route, service, port));
+  const applied = model.routes(service, port, clientNamespace);
+  const routes = applied.httpRoutes;
   if (routes.length > 0) {
     const sourced = routes.flatMap((route) =>
       readHttpRoute(route.spec, route.key, route.createdMs, (ref) => resolveBackend(model, route, ref)),
@@ -66,7 +66,7 @@ export function resolveDestination(
     service: null,
     hostname,
     port: port ?? 0,
-    problem: `no service ${hostname} is visible from namespace ${namespace}`,
+    problem: notFound(`no service ${hostname} is visible from namespace ${namespace}`),
   };
 }
 
@@ -74,48 +74,64 @@ export function resolveDestination(
 export function resolveBackend(model: MeshModel, route: HttpRouteSource, ref: HttpBackendRef): Resolved {
   const namespace = ref.namespace ?? route.namespace;
   const hostname = `${ref.name}.${namespace}.svc.${model.options.clusterDomain}`;
-  const refused = (problem: string): Resolved => ({ service: null, hostname, port: ref.port ?? 0, problem });
+  const refused = (problem: ReferenceProblem): Resolved => ({
+    service: null,
+    hostname,
+    port: ref.port ?? 0,
+    problem,
+  });
   if ((ref.group ?? '') !== '' || (ref.kind ?? 'Service') !== 'Service') {
-    return refused(`backends of kind ${ref.group ?? ''}/${ref.kind ?? ''} are not supported`);
+    const kind = ref.group ? `${ref.group}/${ref.kind ?? 'Service'}` : (ref.kind ?? 'Service');
+    return refused({ reason: 'InvalidKind', message: `backends of kind ${kind} are not supported` });
   }
   const from = { group: route.key.group, kind: route.key.kind, namespace: route.namespace };
   const to = { group: '', kind: 'Service', namespace, name: ref.name };
   if (namespace !== route.namespace && !model.isGranted(from, to)) {
-    return refused(
-      `no ReferenceGrant in ${namespace} lets HTTPRoutes of ${route.namespace} refer to Service ${ref.name}`,
-    );
+    return refused({
+      reason: 'RefNotPermitted',
+      message: `no ReferenceGrant in ${namespace} lets HTTPRoutes of ${route.namespace} refer to Service ${ref.name}`,
+    });
   }
   const service = model.services.get(`${namespace}/${hostname}`);
-  if (!service) return refused(`Service ${namespace}/${ref.name} does not exist`);
-  if (ref.port === undefined) return refused(`a port is required for Service ${namespace}/${ref.name}`);
+  if (service?.source.kind !== 'Service')
+    return refused(notFound(`Service ${namespace}/${ref.name} does not exist`));
+  if (ref.port === undefined)
+    return refused(notFound(`a port is required for Service ${namespace}/${ref.name}`));
   return withPort(service, ref.port);
+}
+
+function notFound(message: string): ReferenceProblem {
+  return { reason: 'BackendNotFound', message };
 }
 
 function withPort(service: MeshService, port: number | undefined): Resolved {
   const { hostname } = service;
   if (port !== undefined) {
-    const exists = service.ports.some((one) => one.number === port);
-    return exists
-      ? { service: service.key, hostname, port, problem: '' }
-      : { service: null, hostname, port, problem: `service ${hostname} has no port ${port}` };
+    const found = service.ports.find((one) => one.number === port);
+    if (!found) {
+      const problem = notFound(`service ${hostname} has no port ${port}`);
+      return { service: null, hostname, port, problem };
+    }
+    if (found.protocol === 'udp') {
+      const problem = {
+        reason: 'UnsupportedProtocol',
+        message: `port ${port} of ${hostname} is UDP`,
+      } as const;
+      return { service: null, hostname, port, problem };
+    }
+    return { service: service.key, hostname, port, problem: null };
   }
   const [only, ...others] = service.ports;
-  if (only && others.length === 0) return { service: service.key, hostname, port: only.number, problem: '' };
+  if (only && others.length === 0)
+    return { service: service.key, hostname, port: only.number, problem: null };
   return {
     service: null,
     hostname,
     port: 0,
-    problem: only
-      ? `service ${hostname} has several ports: write destination.port.number`
-      : `service ${hostname} has no ports`,
+    problem: notFound(
+      only
+        ? `service ${hostname} has several ports: write destination.port.number`
+        : `service ${hostname} has no ports`,
+    ),
   };
-}
-
-function attachesTo(route: HttpRouteSource, service: MeshService, port: MeshServicePort): boolean {
-  return route.parents.some(
-    (parent) =>
-      parent.service === `${service.namespace}/${service.name}` &&
-      (parent.port === null || parent.port === port.number) &&
-      (parent.sectionName === null || parent.sectionName === port.name),
-  );
 }

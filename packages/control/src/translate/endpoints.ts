@@ -1,4 +1,5 @@
 /** Instances of a service → ClusterLoadAssignment. Pure; deterministic order, so equal content is equal bytes. */
+import { isIP } from 'node:net';
 import type { ClusterLoadAssignment, Init, LbEndpoint, LocalityLbEndpoints } from '@sluice/xds';
 import { hasLabels, resolvePort } from '../model/instance.ts';
 import type { Instance } from '../model/instance.ts';
@@ -13,18 +14,27 @@ interface Target {
   readonly workload: string;
 }
 
+export interface AssignmentSource {
+  readonly clusterName: string;
+  readonly service: MeshService;
+  readonly port: MeshServicePort;
+  /** Of the subset; empty for all instances. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly instances: readonly Instance[];
+  /** Endpoint resources hold addresses only, one name there refuses them all; logical DNS has one name. */
+  readonly resolution: 'addresses' | 'names' | 'first-name';
+}
+
 /** Endpoints of one port, narrowed to a subset's labels. */
-export function loadAssignment(
-  clusterName: string,
-  service: MeshService,
-  port: MeshServicePort,
-  labels: Readonly<Record<string, string>>,
-  instances: readonly Instance[],
-): Init<ClusterLoadAssignment> {
-  const targets = [
-    ...selectedTargets(service, port, labels, instances),
-    ...inlineTargets(service, port, labels),
-  ];
+export function loadAssignment(source: AssignmentSource): Init<ClusterLoadAssignment> {
+  const { clusterName, service, port, labels, instances, resolution } = source;
+  const all = [...selectedTargets(service, port, labels, instances), ...inlineTargets(service, port, labels)];
+  const targets =
+    resolution === 'addresses'
+      ? all.filter((target) => isAddress(target.address))
+      : resolution === 'names'
+        ? all
+        : all.slice(0, 1);
   const byLocality = new Map<string, Target[]>();
   for (const target of targets) {
     const group = byLocality.get(target.locality);
@@ -33,18 +43,6 @@ export function loadAssignment(
   }
   const localities = [...byLocality.entries()].sort(([a], [b]) => compareText(a, b));
   return { clusterName, endpoints: localities.map(([locality, group]) => localityMessage(locality, group)) };
-}
-
-/** How many endpoints a subset has, healthy or not: a subset that selects nothing is reported. */
-export function countTargets(
-  service: MeshService,
-  port: MeshServicePort,
-  labels: Readonly<Record<string, string>>,
-  instances: readonly Instance[],
-): number {
-  return (
-    selectedTargets(service, port, labels, instances).length + inlineTargets(service, port, labels).length
-  );
 }
 
 function selectedTargets(
@@ -86,6 +84,11 @@ function inlineTargets(
       isHealthy: true,
       workload: workloadId(service.source.name, service.namespace, endpoint.labels),
     }));
+}
+
+/** An address that needs no name service; WorkloadEntries may have names. */
+export function isAddress(text: string): boolean {
+  return text.startsWith('unix://') || isIP(text) !== 0;
 }
 
 function inlinePort(endpoint: InlineEndpoint, port: MeshServicePort): number {

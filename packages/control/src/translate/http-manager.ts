@@ -1,8 +1,15 @@
 /** HttpConnectionManager and TcpProxy as our listeners use them: filters in the order we emit, access log, path rules. */
-import { FileAccessLogTable, HttpConnectionManagerTable, RouterTable, TcpProxyTable } from '@sluice/xds';
+import {
+  FileAccessLogTable,
+  ForwardProxyFilterTable,
+  HttpConnectionManagerTable,
+  RouterTable,
+  TcpProxyTable,
+} from '@sluice/xds';
 import type {
   AccessLog,
   HttpConnectionManager,
+  HttpFilter,
   Init,
   JsonObject,
   NetworkFilter,
@@ -50,7 +57,8 @@ const istioJsonFormat: JsonObject = {
 export interface ManagerOptions {
   readonly statPrefix: string;
   readonly routes: { readonly rds: string } | { readonly inline: Init<RouteConfiguration> };
-  readonly isForwardProxy?: boolean;
+  /** Given on the forward proxy's listener: addresses that it must not dial. */
+  readonly forwardProxy?: { readonly refusedAddresses: readonly string[] };
 }
 
 export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): Init<NetworkFilter> {
@@ -59,7 +67,7 @@ export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): 
     ...('rds' in options.routes
       ? { rds: { configSource: adsSource, routeConfigName: options.routes.rds } }
       : { routeConfig: options.routes.inline }),
-    httpFilters: [{ name: 'envoy.filters.http.router', typedConfig: typedConfig(RouterTable, {}) }],
+    httpFilters: httpFilters(options),
     tracing: {
       clientSampling: { value: 100 },
       randomSampling: { value: 1 },
@@ -70,7 +78,7 @@ export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): 
     proxy100Continue: true,
     upgradeConfigs: [
       { upgradeType: 'websocket' },
-      ...(options.isForwardProxy ? [{ upgradeType: 'CONNECT' }] : []),
+      ...(options.forwardProxy ? [{ upgradeType: 'CONNECT' }] : []),
     ],
     ...pathOptions(mesh.pathNormalization),
     accessLog: accessLogs(mesh),
@@ -79,6 +87,14 @@ export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): 
     name: 'envoy.filters.network.http_connection_manager',
     typedConfig: typedConfig(HttpConnectionManagerTable, manager),
   };
+}
+
+/** In the order we emit: what changes where a request goes before the router. */
+function httpFilters(options: ManagerOptions): Init<HttpFilter>[] {
+  const router = { name: 'envoy.filters.http.router', typedConfig: typedConfig(RouterTable, {}) };
+  if (!options.forwardProxy) return [router];
+  const config = typedConfig(ForwardProxyFilterTable, options.forwardProxy);
+  return [{ name: 'sluice.filters.http.forward_proxy', typedConfig: config }, router];
 }
 
 export function tcpProxyFilter(cluster: string, mesh: MeshSettings): Init<NetworkFilter> {
@@ -110,8 +126,7 @@ function accessLogs(mesh: MeshSettings): Init<AccessLog>[] {
   const format =
     mesh.accessLogEncoding === 'JSON'
       ? {
-          jsonFormat:
-            mesh.accessLogFormat === '' ? istioJsonFormat : (JSON.parse(mesh.accessLogFormat) as JsonObject),
+          jsonFormat: mesh.accessLogJson ?? istioJsonFormat,
         }
       : {
           textFormatSource: {

@@ -6,6 +6,7 @@ import type { PortProtocol } from '../model/service.ts';
 import type { MeshService } from '../model/service.ts';
 import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
 import { blackHoleCluster, inboundCluster, inboundPassthroughCluster, virtualInbound } from './names.ts';
+import { http2Streams } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
 import { inboundRouteTable } from './virtual-hosts.ts';
 
@@ -32,8 +33,13 @@ export function inboundPorts(node: ProxyNode, services: readonly MeshService[]):
       .find(
         (one) => one.targetPort === port.appPort || one.targetPort === port.name || one.name === port.name,
       )?.protocol;
+    // A service says what its clients speak; without one the registration does.
     const own = portProtocol({ number: port.appPort, name: port.name, appProtocol: port.protocol });
-    return { port, services: leading, protocol: own === 'auto' ? (declared ?? 'auto') : own };
+    return {
+      port,
+      services: leading,
+      protocol: declared === undefined || declared === 'auto' ? own : declared,
+    };
   });
 }
 
@@ -47,11 +53,15 @@ export function boundInboundListeners(
     name: `${address}_${inbound.port.inboundPort}`,
     address: { socketAddress: { address, portValue: inbound.port.inboundPort } },
     trafficDirection: 'INBOUND',
-    filterChains: [chain(inbound, mesh)],
+    filterChains: [chain(inbound, node.capabilities.has(http2Streams), mesh)],
   }));
 }
 
-export function virtualInboundListener(ports: readonly InboundPort[], mesh: MeshSettings): Init<Listener> {
+export function virtualInboundListener(
+  node: ProxyNode,
+  ports: readonly InboundPort[],
+  mesh: MeshSettings,
+): Init<Listener> {
   return {
     name: virtualInbound,
     address: { socketAddress: { address: '0.0.0.0', portValue: inboundPort } },
@@ -64,7 +74,7 @@ export function virtualInboundListener(ports: readonly InboundPort[], mesh: Mesh
         filters: [tcpProxyFilter(blackHoleCluster, mesh)],
       },
       ...ports.map((inbound) => ({
-        ...chain(inbound, mesh),
+        ...chain(inbound, node.capabilities.has(http2Streams), mesh),
         filterChainMatch: { destinationPort: inbound.port.appPort },
       })),
       { name: virtualInbound, filters: [tcpProxyFilter(inboundPassthroughCluster, mesh)] },
@@ -73,9 +83,9 @@ export function virtualInboundListener(ports: readonly InboundPort[], mesh: Mesh
 }
 
 /** Undeclared inbound ports are read as HTTP only when a service says so; bytes pass unread otherwise. */
-function chain(inbound: InboundPort, mesh: MeshSettings): Init<FilterChain> {
+function chain(inbound: InboundPort, knowsHttp2: boolean, mesh: MeshSettings): Init<FilterChain> {
   const { appPort } = inbound.port;
-  const filter = isHttp(inbound.protocol)
+  const filter = isHttp(inbound.protocol, knowsHttp2)
     ? httpManagerFilter(
         {
           statPrefix: `inbound_0.0.0.0_${appPort};`,

@@ -44,7 +44,15 @@ function pseudoHeader(name: string, match: TextMatch | null): Init<HeaderMatcher
 function headerMessage(header: HeaderMatch): Init<HeaderMatcher> {
   const value: Init<HeaderMatcher> =
     header.match.kind === 'present' ? { presentMatch: true } : { stringMatch: stringMessage(header.match) };
-  return { name: header.name, ...value, ...(header.isInverted ? { invertMatch: true } : {}) };
+  if (!header.isInverted) return { name: header.name, ...value };
+  // An absent header must not match either; Envoy says so of values only when absent counts as empty.
+  const isAbsentEmpty = header.match.kind !== 'present';
+  return {
+    name: header.name,
+    ...value,
+    invertMatch: true,
+    ...(isAbsentEmpty ? { treatMissingHeaderAsEmpty: true } : {}),
+  };
 }
 
 function queryMessage(query: QueryMatch): Init<QueryParameterMatcher> {

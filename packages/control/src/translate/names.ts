@@ -1,4 +1,5 @@
 /** Names of xDS resources as Istio's users know them (reference: istiod's dumps). */
+import { kindOfKey, storageApiVersion } from '@sluice/api';
 import type { ResourceKey } from '@sluice/api';
 
 export const passthroughCluster = 'PassthroughCluster';
@@ -34,11 +35,21 @@ export function virtualHostName(hostname: string, port: number): string {
   return `${hostname}:${port}`;
 }
 
-/** `filter_metadata.istio.config`: the path of the resource a piece of configuration came from. */
+/**
+ * `filter_metadata.istio.config`: the path of the resource a piece of configuration came from, in the version
+ * that is stored, the kind in kebab case as Istio writes it (`virtual-service`, `http-route`).
+ */
 export function configPath(key: ResourceKey): string {
-  return `/apis/${key.group}/v1/namespaces/${key.namespace}/${kebab(key.kind)}/${key.name}`;
+  const info = kindOfKey(key);
+  const version = info ? storageApiVersion(info) : `${key.group}/v1`;
+  const root = key.group === '' ? '/api' : '/apis';
+  const namespace = key.namespace === '' ? '' : `/namespaces/${key.namespace}`;
+  return `${root}/${version}${namespace}/${kebab(key.kind)}/${key.name}`;
 }
 
 function kebab(kind: string): string {
-  return kind.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+  return kind
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1-$2')
+    .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
+    .toLowerCase();
 }

@@ -3,6 +3,7 @@
  * only what it can do (capabilities) is taken from what it announces (design §6, Node contract).
  */
 import type { InterceptionMode, Registration } from '@sluice/api';
+import type { JsonObject } from '@sluice/xds';
 import type { RuleRetry } from '../model/route-rule.ts';
 
 /** Capability: retries that depend on the method (our RetryPolicy extension). */
@@ -11,6 +12,12 @@ export const methodAwareRetry = 'sluice.dev/method-aware-retry';
 export const virtualHostDiscovery = 'sluice.dev/vhds';
 /** Capability: a listener that speaks as an HTTP forward proxy. */
 export const forwardProxy = 'sluice.dev/forward-proxy';
+
+/** Capability: HTTP/2 on both sides; what Envoy has by itself. */
+export const http2Streams = 'sluice.dev/http2';
+
+/** What nodes can do that announce nothing, by user agent (design §6, Node contract). */
+export const builtInCapabilities: Readonly<Record<string, readonly string[]>> = { envoy: [http2Streams] };
 
 export interface ProxyNode {
   readonly id: string;
@@ -21,6 +28,8 @@ export interface ProxyNode {
   readonly mode: InterceptionMode;
   readonly registration: Registration;
   readonly capabilities: ReadonlySet<string>;
+  /** `ip:port` of what its forward proxy must not reach: the control plane, its own admin and health. */
+  readonly refusedAddresses: readonly string[];
   /** Local port of the explicit listener for a service's port; null = none left to allot. */
   outboundPort(service: string, port: number): number | null;
 }
@@ -36,8 +45,10 @@ export interface MeshSettings {
   /** Empty = no access log. */
   readonly accessLogFile: string;
   readonly accessLogEncoding: 'TEXT' | 'JSON';
-  /** Empty = Istio's default format. */
+  /** Text format; empty = Istio's default format. */
   readonly accessLogFormat: string;
+  /** With JSON encoding: the fields, or null for Istio's. */
+  readonly accessLogJson: JsonObject | null;
   /** What routes without a retry policy get. */
   readonly defaultRetry: RuleRetry;
 }

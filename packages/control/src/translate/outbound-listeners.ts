@@ -1,32 +1,36 @@
-/** Listeners for what the application calls: explicit ones (mode NONE), or virtual ones behind a redirect. */
-import { HttpInspectorTable } from '@sluice/xds';
+/**
+ * Listeners for what the application calls: explicit ones (mode NONE), or virtual ones behind a redirect. Behind a
+ * redirect a service with addresses gets a listener for each; what has none, or ranges, shares its port's catch-all
+ * (catch-all-listener.ts).
+ */
 import type { FilterChain, Init, Listener } from '@sluice/xds';
 import { isHttp } from '../model/protocol.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
+import { catchAllListener } from './catch-all-listener.ts';
+import type { OwnedListener, PortOwners } from './catch-all-listener.ts';
 import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
+import { httpInspector, inspectTimeoutMs, sniffedProtocols } from './inspectors.ts';
 import {
   blackHoleCluster,
   httpProxyRoutes,
   outboundCluster,
   passthroughCluster,
-  portRoutes,
   serviceRoutes,
   virtualOutbound,
 } from './names.ts';
-import { forwardProxy, httpProxyAllocation } from './node.ts';
+import { forwardProxy, http2Streams, httpProxyAllocation } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
-import { typedConfig } from './typed-config.ts';
 
 /** Port of the virtual outbound listener (Istio's MeshConfig.proxyListenPort). */
 export const outboundPort = 15001;
-/** How long a sniffed connection may stay silent before it counts as TCP (pains row 7). */
-const inspectTimeoutMs = 100;
 
 /** Address every explicit listener of an instance binds. */
 const loopback = '127.0.0.1';
 
-export interface OutboundPolicy {
-  readonly mode: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+export interface OutboundFacts {
+  /** What happens to connections that no service has. */
+  readonly policy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  readonly knowsHttp2: boolean;
 }
 
 /** Mode NONE: one listener per service port on an address of the instance's own, and the forward proxy. */
@@ -34,133 +38,130 @@ export function explicitListeners(
   node: ProxyNode,
   services: readonly MeshService[],
   mesh: MeshSettings,
-): Init<Listener>[] {
+): OwnedListener[] {
+  const knowsHttp2 = node.capabilities.has(http2Streams);
   const listeners = services.flatMap((service) =>
     service.ports
       .filter((port) => port.protocol !== 'udp')
       .flatMap((port) => {
         const local = service.hostname.startsWith('*') ? null : node.outboundPort(service.key, port.number);
-        return local === null ? [] : [explicitListener(service, port, local, mesh)];
+        if (local === null) return [];
+        return [
+          { message: explicitListener(service, port, local, knowsHttp2, mesh), origins: [service.source] },
+        ];
       }),
   );
   const proxyPort = node.capabilities.has(forwardProxy) ? node.outboundPort(httpProxyAllocation, 0) : null;
-  return proxyPort === null ? listeners : [...listeners, forwardProxyListener(proxyPort, mesh)];
+  if (proxyPort === null) return listeners;
+  return [...listeners, { message: forwardProxyListener(proxyPort, node, mesh), origins: [] }];
 }
 
-/** Behind a redirect: 15001, one listener per HTTP port shared by its services, one per address otherwise. */
+/** Behind a redirect: 15001, one listener per address of what is not HTTP, one per port for everything else. */
 export function redirectedListeners(
   services: readonly MeshService[],
-  policy: OutboundPolicy,
+  facts: OutboundFacts,
   mesh: MeshSettings,
-): Init<Listener>[] {
-  const httpPorts = new Set<number>();
-  const listeners: Init<Listener>[] = [virtualOutboundListener(policy, mesh)];
+): OwnedListener[] {
+  const listeners: OwnedListener[] = [{ message: virtualOutboundListener(facts.policy, mesh), origins: [] }];
+  const taken = new Set<string>();
+  const shared = new Map<number, PortOwners>();
+  const ownersOf = (port: number): PortOwners => {
+    let owners = shared.get(port);
+    if (!owners) shared.set(port, (owners = { http: [], ranges: [], bare: [] }));
+    return owners;
+  };
   for (const service of services) {
     for (const port of service.ports) {
-      if (isHttp(port.protocol)) httpPorts.add(port.number);
-      else if (port.protocol !== 'udp') listeners.push(...addressListeners(service, port, mesh));
+      if (port.protocol === 'udp') continue;
+      if (isHttp(port.protocol, facts.knowsHttp2)) {
+        ownersOf(port.number).http.push({ service, port });
+        continue;
+      }
+      for (const listener of addressListeners(service, port, facts.knowsHttp2, mesh)) {
+        // Hosts of one ServiceEntry share its addresses: the first gets what is not told apart by name.
+        const name = listener.message.name ?? '';
+        if (taken.has(name)) continue;
+        taken.add(name);
+        listeners.push(listener);
+      }
+      if (service.addresses.some((address) => address.includes('/')))
+        ownersOf(port.number).ranges.push({ service, port });
+      else if (isBare(service)) ownersOf(port.number).bare.push({ service, port });
     }
   }
-  for (const port of [...httpPorts].sort((a, b) => a - b)) listeners.push(sharedHttpListener(port, mesh));
+  for (const [port, owners] of [...shared].sort(([a], [b]) => a - b))
+    listeners.push(catchAllListener(port, owners, facts.policy, mesh));
   return listeners;
+}
+
+/** Without an address every destination of its port may be meant; a headless service's instances are dialled. */
+function isBare(service: MeshService): boolean {
+  return service.addresses.length === 0 && service.source.kind === 'ServiceEntry';
 }
 
 function explicitListener(
   service: MeshService,
   port: MeshServicePort,
   local: number,
+  knowsHttp2: boolean,
   mesh: MeshSettings,
 ): Init<Listener> {
-  const cluster = outboundCluster(port.number, '', service.hostname);
-  const http = httpManagerFilter(
-    {
-      statPrefix: `outbound_${loopback}_${local};`,
-      routes: { rds: serviceRoutes(service.hostname, port.number) },
-    },
-    mesh,
-  );
   return {
     name: `${loopback}_${local}`,
     address: { socketAddress: { address: loopback, portValue: local } },
     trafficDirection: 'OUTBOUND',
     metadata: { filterMetadata: { 'sluice.dev': { service: service.hostname, port: port.number } } },
-    ...chainsFor(port, http, tcpProxyFilter(cluster, mesh)),
+    ...serviceChains(service, port, `${loopback}_${local}`, knowsHttp2, mesh),
   };
 }
 
-function addressListeners(service: MeshService, port: MeshServicePort, mesh: MeshSettings): Init<Listener>[] {
-  const cluster = outboundCluster(port.number, '', service.hostname);
+function addressListeners(
+  service: MeshService,
+  port: MeshServicePort,
+  knowsHttp2: boolean,
+  mesh: MeshSettings,
+): OwnedListener[] {
   return service.addresses
     .filter((address) => !address.includes('/'))
     .map((address) => ({
-      name: `${address}_${port.number}`,
-      address: { socketAddress: { address, portValue: port.number } },
-      bindToPort: false,
-      trafficDirection: 'OUTBOUND' as const,
-      ...chainsFor(
-        port,
-        httpManagerFilter(
-          {
-            statPrefix: `outbound_${address}_${port.number};`,
-            routes: { rds: serviceRoutes(service.hostname, port.number) },
-          },
-          mesh,
-        ),
-        tcpProxyFilter(cluster, mesh),
-      ),
+      message: {
+        name: `${address}_${port.number}`,
+        address: { socketAddress: { address, portValue: port.number } },
+        bindToPort: false,
+        trafficDirection: 'OUTBOUND' as const,
+        ...serviceChains(service, port, `${address}_${port.number}`, knowsHttp2, mesh),
+      },
+      origins: [service.source],
     }));
 }
 
 /** HTTP, TCP, or (undeclared) HTTP where the first bytes look like it and TCP otherwise. */
-function chainsFor(
+function serviceChains(
+  service: MeshService,
   port: MeshServicePort,
-  http: Init<FilterChain['filters'][number]>,
-  tcp: Init<FilterChain['filters'][number]>,
-): Pick<
-  Init<Listener>,
-  | 'filterChains'
-  | 'defaultFilterChain'
-  | 'listenerFilters'
-  | 'listenerFiltersTimeout'
-  | 'continueOnListenerFiltersTimeout'
-> {
-  if (isHttp(port.protocol)) return { filterChains: [{ filters: [http] }] };
-  if (port.protocol !== 'auto') return { filterChains: [{ filters: [tcp] }] };
+  place: string,
+  knowsHttp2: boolean,
+  mesh: MeshSettings,
+): Init<Listener> {
+  const tcp: Init<FilterChain> = {
+    filters: [tcpProxyFilter(outboundCluster(port.number, '', service.hostname), mesh)],
+  };
+  const isDeclaredHttp = isHttp(port.protocol, knowsHttp2);
+  if (!isDeclaredHttp && port.protocol !== 'auto') return { filterChains: [tcp] };
+  const routes = { rds: serviceRoutes(service.hostname, port.number) };
+  const http = [httpManagerFilter({ statPrefix: `outbound_${place};`, routes }, mesh)];
+  if (isDeclaredHttp) return { filterChains: [{ filters: http }] };
   return {
-    filterChains: [
-      {
-        filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.1', 'h2c'] },
-        filters: [http],
-      },
-    ],
-    defaultFilterChain: { filters: [tcp] },
-    listenerFilters: [inspector()],
+    filterChains: [{ filterChainMatch: sniffedProtocols(knowsHttp2), filters: http }],
+    defaultFilterChain: tcp,
+    listenerFilters: [httpInspector()],
     listenerFiltersTimeout: inspectTimeoutMs,
     continueOnListenerFiltersTimeout: true,
   };
 }
 
-function sharedHttpListener(port: number, mesh: MeshSettings): Init<Listener> {
-  return {
-    name: `0.0.0.0_${port}`,
-    address: { socketAddress: { address: '0.0.0.0', portValue: port } },
-    bindToPort: false,
-    trafficDirection: 'OUTBOUND',
-    filterChains: [
-      {
-        filters: [
-          httpManagerFilter(
-            { statPrefix: `outbound_0.0.0.0_${port};`, routes: { rds: portRoutes(port) } },
-            mesh,
-          ),
-        ],
-      },
-    ],
-  };
-}
-
-function virtualOutboundListener(policy: OutboundPolicy, mesh: MeshSettings): Init<Listener> {
-  const cluster = policy.mode === 'ALLOW_ANY' ? passthroughCluster : blackHoleCluster;
+function virtualOutboundListener(policy: OutboundFacts['policy'], mesh: MeshSettings): Init<Listener> {
+  const cluster = policy === 'ALLOW_ANY' ? passthroughCluster : blackHoleCluster;
   return {
     name: virtualOutbound,
     address: { socketAddress: { address: '0.0.0.0', portValue: outboundPort } },
@@ -178,25 +179,17 @@ function virtualOutboundListener(policy: OutboundPolicy, mesh: MeshSettings): In
   };
 }
 
-function forwardProxyListener(port: number, mesh: MeshSettings): Init<Listener> {
+function forwardProxyListener(port: number, node: ProxyNode, mesh: MeshSettings): Init<Listener> {
+  const options = {
+    statPrefix: `${httpProxyRoutes};`,
+    routes: { rds: httpProxyRoutes },
+    forwardProxy: { refusedAddresses: node.refusedAddresses },
+  };
   return {
     name: `${loopback}_${port}`,
     address: { socketAddress: { address: loopback, portValue: port } },
     trafficDirection: 'OUTBOUND',
     metadata: { filterMetadata: { 'sluice.dev': { forward_proxy: true } } },
-    filterChains: [
-      {
-        filters: [
-          httpManagerFilter(
-            { statPrefix: `${httpProxyRoutes};`, routes: { rds: httpProxyRoutes }, isForwardProxy: true },
-            mesh,
-          ),
-        ],
-      },
-    ],
+    filterChains: [{ filters: [httpManagerFilter(options, mesh)] }],
   };
-}
-
-function inspector(): NonNullable<Init<Listener>['listenerFilters']>[number] {
-  return { name: 'envoy.filters.listener.http_inspector', typedConfig: typedConfig(HttpInspectorTable, {}) };
 }

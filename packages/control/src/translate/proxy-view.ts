@@ -1,16 +1,20 @@
 /** What one proxy gets: its scope's shared resources and its own listeners and inbound clusters. */
+import type { ResourceKey } from '@sluice/api';
 import { ClusterTable, ListenerTable, xdsTypes } from '@sluice/xds';
 import type { AdsResources, AdsSnapshot, Init, Listener } from '@sluice/xds';
 import type { MeshModel } from '../model/mesh-model.ts';
 import { selects } from '../model/instance.ts';
+import { isHttp2 } from '../model/protocol.ts';
 import type { MeshService } from '../model/service.ts';
+import type { OwnedListener } from './catch-all-listener.ts';
 import { inboundClusterMessage, inboundOriginalClusterMessage } from './clusters.ts';
 import { boundInboundListeners, inboundPorts, virtualInboundListener } from './inbound-listeners.ts';
 import { Memo, sameItems } from './memo.ts';
 import { inboundCluster } from './names.ts';
+import { http2Streams } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
 import { explicitListeners, redirectedListeners } from './outbound-listeners.ts';
-import { encodeResource, resourceSet } from './resources.ts';
+import { encodeResource, originsOf, resourceSet } from './resources.ts';
 import type { NamedResource } from './resources.ts';
 import type { ScopeView } from './scope-view.ts';
 
@@ -24,6 +28,7 @@ export class ProxyView {
   #clusters: AdsResources = new Map();
   #leading: readonly MeshService[] = [];
   #snapshot: AdsSnapshot | null = null;
+  #ownListeners: readonly NamedResource[] = [];
 
   /** The same object as before when nothing changed for this proxy. */
   refresh(
@@ -37,16 +42,17 @@ export class ProxyView {
     const { registration } = node;
     const listeners = this.#own.get(
       'listeners',
-      [scope.services, scope.outboundPolicy, registration, leading, settings],
+      [scope.services, scope.outboundPolicy, registration, node.capabilities, leading, settings],
       () =>
-        listenersOf(node, scope, leading, settings).map((message) =>
-          encodeResource(ListenerTable, message.name ?? '', message),
+        listenersOf(node, scope, leading, settings).map(({ message, origins }) =>
+          encodeResource(ListenerTable, message.name ?? '', message, origins),
         ),
     );
-    const inbound = this.#own.get('inbound', [registration, leading, settings], () =>
+    const inbound = this.#own.get('inbound', [registration, node.capabilities, leading, settings], () =>
       inboundClustersOf(node, leading, settings),
     );
     this.#own.sweep();
+    this.#ownListeners = listeners;
     this.#listeners = resourceSet(this.#listeners, listeners);
     this.#clusters = this.#sets.get('clusters', [scope.clusters, inbound], () =>
       resourceSet(this.#clusters, [
@@ -56,6 +62,11 @@ export class ProxyView {
     );
     this.#sets.sweep();
     return this.#assemble(scope, version);
+  }
+
+  /** Origins of what is the proxy's own; what it shares with its scope is the scope's to tell. */
+  get listenerOrigins(): ReadonlyMap<string, readonly ResourceKey[]> {
+    return originsOf(this.#ownListeners);
   }
 
   #assemble(scope: ScopeView, version: string): AdsSnapshot {
@@ -89,17 +100,23 @@ function listenersOf(
   scope: ScopeView,
   leading: readonly MeshService[],
   settings: MeshSettings,
-): Init<Listener>[] {
+): OwnedListener[] {
   const ports = inboundPorts(node, leading);
+  const inboundOrigins = leading.map((service) => service.source);
+  const inbound = (message: Init<Listener>): OwnedListener => ({ message, origins: inboundOrigins });
   if (node.mode === 'NONE') {
     return [
       ...explicitListeners(node, scope.services, settings),
-      ...boundInboundListeners(node, ports, settings),
+      ...boundInboundListeners(node, ports, settings).map(inbound),
     ];
   }
   return [
-    ...redirectedListeners(scope.services, { mode: scope.outboundPolicy }, settings),
-    virtualInboundListener(ports, settings),
+    ...redirectedListeners(
+      scope.services,
+      { policy: scope.outboundPolicy, knowsHttp2: node.capabilities.has(http2Streams) },
+      settings,
+    ),
+    inbound(virtualInboundListener(node, ports, settings)),
   ];
 }
 
@@ -108,11 +125,14 @@ function inboundClustersOf(
   leading: readonly MeshService[],
   settings: MeshSettings,
 ): NamedResource[] {
-  return inboundPorts(node, leading).map(({ port, services }) => {
+  const knowsHttp2 = node.capabilities.has(http2Streams);
+  return inboundPorts(node, leading).map(({ port, services, protocol }) => {
+    const target = { appPort: port.appPort, services, isHttp2: knowsHttp2 && isHttp2(protocol) };
     const message =
       node.mode === 'NONE'
-        ? inboundClusterMessage(port.appPort, applicationAddress, services, settings)
-        : inboundOriginalClusterMessage(port.appPort, services, settings);
-    return encodeResource(ClusterTable, inboundCluster(port.appPort), message);
+        ? inboundClusterMessage(target, applicationAddress, settings)
+        : inboundOriginalClusterMessage(target, settings);
+    const origins = services.map((service) => service.source);
+    return encodeResource(ClusterTable, inboundCluster(port.appPort), message, origins);
   });
 }

@@ -23,14 +23,17 @@ const backoffCapFactor = 10;
 /** `knowsMethods`: the proxy announced our extension; others get the always-safe part alone. */
 export function retryMessage(retry: RuleRetry, knowsMethods: boolean): Init<RetryPolicy> | undefined {
   if (retry.kind === 'off') return undefined;
-  if (retry.kind === 'default') return safePolicy(defaultRetries, knowsMethods);
+  if (retry.kind === 'default')
+    return { ...safePolicy(defaultRetries, knowsMethods, []), ...perTry(retry.perTryTimeoutMs) };
   const base =
-    retry.on === null ? safePolicy(retry.attempts, knowsMethods) : writtenPolicy(retry.on, retry.attempts);
+    retry.on === null
+      ? safePolicy(retry.attempts, knowsMethods, retry.statusCodes)
+      : writtenPolicy(retry.on, retry.attempts);
   return {
     ...base,
     ...(retry.ignorePreviousHosts ? previousHosts() : { retryHostPredicate: [] }),
     ...(retry.statusCodes.length > 0 ? { retriableStatusCodes: retry.statusCodes } : {}),
-    ...(retry.perTryTimeoutMs === null ? {} : { perTryTimeout: retry.perTryTimeoutMs }),
+    ...perTry(retry.perTryTimeoutMs),
     ...(retry.backoffMs === null
       ? {}
       : { retryBackOff: { baseInterval: retry.backoffMs, maxInterval: retry.backoffMs * backoffCapFactor } }),
@@ -42,9 +45,14 @@ export function inboundRetryMessage(): Init<RetryPolicy> {
   return { retryOn: 'reset-before-request', numRetries: defaultRetries };
 }
 
-function safePolicy(attempts: number, knowsMethods: boolean): Init<RetryPolicy> {
+/** Written codes hold for every method: whoever writes them asks for it. */
+function safePolicy(
+  attempts: number,
+  knowsMethods: boolean,
+  statusCodes: readonly number[],
+): Init<RetryPolicy> {
   return {
-    retryOn: alwaysSafe,
+    retryOn: statusCodes.length > 0 ? `${alwaysSafe},retriable-status-codes` : alwaysSafe,
     numRetries: attempts,
     ...previousHosts(),
     ...(knowsMethods
@@ -62,6 +70,10 @@ function safePolicy(attempts: number, knowsMethods: boolean): Init<RetryPolicy> 
         }
       : {}),
   };
+}
+
+function perTry(timeoutMs: number | null): Init<RetryPolicy> {
+  return timeoutMs === null ? {} : { perTryTimeout: timeoutMs };
 }
 
 function writtenPolicy(on: readonly string[], attempts: number): Init<RetryPolicy> {

@@ -1,10 +1,9 @@
 /** One rule → xDS routes, one for each of its alternative matches. Pure. */
 import type { HeaderValueOption, Init, RedirectAction, Route, RouteAction } from '@sluice/xds';
-import { noChanges } from '../model/route-rule.ts';
+import { defaultRetry, noChanges } from '../model/route-rule.ts';
 import type {
   HeaderChanges,
   HeaderOps,
-  PathReplacement,
   RouteRule,
   RuleAction,
   RuleDestination,
@@ -16,6 +15,8 @@ import { configPath, outboundCluster } from './names.ts';
 import { retryMessage } from './retry-message.ts';
 
 export interface RouteContext {
+  /** Port of the service that the routes are for. */
+  readonly port: number;
   readonly knowsMethodAwareRetry: boolean;
   /** What rules without a retry policy get (meshConfig.defaultHttpRetryPolicy). */
   readonly defaultRetry: RuleRetry;
@@ -56,7 +57,7 @@ export function defaultRoute(hostname: string, port: number, context: RouteConte
     route: {
       cluster: outboundCluster(port, '', hostname),
       timeout: 0,
-      ...retryOf({ kind: 'default' }, context),
+      ...retryOf(defaultRetry, context),
       ...rewriteHost(context.hostRewrite),
     },
   };
@@ -78,7 +79,7 @@ function actionMessage(rule: RouteRule, match: RuleMatch | null, context: RouteC
         },
       };
     case 'redirect':
-      return { redirect: redirectMessage(action, match) };
+      return { redirect: redirectMessage(action, match, context.port) };
     case 'forward':
       return action.destinations.every((one) => one.weight === 0)
         ? { directResponse: { status: action.destinations.length === 0 ? 500 : 503 } }
@@ -124,9 +125,16 @@ function clusterOf(destination: RuleDestination): string {
 }
 
 function retryOf(retry: RouteRule['retry'], context: RouteContext): Pick<Init<RouteAction>, 'retryPolicy'> {
-  const effective = retry.kind === 'default' ? context.defaultRetry : retry;
-  const retryPolicy = retryMessage(effective, context.knowsMethodAwareRetry);
+  const retryPolicy = retryMessage(
+    retry.kind === 'default' ? withPerTry(context.defaultRetry, retry.perTryTimeoutMs) : retry,
+    context.knowsMethodAwareRetry,
+  );
   return retryPolicy ? { retryPolicy } : {};
+}
+
+/** A limit of each try holds with whatever conditions the mesh retries on. */
+function withPerTry(retry: RuleRetry, perTryTimeoutMs: number | null): RuleRetry {
+  return retry.kind === 'off' || perTryTimeoutMs === null ? retry : { ...retry, perTryTimeoutMs };
 }
 
 function rewriteHost(host: string | null): Pick<Init<RouteAction>, 'hostRewriteLiteral'> {
@@ -142,21 +150,23 @@ function pathRewrite(rule: RouteRule, match: RuleMatch | null): Init<RouteAction
     case 'full':
       return { regexRewrite: { pattern: { regex: '^[^?]*' }, substitution: escapeSubstitution(path.value) } };
     case 'prefix':
-      return prefixRewrite(path, match);
+      return { prefixRewrite: path.value };
+    case 'elements':
+      return elementsRewrite(path.value, match);
   }
 }
 
 /**
- * Istio replaces the whole path of an exact match and the prefix of a prefix match. For a Gateway API prefix,
- * `/` must not double or drop the slash between the new prefix and the rest: a regex says it exactly.
+ * Replacing path elements must neither double nor drop the slash between the new prefix and the rest: below `/`
+ * the replacement brings its own, and the removal of a prefix is a regex.
  */
-function prefixRewrite(
-  path: Extract<PathReplacement, { kind: 'prefix' }>,
+function elementsRewrite(
+  written: string,
   match: RuleMatch | null,
-): Init<RouteAction> {
-  if (match?.path?.kind !== 'elements') return { prefixRewrite: path.value };
-  const prefix = match.path.value.replace(/\/$/, '');
-  const replacement = path.value.replace(/\/$/, '');
+): { prefixRewrite: string } | { regexRewrite: NonNullable<Init<RouteAction>['regexRewrite']> } {
+  const prefix = match?.path?.kind === 'elements' ? match.path.value.replace(/\/+$/, '') : '';
+  const replacement = written.replace(/\/+$/, '');
+  if (prefix === '') return { prefixRewrite: `${replacement}/` };
   if (replacement !== '') return { prefixRewrite: replacement };
   return { regexRewrite: { pattern: { regex: `^${escapeRegex(prefix)}/*` }, substitution: '/' } };
 }
@@ -164,26 +174,26 @@ function prefixRewrite(
 function redirectMessage(
   action: Extract<RuleAction, { kind: 'redirect' }>,
   match: RuleMatch | null,
+  servicePort: number,
 ): Init<RedirectAction> {
-  const { path, port } = action;
+  const { path } = action;
+  // Another host takes the port away with it; without one the request's authority keeps its own.
+  const port =
+    action.port === 'request' && action.host !== null ? portToName(action.scheme, servicePort) : action.port;
   return {
     ...(action.scheme === null ? {} : { schemeRedirect: action.scheme }),
     ...(action.host === null ? {} : { hostRedirect: action.host }),
     ...(typeof port === 'number' ? { portRedirect: port } : {}),
     ...(path?.kind === 'full' ? { pathRedirect: path.value } : {}),
-    ...(path?.kind === 'prefix' ? redirectPrefix(path, match) : {}),
+    ...(path?.kind === 'prefix' ? { prefixRewrite: path.value } : {}),
+    ...(path?.kind === 'elements' ? elementsRewrite(path.value, match) : {}),
     responseCode: redirectCodes[action.status] ?? 'MOVED_PERMANENTLY',
   };
 }
 
-function redirectPrefix(
-  path: Extract<PathReplacement, { kind: 'prefix' }>,
-  match: RuleMatch | null,
-): Init<RedirectAction> {
-  const rewrite = prefixRewrite(path, match);
-  return rewrite.regexRewrite
-    ? { regexRewrite: rewrite.regexRewrite }
-    : { prefixRewrite: rewrite.prefixRewrite ?? path.value };
+/** The port a Location must name: none where it is the scheme's own. */
+function portToName(scheme: string | null, port: number): number | null {
+  return port === (scheme === 'https' ? 443 : 80) ? null : port;
 }
 
 function headerMessages(

@@ -3,17 +3,24 @@
  * them. Work is in proportion to the change: each resource is remembered with what it was made from.
  */
 import { ClusterLoadAssignmentTable, ClusterTable, RouteConfigurationTable } from '@sluice/xds';
+import { xdsTypes } from '@sluice/xds';
 import type { AdsResources, Init, VirtualHost } from '@sluice/xds';
-import type { InterceptionMode } from '@sluice/api';
 import type { MergedRule } from '../model/destination-rule.ts';
 import type { MeshModel } from '../model/mesh-model.ts';
-import { isHttp } from '../model/protocol.ts';
 import { canSee, readEgress } from '../model/scope.ts';
 import type { SidecarSource } from '../model/scope.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
-import { blackHoleMessage, outboundClusterMessage, passthroughMessage, subsetLabels } from './clusters.ts';
-import { compileRules } from './compile-rules.ts';
+import {
+  blackHoleMessage,
+  hasEndpointResource,
+  outboundClusterMessage,
+  passthroughMessage,
+  subsetLabels,
+} from './clusters.ts';
+import type { ClusterFacts, ClusterTarget } from './clusters.ts';
 import { loadAssignment } from './endpoints.ts';
+import { makeHostEntry } from './host-entry.ts';
+import type { HostEntry, HostFacts } from './host-entry.ts';
 import { Memo, sameItems } from './memo.ts';
 import {
   httpProxyRoutes,
@@ -25,23 +32,12 @@ import {
   virtualHostName,
 } from './names.ts';
 import type { MeshSettings } from './node.ts';
-import { encodeResource, resourceSet } from './resources.ts';
-import type { NamedResource } from './resources.ts';
-import type { ClientFacts } from './virtual-hosts.ts';
-import {
-  connectRoute,
-  domainsOf,
-  routeTable,
-  serviceRoutesOf,
-  unmatchedConnectRoute,
-  unmatchedHost,
-  virtualHost,
-} from './virtual-hosts.ts';
+import { encodeResource, originsOf, resourceSet } from './resources.ts';
+import type { NamedResource, OriginIndex } from './resources.ts';
+import { connectRoute, routeTable, unknownProxyHost, unmatchedHost, virtualHost } from './virtual-hosts.ts';
 
-export interface ScopeFacts extends ClientFacts {
-  readonly mode: InterceptionMode;
+export interface ScopeFacts extends HostFacts {
   readonly sidecar: SidecarSource | null;
-  readonly knowsMethodAwareRetry: boolean;
 }
 
 export class ScopeView {
@@ -51,6 +47,13 @@ export class ScopeView {
   readonly #endpointMemo = new Memo<NamedResource>();
   readonly #hostMemo = new Memo<HostEntry>();
   readonly #tableMemo = new Memo<NamedResource>();
+  readonly #clusterFacts: ClusterFacts;
+  #entries: Readonly<Record<'clusters' | 'endpoints' | 'tables', readonly NamedResource[]>> = {
+    clusters: [],
+    endpoints: [],
+    tables: [],
+  };
+  #origins: OriginIndex | null = null;
   services: readonly MeshService[] = [];
   clusters: AdsResources = new Map();
   endpoints: AdsResources = new Map();
@@ -60,13 +63,28 @@ export class ScopeView {
   constructor(model: MeshModel, facts: ScopeFacts) {
     this.#model = model;
     this.facts = facts;
+    this.#clusterFacts = {
+      knowsHttp2: facts.knowsHttp2,
+      hasOriginalDestination: facts.mode !== 'NONE',
+    };
   }
 
   refresh(settings: MeshSettings): void {
     this.outboundPolicy = this.facts.sidecar?.spec.outboundTrafficPolicy?.mode ?? settings.outboundPolicy;
     this.services = this.#visibleServices();
-    this.#refreshClusters(settings);
-    this.#refreshRoutes(settings);
+    const referenced = this.#refreshRoutes(settings);
+    this.#refreshClusters(settings, referenced);
+    this.#origins = null;
+  }
+
+  /** What each resource was made from; the same object until the next refresh. */
+  get origins(): OriginIndex {
+    this.#origins ??= new Map([
+      [xdsTypes.cluster, originsOf(this.#entries.clusters)],
+      [xdsTypes.endpoint, originsOf(this.#entries.endpoints)],
+      [xdsTypes.route, originsOf(this.#entries.tables)],
+    ]);
+    return this.#origins;
   }
 
   #visibleServices(): readonly MeshService[] {
@@ -74,59 +92,90 @@ export class ScopeView {
     const byHost = new Map<string, MeshService>();
     for (const service of this.#model.services.values()) {
       if (!canSee(service, this.facts.namespace, egress)) continue;
+      // Where nothing was dialled but the sidecar itself, a wildcard of no endpoints leads nowhere.
+      if (this.facts.mode === 'NONE' && service.resolution === 'none' && service.hostname.startsWith('*'))
+        continue;
       const other = byHost.get(service.hostname);
       // One hostname, several namespaces: the client's own first, then the oldest.
       if (!other || isPreferred(service, other, this.facts.namespace)) byHost.set(service.hostname, service);
     }
-    const visible = [...byHost.values()].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    const visible = [...byHost.values()].sort((a, b) => compareText(a.key, b.key));
     return sameItems(visible, this.services) ? this.services : visible;
   }
 
-  #refreshClusters(settings: MeshSettings): void {
+  /** Clusters of what is visible, and of what its routes lead to: a Sidecar's egress does not cut routes off. */
+  #refreshClusters(settings: MeshSettings, referenced: ReadonlySet<string>): void {
     const clusters: NamedResource[] = [];
     const endpoints: NamedResource[] = [];
-    for (const service of this.services) {
+    const hostnames = new Set(this.services.map((service) => service.hostname));
+    const others = [...referenced].sort(compareText).flatMap((key) => {
+      const service = this.#model.services.get(key);
+      return service && !hostnames.has(service.hostname) ? [service] : [];
+    });
+    for (const service of [...this.services, ...others]) {
       const rule = this.#model.rule(service, this.facts.namespace);
       const instances = this.#model.instancesOf(service);
-      const isEds = service.resolution === 'registry' || service.resolution === 'static';
       for (const port of service.ports) {
         if (port.protocol === 'udp') continue;
         for (const subset of subsetNames(rule)) {
-          const name = outboundCluster(port.number, subset, service.hostname);
-          clusters.push(
-            this.#clusterMemo.get(name, [service, port, rule, settings, isEds ? null : instances], () =>
-              encodeResource(
-                ClusterTable,
-                name,
-                outboundClusterMessage(service, port, rule, subset, settings, instances),
-              ),
-            ),
-          );
-          if (!isEds) continue;
-          endpoints.push(
-            this.#endpointMemo.get(name, [service, port, rule, instances], () =>
-              encodeResource(
-                ClusterLoadAssignmentTable,
-                name,
-                loadAssignment(name, service, port, subsetLabels(rule, subset), instances),
-              ),
-            ),
-          );
+          this.#addCluster({ service, port, rule, subset, instances }, settings, clusters, endpoints);
         }
       }
     }
     clusters.push(...this.#fixedClusters(settings));
     this.#clusterMemo.sweep();
     this.#endpointMemo.sweep();
+    this.#entries = { ...this.#entries, clusters, endpoints };
     this.clusters = resourceSet(this.clusters, clusters);
     this.endpoints = resourceSet(this.endpoints, endpoints);
   }
 
+  #addCluster(
+    target: ClusterTarget,
+    settings: MeshSettings,
+    clusters: NamedResource[],
+    endpoints: NamedResource[],
+  ): void {
+    const { service, port, rule, subset, instances } = target;
+    const name = outboundCluster(port.number, subset, service.hostname);
+    const origins = [service.source, ...(rule?.sources.map((source) => source.key) ?? [])];
+    const isEds = hasEndpointResource(target, this.#clusterFacts);
+    clusters.push(
+      this.#clusterMemo.get(name, [service, port, rule, settings, isEds ? null : instances], () =>
+        encodeResource(
+          ClusterTable,
+          name,
+          outboundClusterMessage(target, this.#clusterFacts, settings),
+          origins,
+        ),
+      ),
+    );
+    if (!isEds) return;
+    endpoints.push(
+      this.#endpointMemo.get(name, [service, port, rule, instances], () =>
+        encodeResource(
+          ClusterLoadAssignmentTable,
+          name,
+          loadAssignment({
+            clusterName: name,
+            service,
+            port,
+            labels: subsetLabels(rule, subset),
+            instances,
+            resolution: 'addresses',
+          }),
+          origins,
+        ),
+      ),
+    );
+  }
+
   #fixedClusters(settings: MeshSettings): NamedResource[] {
+    const { knowsHttp2, mode } = this.facts;
     const messages = [
       blackHoleMessage(settings),
-      passthroughMessage(passthroughCluster, settings),
-      ...(this.facts.mode === 'NONE' ? [] : [passthroughMessage(inboundPassthroughCluster, settings)]),
+      passthroughMessage(passthroughCluster, knowsHttp2, settings),
+      ...(mode === 'NONE' ? [] : [passthroughMessage(inboundPassthroughCluster, knowsHttp2, settings)]),
     ];
     return messages.map((message) => {
       const name = message.name ?? '';
@@ -134,7 +183,8 @@ export class ScopeView {
     });
   }
 
-  #refreshRoutes(settings: MeshSettings): void {
+  /** Returns the services that routes lead to. */
+  #refreshRoutes(settings: MeshSettings): ReadonlySet<string> {
     const isExplicit = this.facts.mode === 'NONE';
     const tables: NamedResource[] = [];
     const hosts: HostEntry[] = [];
@@ -143,7 +193,7 @@ export class ScopeView {
         if (port.protocol === 'udp') continue;
         const entry = this.#hostEntry(service, port, settings);
         hosts.push(entry);
-        if (isHttp(port.protocol) ? isExplicit : port.protocol === 'auto')
+        if (entry.isHttp ? isExplicit : port.protocol === 'auto')
           tables.push(this.#serviceTable(entry, isExplicit));
       }
     }
@@ -151,36 +201,21 @@ export class ScopeView {
     else tables.push(...this.#portTables(hosts));
     this.#hostMemo.sweep();
     this.#tableMemo.sweep();
+    this.#entries = { ...this.#entries, tables };
     this.routes = resourceSet(this.routes, tables);
+    return new Set(hosts.flatMap((entry) => entry.destinations));
   }
 
   #hostEntry(service: MeshService, port: MeshServicePort, settings: MeshSettings): HostEntry {
-    const applied = this.#model.routes(service, this.facts.namespace);
+    const applied = this.#model.routes(service, port, this.facts.namespace);
     const isRouted = applied.virtualService !== null || applied.httpRoutes.length > 0;
     const key = virtualHostName(service.hostname, port.number);
     // Routes refer to other services, so those with rules are looked at again when any service changed.
     const epoch = isRouted ? this.#model.referenceEpoch : 0;
     const deps = [service, port, settings, applied.virtualService, epoch, ...applied.httpRoutes];
-    return this.#hostMemo.get(key, deps, () => this.#makeHostEntry(service, port, settings));
-  }
-
-  #makeHostEntry(service: MeshService, port: MeshServicePort, settings: MeshSettings): HostEntry {
-    const compiled = compileRules(this.#model, service, port, this.facts.namespace);
-    const shared = {
-      knowsMethodAwareRetry: this.facts.knowsMethodAwareRetry,
-      defaultRetry: settings.defaultRetry,
-    };
-    const authority = port.number === 80 ? service.hostname : `${service.hostname}:${port.number}`;
-    return {
-      service,
-      port,
-      domains: domainsOf(service, this.facts.namespace, settings.clusterDomain),
-      shared: serviceRoutesOf(service, port, compiled, this.facts, { ...shared, hostRewrite: null }),
-      explicit:
-        this.facts.mode === 'NONE' && !service.hostname.startsWith('*')
-          ? serviceRoutesOf(service, port, compiled, this.facts, { ...shared, hostRewrite: authority })
-          : [],
-    };
+    return this.#hostMemo.get(key, deps, () =>
+      makeHostEntry(this.#model, service, port, this.facts, settings),
+    );
   }
 
   /** The table of one service's own listener: whatever the authority says, this service is meant. */
@@ -188,14 +223,14 @@ export class ScopeView {
     const name = serviceRoutes(entry.service.hostname, entry.port.number);
     return this.#tableMemo.get(name, [entry], () => {
       const host = virtualHost(entry.service, entry.port, ['*'], isExplicit ? entry.explicit : entry.shared);
-      return encodeResource(RouteConfigurationTable, name, routeTable(name, [host], true));
+      return encodeResource(RouteConfigurationTable, name, routeTable(name, [host], true), entry.origins);
     });
   }
 
   #portTables(hosts: readonly HostEntry[]): NamedResource[] {
     const byPort = new Map<number, HostEntry[]>();
     for (const entry of hosts) {
-      if (!isHttp(entry.port.protocol)) continue;
+      if (!entry.isHttp) continue;
       const list = byPort.get(entry.port.number);
       if (list) list.push(entry);
       else byPort.set(entry.port.number, [entry]);
@@ -210,6 +245,7 @@ export class ScopeView {
           RouteConfigurationTable,
           name,
           routeTable(name, [...list, unmatchedHost(this.outboundPolicy)], true),
+          entries.flatMap((entry) => entry.origins),
         );
       });
     });
@@ -224,32 +260,18 @@ export class ScopeView {
         const domains = number === 80 ? [...withPort, ...entry.domains] : withPort;
         const routes = [
           connectRoute(entry.service, entry.port),
-          ...(isHttp(protocol) || protocol === 'auto' ? entry.shared : []),
+          ...(entry.isHttp || protocol === 'auto' ? entry.shared : []),
         ];
         return virtualHost(entry.service, entry.port, domains, routes);
       });
-      const unmatched = unmatchedHost(this.outboundPolicy);
-      const rest = {
-        ...unmatched,
-        routes: [unmatchedConnectRoute(this.outboundPolicy), ...(unmatched.routes ?? [])],
-      };
       return encodeResource(
         RouteConfigurationTable,
         httpProxyRoutes,
-        routeTable(httpProxyRoutes, [...uniqueDomains(list), rest], false),
+        routeTable(httpProxyRoutes, [...uniqueDomains(list), unknownProxyHost(this.outboundPolicy)], false),
+        hosts.flatMap((entry) => entry.origins),
       );
     });
   }
-}
-
-interface HostEntry {
-  readonly service: MeshService;
-  readonly port: MeshServicePort;
-  readonly domains: readonly string[];
-  /** Routes where the authority names the service. */
-  readonly shared: ReturnType<typeof serviceRoutesOf>;
-  /** Routes of the service's own listener, where it does not. */
-  readonly explicit: ReturnType<typeof serviceRoutesOf>;
 }
 
 function subsetNames(rule: MergedRule | null): string[] {
@@ -269,5 +291,11 @@ function uniqueDomains(hosts: readonly Init<VirtualHost>[]): Init<VirtualHost>[]
 function isPreferred(a: MeshService, b: MeshService, namespace: string): boolean {
   const isOwnA = a.namespace === namespace;
   const isOwnB = b.namespace === namespace;
-  return isOwnA === isOwnB ? a.createdMs < b.createdMs : isOwnA;
+  return isOwnA === isOwnB
+    ? a.createdMs < b.createdMs || (a.createdMs === b.createdMs && a.key < b.key)
+    : isOwnA;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

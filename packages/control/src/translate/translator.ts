@@ -3,14 +3,29 @@
  * Pure but for what it remembers; the same inputs give the same bytes after a restart and everywhere.
  */
 import { formatKey } from '@sluice/api';
+import type { ResourceKey } from '@sluice/api';
 import type { AdsSnapshot } from '@sluice/xds';
 import type { MeshModel } from '../model/mesh-model.ts';
 import { selectSidecar } from '../model/scope.ts';
+import type { SidecarSource } from '../model/scope.ts';
 import type { MeshService } from '../model/service.ts';
-import { methodAwareRetry } from './node.ts';
+import { http2Streams, methodAwareRetry } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
 import { ProxyView } from './proxy-view.ts';
+import type { OriginIndex } from './resources.ts';
 import { ScopeView } from './scope-view.ts';
+
+/** A proxy as far as what it sees is concerned. */
+export type ClientNode = Omit<ProxyNode, 'outboundPort'>;
+
+/** What a proxy's configuration was made from. */
+export interface Provenance {
+  /** Shared by all proxies of a scope; the same object until something of it changes. */
+  readonly scope: OriginIndex;
+  /** The proxy's own listeners, by name. */
+  readonly listeners: ReadonlyMap<string, readonly ResourceKey[]>;
+  readonly sidecar: ResourceKey | null;
+}
 
 interface KnownScope {
   readonly view: ScopeView;
@@ -49,24 +64,33 @@ export class Translator {
   }
 
   /** Services a proxy sees: what it is given listeners for. */
-  services(node: Omit<ProxyNode, 'outboundPort'>): readonly MeshService[] {
+  services(node: ClientNode): readonly MeshService[] {
     return this.#scope(node).services;
+  }
+
+  /** Of the snapshot that the proxy was last given. */
+  provenance(node: ClientNode): Provenance {
+    const { origins, facts } = this.#scope(node);
+    return {
+      scope: origins,
+      listeners: this.#views.get(node.id)?.listenerOrigins ?? new Map(),
+      sidecar: facts.sidecar?.key ?? null,
+    };
   }
 
   forget(nodeId: string): void {
     this.#views.delete(nodeId);
   }
 
-  /** Drops scopes that no longer have a proxy. */
-  sweep(nodes: Iterable<Omit<ProxyNode, 'outboundPort'>>): void {
-    const used = new Set([...nodes].map((node) => this.#scopeKey(node)));
-    for (const key of this.#scopes.keys()) if (!used.has(key)) this.#scopes.delete(key);
+  /** Drops scopes that were not used since the last change: to be called when all proxies have been served. */
+  sweep(): void {
+    for (const [key, scope] of this.#scopes) if (scope.epoch !== this.#epoch) this.#scopes.delete(key);
   }
 
-  #scope(node: Omit<ProxyNode, 'outboundPort'>): ScopeView {
-    const key = this.#scopeKey(node);
-    let scope = this.#scopes.get(key);
+  #scope(node: ClientNode): ScopeView {
     const sidecar = selectSidecar(this.#model.sidecars, node, this.#model.options.rootNamespace);
+    const key = this.#scopeKey(node, sidecar);
+    let scope = this.#scopes.get(key);
     if (!scope || scope.view.facts.sidecar !== sidecar) {
       const view = new ScopeView(this.#model, {
         namespace: node.namespace,
@@ -74,6 +98,7 @@ export class Translator {
         mode: node.mode,
         sidecar,
         knowsMethodAwareRetry: node.capabilities.has(methodAwareRetry),
+        knowsHttp2: node.capabilities.has(http2Streams),
       });
       this.#scopes.set(key, (scope = { view, epoch: 0 }));
     }
@@ -85,13 +110,13 @@ export class Translator {
   }
 
   /** Proxies with the same key see the same mesh, byte for byte. */
-  #scopeKey(node: Omit<ProxyNode, 'outboundPort'>): string {
-    const sidecar = selectSidecar(this.#model.sidecars, node, this.#model.options.rootNamespace);
+  #scopeKey(node: ClientNode, sidecar: SidecarSource | null): string {
     return JSON.stringify([
       node.mode === 'NONE',
       node.namespace,
       sidecar ? formatKey(sidecar.key) : '',
       node.capabilities.has(methodAwareRetry),
+      node.capabilities.has(http2Streams),
       this.#sourceLabels.map((label) => node.labels[label] ?? null),
     ]);
   }

@@ -1,17 +1,11 @@
 /** A service's port → virtual hosts and route tables. Pure. */
 import { hostAliases } from '@sluice/api';
-import type { Init, Route, RouteConfiguration, VirtualHost } from '@sluice/xds';
+import type { Init, Route, RouteAction, RouteConfiguration, VirtualHost } from '@sluice/xds';
 import { hasLabels } from '../model/instance.ts';
 import type { RouteRule, RuleMatch, TextMatch } from '../model/route-rule.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import type { CompiledRules } from './compile-rules.ts';
-import {
-  blackHoleCluster,
-  inboundCluster,
-  outboundCluster,
-  passthroughCluster,
-  virtualHostName,
-} from './names.ts';
+import { inboundCluster, outboundCluster, passthroughCluster, virtualHostName } from './names.ts';
 import { inboundRetryMessage } from './retry-message.ts';
 import { defaultRoute, routeMessages } from './route-message.ts';
 import type { RouteContext } from './route-message.ts';
@@ -36,7 +30,8 @@ export function serviceRoutesOf(
 ): Init<Route>[] {
   if (compiled.source === 'none') return [defaultRoute(service.hostname, port.number, context)];
   const isExplicit = context.hostRewrite !== null;
-  const routes = compiled.rules.flatMap((rule) => {
+  // A VirtualService without a catch-all, and HTTPRoutes: what matches nothing is 404, as both APIs say.
+  return compiled.rules.flatMap((rule) => {
     const matches = applicableMatches(
       rule,
       port.number,
@@ -45,8 +40,6 @@ export function serviceRoutesOf(
     );
     return matches === null ? [] : routeMessages(rule, matches, context);
   });
-  // A VirtualService without a catch-all, and HTTPRoutes: what matches nothing is 404, as both APIs say.
-  return routes;
 }
 
 export function virtualHost(
@@ -134,30 +127,28 @@ export function inboundRouteTable(appPort: number): Init<RouteConfiguration> {
   );
 }
 
+/** Hosts that no service has, asked of the forward proxy: its filter finds and judges their address. */
+export function unknownProxyHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<VirtualHost> {
+  const host = unmatchedHost(policy);
+  const connect: Init<Route> =
+    policy === 'ALLOW_ANY'
+      ? { route: tunnelTo(passthroughCluster) }
+      : { directResponse: { status: refusedStatus } };
+  const name = host.name ?? '';
+  return { ...host, routes: [{ name, match: { connectMatcher: {} }, ...connect }, ...(host.routes ?? [])] };
+}
+
 /** CONNECT to a service's port through the forward proxy: a tunnel to its cluster. */
 export function connectRoute(service: MeshService, port: MeshServicePort): Init<Route> {
   return {
     name: 'connect',
     match: { connectMatcher: {} },
-    route: {
-      cluster: outboundCluster(port.number, '', service.hostname),
-      timeout: 0,
-      upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
-    },
+    route: tunnelTo(outboundCluster(port.number, '', service.hostname)),
   };
 }
 
-/** CONNECT to hosts that no service has. */
-export function unmatchedConnectRoute(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<Route> {
-  return {
-    name: 'connect',
-    match: { connectMatcher: {} },
-    route: {
-      cluster: policy === 'ALLOW_ANY' ? passthroughCluster : blackHoleCluster,
-      timeout: 0,
-      upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
-    },
-  };
+function tunnelTo(cluster: string): Init<RouteAction> {
+  return { cluster, timeout: 0, upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }] };
 }
 
 /**

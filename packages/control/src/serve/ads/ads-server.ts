@@ -72,12 +72,12 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
   /** Brings every connected proxy up to date. */
   pushAll(): void {
     const startedMs = performance.now();
-    for (const stream of this.#streams) stream.push();
+    for (const stream of this.#streams) this.#push(stream);
     this.#metrics.pushed(performance.now() - startedMs);
   }
 
   pushTo(instance: string): void {
-    for (const stream of this.#streams) if (stream.instance === instance) stream.push();
+    for (const stream of this.#streams) if (stream.instance === instance) this.#push(stream);
   }
 
   /** Ends the streams of an instance that is gone: its token is no longer good. */
@@ -141,6 +141,18 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
     this.#metrics.connected(this.#streams.size);
     this.log.info('proxy connected', { instance: registered.instance, variant });
     return ads;
+  }
+
+  /** A fault in translating for one proxy leaves the others served, and that one with what it has. */
+  #push(stream: AdsStream): void {
+    try {
+      stream.push();
+    } catch (error) {
+      this.log.error('a proxy could not be brought up to date', {
+        instance: stream.instance,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+    }
   }
 
   #announce(stream: AdsStream): void {

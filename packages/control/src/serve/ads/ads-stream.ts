@@ -5,7 +5,7 @@
 import { GrpcStatus } from '@sluice/wire';
 import type { GrpcMetadata, GrpcServerStream, GrpcServerStreamSink } from '@sluice/wire';
 import { AdsServerSession } from '@sluice/xds';
-import type { AdsServerEvent, AdsSnapshot, AdsVariant, Node } from '@sluice/xds';
+import type { AdsServerEvent, AdsSnapshot, AdsVariant, Node, TypeStatus } from '@sluice/xds';
 import type { Logger } from '@sluice/runtime';
 import type { RegisteredInstance } from '../../registry/registry.ts';
 import type { ProxyState } from '../../status/proxy-state.ts';
@@ -76,6 +76,7 @@ export class AdsStream implements GrpcServerStreamSink {
   }
 
   onCancelled(): void {
+    if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#host.onClosed(this);
   }
@@ -111,6 +112,11 @@ export class AdsStream implements GrpcServerStreamSink {
         nackedResources: [...status.rejected.keys()],
       })),
     };
+  }
+
+  /** How far the client is, by type URL; what `status` counts. */
+  syncStatus(): ReadonlyMap<string, TypeStatus> {
+    return this.#session.status();
   }
 
   #flush(): void {

@@ -98,8 +98,8 @@ export class GrpcServer {
     const sink = handler(server);
     const decoder = new GrpcMessageDecoder(
       {
-        onMessage: (message) => sink.onMessage(message),
-        onFramingError: (code) => server.end(GrpcStatus.resourceExhausted, code),
+        onMessage: (message) => this.#guard(server, () => sink.onMessage(message)),
+        onFramingError: (code) => server.fail(GrpcStatus.resourceExhausted, code),
       },
       this.#options.maxMessageBytes,
     );
@@ -107,12 +107,25 @@ export class GrpcServer {
       if (!server.isOver) decoder.execute(chunk, 0, chunk.length);
     });
     stream.on('end', () => {
-      if (!server.isOver) sink.onHalfClose();
+      if (!server.isOver) this.#guard(server, () => sink.onHalfClose());
     });
     stream.on('close', () => {
-      if (server.finish()) sink.onCancelled();
+      if (server.closed()) this.#guard(server, () => sink.onCancelled());
     });
     stream.on('drain', () => sink.onDrain?.());
+  }
+
+  /** A fault in serving one stream ends that stream, with the others and the process untouched. */
+  #guard(server: ServerStream, serve: () => void): void {
+    try {
+      serve();
+    } catch (error) {
+      this.#options.log.error('a stream could not be served', {
+        path: server.path,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
+      server.fail(GrpcStatus.internal, 'internal error');
+    }
   }
 }
 
@@ -124,6 +137,7 @@ class ServerStream implements GrpcServerStream {
   readonly #maxQueuedBytes: number;
   #hasHead = false;
   #isOver = false;
+  #isEndedByHandler = false;
 
   constructor(stream: ServerHttp2Stream, path: string, headers: IncomingHttpHeaders, maxQueuedBytes: number) {
     this.#stream = stream;
@@ -143,13 +157,23 @@ class ServerStream implements GrpcServerStream {
     this.#sendHead();
     const hasRoom = this.#stream.write(frameGrpcMessage(message));
     if (!hasRoom && this.#stream.writableLength > this.#maxQueuedBytes) {
-      this.end(GrpcStatus.resourceExhausted, 'the client does not read');
+      this.fail(GrpcStatus.resourceExhausted, 'the client does not read');
       return false;
     }
     return hasRoom;
   }
 
   end(code: number, message = '', trailers: GrpcMetadata = []): void {
+    this.#isEndedByHandler = true;
+    this.#finish(code, message, trailers);
+  }
+
+  /** Ends the stream without the handler's doing: it is told by onCancelled when the transport closes. */
+  fail(code: number, message: string): void {
+    this.#finish(code, message, []);
+  }
+
+  #finish(code: number, message: string, trailers: GrpcMetadata): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const status = {
@@ -170,10 +194,9 @@ class ServerStream implements GrpcServerStream {
   }
 
   /** The transport is gone. True when the handler does not know yet. */
-  finish(): boolean {
-    const wasOpen = !this.#isOver;
+  closed(): boolean {
     this.#isOver = true;
-    return wasOpen;
+    return !this.#isEndedByHandler;
   }
 
   #sendHead(): void {

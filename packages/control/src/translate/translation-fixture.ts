@@ -1,0 +1,176 @@
+/** A mesh in memory, without sockets: resources in, what a client gets out. For the tests of this package. */
+import { keyOf } from '@sluice/api';
+import type { MeshSettings as ConfiguredSettings, Registration, ResourceKey } from '@sluice/api';
+import { meshSettings } from '@sluice/api';
+import { decodeMessage, toJson, xdsTypes } from '@sluice/xds';
+import {
+  ClusterLoadAssignmentTable,
+  ClusterTable,
+  ListenerTable,
+  RouteConfigurationTable,
+  VirtualHostTable,
+} from '@sluice/xds';
+import type { AdsSnapshot, JsonObject, MessageTable } from '@sluice/xds';
+import { MeshModel } from '../model/mesh-model.ts';
+import { ClientNodes } from '../serve/client-nodes.ts';
+import { admission, readResourceText } from '../source/admission.ts';
+import { openMemoryStore } from '../source/memory-store.ts';
+import type { ResourceStore, StoreChange } from '../source/store.ts';
+import { translationSettings } from './mesh-settings.ts';
+import type { ProxyNode } from './node.ts';
+import { Translator } from './translator.ts';
+
+export const tableOfType: ReadonlyMap<string, MessageTable<object>> = new Map<string, MessageTable<object>>([
+  [xdsTypes.cluster, ClusterTable],
+  [xdsTypes.endpoint, ClusterLoadAssignmentTable],
+  [xdsTypes.listener, ListenerTable],
+  [xdsTypes.route, RouteConfigurationTable],
+  [xdsTypes.virtualHost, VirtualHostTable],
+]);
+
+/** Capabilities of our own proxy. */
+export const ownCapabilities: readonly string[] = [
+  'sluice.dev/method-aware-retry',
+  'sluice.dev/forward-proxy',
+];
+
+export interface FixtureOptions {
+  readonly mesh?: Parameters<typeof meshSettings>[0];
+}
+
+export class TranslationFixture {
+  readonly store: ResourceStore;
+  readonly model: MeshModel;
+  readonly translator: Translator;
+  readonly settings: ConfiguredSettings;
+  /** Grows with each object, so that the order of writing is the order of age. */
+  nowMs = 1_700_000_000_000;
+  readonly #nodes: ClientNodes;
+  readonly #ports = new Map<string, number>();
+  readonly #registrations = new Map<string, Registration>();
+
+  constructor({ mesh = {} }: FixtureOptions = {}) {
+    this.settings = meshSettings(mesh);
+    this.store = openMemoryStore({
+      admission,
+      wallMs: () => (this.nowMs += 1000),
+      onListenerError: (error) => {
+        throw error;
+      },
+    });
+    const { clusterDomain, rootNamespace } = this.settings;
+    this.model = new MeshModel({ clusterDomain, rootNamespace });
+    this.translator = new Translator(this.model, translationSettings(this.settings).settings);
+    this.#nodes = new ClientNodes(
+      (instance, service, port) => this.#allot(instance, service, port),
+      () => [],
+    );
+    this.store.subscribe((changes) => this.#take(changes));
+  }
+
+  /** Writes every document of the text as the API would; throws with the refusal's words. */
+  apply(yaml: string): void {
+    const { objects, problems } = readResourceText(yaml, 'test.yaml');
+    const [problem] = problems.filter((one) => one.severity === 'error');
+    if (problem) throw new Error(problem.message);
+    for (const { object } of objects) {
+      const written = this.store.put(object, { origin: { source: 'api' }, mode: 'upsert' });
+      if (!written.ok) throw new Error(`${object.kind} ${object.metadata.name}: ${written.failure.message}`);
+    }
+  }
+
+  /** The whole text as one folder file, as far as it is valid. */
+  save(file: string, yaml: string): void {
+    const { objects, problems } = readResourceText(yaml, file);
+    this.store.replaceFile(file, objects, problems);
+  }
+
+  delete(key: ResourceKey): void {
+    const written = this.store.delete(key, { origin: { source: 'api' } });
+    if (!written.ok) throw new Error(written.failure.message);
+  }
+
+  /** A registered client; the same registration each time it is named. */
+  client(name: string, changes: Partial<Registration> = {}): ProxyNode {
+    let registration = this.#registrations.get(name);
+    if (!registration) {
+      registration = {
+        name,
+        namespace: 'default',
+        serviceAccount: 'default',
+        labels: { app: name },
+        address: '127.0.0.1',
+        interceptionMode: 'REDIRECT',
+        ports: [],
+        outboundPortRange: [21_000, 21_999],
+        adminPort: 15_000,
+        healthPort: 15_021,
+        capabilities: ownCapabilities,
+        version: '0.1.0',
+        ttlMs: 3000,
+        ...changes,
+      };
+      this.#registrations.set(name, registration);
+    }
+    const instance = `${name}.${registration.namespace}`;
+    const registered = {
+      instance,
+      registration,
+      registeredWallMs: 0,
+      isHealthy: true,
+      healthMessage: '',
+    };
+    return this.#nodes.forTranslation(registered, undefined);
+  }
+
+  snapshot(node: ProxyNode): AdsSnapshot {
+    return this.translator.snapshot(node);
+  }
+
+  /** One resource as JSON, or undefined when the client does not get it. */
+  resource(node: ProxyNode, typeUrl: string, name: string): JsonObject | undefined {
+    const found = this.snapshot(node).types.get(typeUrl)?.get(name);
+    return found ? resourceJson(typeUrl, found.bytes) : undefined;
+  }
+
+  #take(changes: readonly StoreChange[]): void {
+    this.model.apply(changes);
+    this.translator.invalidate();
+  }
+
+  #allot(instance: string, service: string, port: number): number {
+    const id = `${instance} ${service} ${port}`;
+    let allotted = this.#ports.get(id);
+    if (allotted === undefined) this.#ports.set(id, (allotted = 21_000 + this.#ports.size));
+    return allotted;
+  }
+}
+
+export function resourceJson(typeUrl: string, bytes: Uint8Array): JsonObject {
+  const table = tableOfType.get(typeUrl);
+  if (!table) throw new Error(`no table of ${typeUrl}`);
+  return toJson(table, decodeMessage(table, anyValue(bytes)));
+}
+
+/** The value of an encoded Any: field 2, after the type URL in field 1. */
+function anyValue(bytes: Uint8Array): Uint8Array {
+  let at = 0;
+  for (;;) {
+    const tag = bytes[at++] ?? 0;
+    let length = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] ?? 0;
+      length |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    if (tag === 0x12) return bytes.subarray(at, at + length);
+    at += length;
+    if (at >= bytes.length) return new Uint8Array();
+  }
+}
+
+export function keyOfYaml(yaml: string): ResourceKey {
+  const [first] = readResourceText(yaml, 'test.yaml').objects;
+  if (!first) throw new Error('no object');
+  return keyOf(first.object);
+}
