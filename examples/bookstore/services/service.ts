@@ -1,6 +1,7 @@
 /**
  * What the shop's services share: a server on PORT, calls to other services at the addresses that the environment
- * gives, and faults that the scenarios switch on. Nothing here knows of the mesh.
+ * gives, and faults that the scenarios switch on
+ * (`POST /fault`, and `POST /crash`, which ends the process without a goodbye). Nothing here knows of the mesh.
  */
 
 export interface Reply {
@@ -40,6 +41,7 @@ export function serve(name: string, handle: (call: Call) => Promise<Reply | Resp
       const url = new URL(request.url);
       if (url.pathname === '/healthz') return new Response('ok\n');
       if (url.pathname === '/fault' && request.method === 'POST') return setFault(url.searchParams);
+      if (url.pathname === '/crash' && request.method === 'POST') process.exit(1);
       const failure = await misbehave();
       if (failure !== null) return failure;
       const reply = await handle({ url, request, passedOn: passedOn(request) });

@@ -16,7 +16,7 @@ async function main(words: readonly string[]): Promise<number> {
   return dispatch(words, commands, {
     out: createOutput(env),
     env,
-    cwd: process.cwd(),
+    cwd: workingFolder(env),
     readStdin: () => Bun.stdin.text(),
     signals,
     invokedAs: invocation(env),
@@ -48,6 +48,12 @@ const signals: Signals = {
   },
   exit: (status) => process.exit(status),
 };
+
+/** `npm run sluice` moves to the top of the repository; files are meant from where the user is. */
+function workingFolder(env: CommandContext['env']): string {
+  const { npm_lifecycle_event: script, INIT_CWD: before } = env;
+  return script === 'sluice' && before !== undefined && before !== '' ? before : process.cwd();
+}
 
 /** Inside a clone there is no `sluice` on PATH: what is printed must work when pasted. */
 function invocation(env: CommandContext['env']): string {

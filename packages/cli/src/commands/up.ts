@@ -80,6 +80,7 @@ async function runMesh(
         reporter,
         stateDir,
         invokedAs: context.invokedAs,
+        cwd: context.cwd,
         palette: context.out.palette,
       }),
       stopped.requested,

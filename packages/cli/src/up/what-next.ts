@@ -12,6 +12,7 @@ export interface WhatNextOptions {
   readonly reporter: Reporter;
   readonly stateDir: string;
   readonly invokedAs: string;
+  readonly cwd: string;
   readonly palette: Palette;
 }
 
@@ -32,7 +33,7 @@ export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   reporter.say('try next, in another terminal:');
   for (const command of suggestions(options, front?.workload)) reporter.say(`  ${palette.good(command)}`);
   const scenarios = firstScenario(file.dir);
-  if (scenarios !== undefined) reporter.say(`then follow ${relative(process.cwd(), scenarios)}`);
+  if (scenarios !== undefined) reporter.say(`then follow ${relative(options.cwd, scenarios)}`);
   reporter.say('');
   reporter.say(
     'Interception mode NONE: applications reach each other through ports of their sidecars. It needs no',
