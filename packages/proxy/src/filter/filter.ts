@@ -9,7 +9,7 @@
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
-import type { CompiledRoute, RouteRequest } from '../route/route.ts';
+import type { CompiledRoute, HeaderOperation, RouteRequest } from '../route/route.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 
 /** `answered` = the filter has called `answer()`: iteration stops and the response filters run. */
@@ -96,6 +96,8 @@ export interface LocalReply {
   /** Given: sent as it is instead of the problem document. */
   readonly body?: { readonly bytes: Uint8Array; readonly contentType: string };
   readonly grpcStatus?: number;
+  /** What the route does to the headers of its own answers. */
+  readonly headerOperations?: readonly HeaderOperation[];
 }
 
 export interface SideRequest {

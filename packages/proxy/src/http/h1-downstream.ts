@@ -172,12 +172,11 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     message.path = head.targetForm === 'authority' ? '' : head.path;
     message.authority = head.authority;
     message.expectsContinue = head.expectsContinue;
-    this.#isUpgrade = head.isUpgrade || head.targetForm === 'authority';
-    message.upgrade = !this.#isUpgrade
-      ? ''
-      : head.isUpgrade
-        ? (head.headers.get(H.upgrade) ?? '').toLowerCase()
-        : 'connect';
+    const asked = head.isUpgrade ? (head.headers.get(H.upgrade) ?? '').toLowerCase() : '';
+    // A client that would rather speak HTTP/2 (Java's does) is answered in HTTP/1.1 (RFC 9110 §7.8).
+    if (asked === 'h2c') head.headers.remove(H.upgrade);
+    this.#isUpgrade = (head.isUpgrade && asked !== 'h2c') || head.targetForm === 'authority';
+    message.upgrade = this.#isUpgrade ? asked || 'connect' : '';
     if (head.expectsContinue && !this.#binding.config.proxy100Continue) head.headers.remove(H.expect);
     message.contentLength = head.bodyKind === 'length' ? head.contentLength : -1;
     this.#isKeepAlive = head.isKeepAlive;

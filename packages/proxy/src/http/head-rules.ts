@@ -30,10 +30,14 @@ export function finishRequestHead(
       message.headers.set(H.host, config.defaultHostForHttp10);
     }
   }
+  if (config.via !== '') message.headers.append(H.via, config.via);
   judgeRequestHeaders(message, facts, config, services.ids, record);
   if (config.tracing.isEnabled) traceRequest(message, config.tracing.samplingPercent, services, record);
   if (message.authority === '') return localReply('host-missing', 'missing_host_header');
-  return normalizeTarget(message, binding);
+  const refusal = normalizeTarget(message, binding);
+  // What logs call the original path is what the route saw, not another spelling of it.
+  record.originalPath = message.path;
+  return refusal;
 }
 
 function normalizeTarget(message: RequestMessage, binding: HttpBinding): LocalReply | null {

@@ -8,6 +8,7 @@
 import { encodeGrpcMessage, grpcStatusOfHttp, H, type HeaderList } from '@sluice/wire';
 import { proxyErrors, type ProxyErrorCode } from '../errors.ts';
 import type { LocalReply } from '../filter/filter.ts';
+import { applyHeaderOperations } from '../filter/header-operations.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import { isGrpcRequest } from './grpc-request.ts';
 import type { ResponseMessage } from './streams.ts';
@@ -18,6 +19,7 @@ export interface ReplyOverrides {
   readonly detail?: string;
   readonly headers?: LocalReply['headers'];
   readonly body?: LocalReply['body'];
+  readonly headerOperations?: LocalReply['headerOperations'];
 }
 
 export function localReply(
@@ -34,6 +36,7 @@ export function localReply(
     responseCodeDetails,
     ...(overrides.headers === undefined ? {} : { headers: overrides.headers }),
     ...(overrides.body === undefined ? {} : { body: overrides.body }),
+    ...(overrides.headerOperations === undefined ? {} : { headerOperations: overrides.headerOperations }),
     ...(entry.grpcStatus === undefined ? {} : { grpcStatus: entry.grpcStatus }),
   };
 }
@@ -74,6 +77,10 @@ export function writeReply(
   const isBodyless = isGrpc || hasNoContent(reply.status);
   response.contentLength = isBodyless ? 0 : body.length;
   if (!isBodyless) headers.set(H.contentLength, String(body.length));
+  if (reply.headerOperations !== undefined) {
+    record.status = response.status;
+    applyHeaderOperations(headers, reply.headerOperations, record);
+  }
   return isBodyless ? EMPTY : body;
 }
 

@@ -38,7 +38,8 @@ export function compileRedirect(
 function redirectRewrite(action: RedirectMessage, match: PathMatch, scope: ProblemScope): PathRewrite | null {
   if (action.pathRedirect !== undefined && action.pathRedirect !== '')
     return { kind: 'full', path: action.pathRedirect };
-  if (action.prefixRewrite !== undefined) return prefixRewrite(match, action.prefixRewrite);
+  if (action.prefixRewrite !== undefined && action.prefixRewrite !== '')
+    return prefixRewrite(match, action.prefixRewrite);
   if (action.regexRewrite === undefined) return null;
   return { kind: 'regex', apply: compileSubstitution(action.regexRewrite, scope.at('regex_rewrite')) };
 }

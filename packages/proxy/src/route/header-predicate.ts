@@ -1,6 +1,6 @@
 /**
- * Envoy's HeaderMatcher as a predicate over a header list. Several fields of one name are judged by
- * their joined value (`a,b`), pseudo headers by `request` (they are not in the list).
+ * Envoy's HeaderMatcher as a predicate over a header list. Of several fields of one name, one that matches
+ * is enough (and denies an inverted matcher); pseudo headers are judged by `request`, not being in the list.
  */
 import { internName, type HeaderList } from '@sluice/wire';
 import type { HeaderMatcher } from '@sluice/xds';
@@ -19,7 +19,7 @@ export function compileHeaderPredicate(matcher: HeaderMatcher, scope: ProblemSco
     return () => false;
   }
   const name = nameKey(matcher.name);
-  return (headers) => judge(headers.joined(name));
+  return (headers) => judge(valuesOf(headers, name));
 }
 
 export function compileRequestPredicate(matcher: HeaderMatcher, scope: ProblemScope): RequestPredicate {
@@ -37,7 +37,7 @@ export function compileRequestPredicate(matcher: HeaderMatcher, scope: ProblemSc
     default: {
       if (matcher.name.startsWith(':')) scope.at('name').error(`unknown pseudo header "${matcher.name}"`);
       const name = nameKey(matcher.name);
-      return (request) => judge(request.headers.joined(name));
+      return (request) => judge(valuesOf(request.headers, name));
     }
   }
 }
@@ -54,8 +54,16 @@ function nameKey(name: string): number | string {
   return id === 0 ? lower : id;
 }
 
-/** Judges a header's value, or its absence. */
-function compileJudge(matcher: HeaderMatcher, scope: ProblemScope): (value: string | undefined) => boolean {
+function valuesOf(headers: HeaderList, name: number | string): string | readonly string[] | undefined {
+  const values = headers.getAll(name);
+  return values.length > 1 ? values : values[0];
+}
+
+/** Judges a header's values, or its absence. */
+function compileJudge(
+  matcher: HeaderMatcher,
+  scope: ProblemScope,
+): (value: string | readonly string[] | undefined) => boolean {
   if (matcher.name === '') scope.at('name').error('must not be empty');
   const invert = matcher.invertMatch;
   if (matcher.presentMatch !== undefined) {
@@ -67,7 +75,7 @@ function compileJudge(matcher: HeaderMatcher, scope: ProblemScope): (value: stri
   // A header that is not there satisfies no test, inverted or not, unless it counts as empty (Envoy).
   return (value) => {
     if (value === undefined) return matcher.treatMissingHeaderAsEmpty && test('') !== invert;
-    return test(value) !== invert;
+    return (typeof value === 'string' ? test(value) : value.some(test)) !== invert;
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Query parameters. The first value of a name counts; names and values are percent-decoded, as Envoy
- * parses them. The query is only split when a route asks, because most never do.
+ * Query parameters. The first value of a name counts; names and values are compared as they were sent,
+ * escapes and all, as Envoy does. The query is only split when a route asks, because most never do.
  */
 import type { QueryParameterMatcher } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
@@ -31,19 +31,8 @@ export function queryParameter(query: string, name: string): string | undefined 
     if (end < 0) end = query.length;
     const equals = query.indexOf('=', start);
     const nameEnd = equals >= 0 && equals < end ? equals : end;
-    if (decode(query.slice(start, nameEnd)) === name)
-      return nameEnd < end ? decode(query.slice(nameEnd + 1, end)) : '';
+    if (query.slice(start, nameEnd) === name) return nameEnd < end ? query.slice(nameEnd + 1, end) : '';
     start = end + 1;
   }
   return undefined;
-}
-
-/** Bytes that do not decode are compared as they were sent. */
-function decode(text: string): string {
-  if (!text.includes('%')) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

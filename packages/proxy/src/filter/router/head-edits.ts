@@ -19,13 +19,15 @@ export function editRequestHead(host: RouterHost, action: ForwardAction, timeout
   if (action.rewrite !== null) {
     message.path = rewritePath(message.path, action.rewrite);
     record.path = message.path;
-    if (message.path !== originalPath && !host.suppressEnvoyHeaders)
-      headers.set(H.xEnvoyOriginalPath, originalPath);
+    if (!host.suppressEnvoyHeaders) headers.set(H.xEnvoyOriginalPath, originalPath);
   }
   const rewrite = weighted?.hostRewrite ?? action.hostRewrite;
   if (rewrite !== null) {
     const name = rewrittenHost(rewrite, headers, originalPath);
-    if (name !== null) setHost(message, name);
+    if (name !== null) {
+      if (!host.suppressEnvoyHeaders) headers.set(H.xEnvoyOriginalHost, message.authority);
+      setHost(message, name);
+    }
   }
   const expectedMs = timeouts.perTryMs > 0 ? timeouts.perTryMs : timeouts.routeMs;
   if (expectedMs > 0 && !host.suppressEnvoyHeaders)
@@ -39,6 +41,7 @@ export function editResponseHead(host: RouterHost, response: ResponseMessage): v
   const serviceTimeMs = Math.max(0, Math.floor(record.upstreamFirstByteMs - sinceMs));
   if (!host.suppressEnvoyHeaders) headers.set(H.xEnvoyUpstreamServiceTime, smallDecimal(serviceTimeMs));
   record.status = response.status;
+  record.responseCodeDetails = 'via_upstream';
   record.responseHeaders = headers;
   if (route?.virtualHost.includeAttemptCountInResponse === true)
     headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));

@@ -15,11 +15,13 @@ export function answerOfRoute(host: RouterHost): LocalReply | null {
       return localReply('redirect', 'direct_response', {
         status: action.status,
         headers: [['location', redirectLocation(action, message, message.path)]],
+        headerOperations: route.responseHeaders,
       });
     case 'direct':
       return localReply('direct-response', 'direct_response', {
         status: action.status,
         body: { bytes: action.body ?? EMPTY, contentType: 'text/plain' },
+        headerOperations: route.responseHeaders,
       });
     case 'forward':
       return message.upgrade === '' || isAllowed(host)
