@@ -4,6 +4,7 @@ import {
   ForwardProxyFilterTable,
   HttpConnectionManagerTable,
   RouterTable,
+  StdoutAccessLogTable,
   TcpProxyTable,
 } from '@sluice/xds';
 import type {
@@ -18,6 +19,8 @@ import type {
 import { adsSource } from './clusters.ts';
 import type { MeshSettings } from './node.ts';
 import { typedConfig } from './typed-config.ts';
+
+const standardOutput = '/dev/stdout';
 
 /** Istio's default text format, operator for operator. */
 export const istioTextFormat =
@@ -133,6 +136,11 @@ function accessLogs(mesh: MeshSettings): Init<AccessLog>[] {
             inlineString: mesh.accessLogFormat === '' ? istioTextFormat : mesh.accessLogFormat,
           },
         };
+  // A standard stream that is a socket or closed cannot be opened by its path; the stream logger needs no path.
+  if (mesh.accessLogFile === standardOutput) {
+    const config = typedConfig(StdoutAccessLogTable, { logFormat: format });
+    return [{ name: 'envoy.access_loggers.stdout', typedConfig: config }];
+  }
   return [
     {
       name: 'envoy.access_loggers.file',

@@ -177,13 +177,11 @@ function redirectMessage(
   servicePort: number,
 ): Init<RedirectAction> {
   const { path } = action;
-  // Another host takes the port away with it; without one the request's authority keeps its own.
-  const port =
-    action.port === 'request' && action.host !== null ? portToName(action.scheme, servicePort) : action.port;
+  const port = redirectPort(action, servicePort);
   return {
     ...(action.scheme === null ? {} : { schemeRedirect: action.scheme }),
     ...(action.host === null ? {} : { hostRedirect: action.host }),
-    ...(typeof port === 'number' ? { portRedirect: port } : {}),
+    ...(port === null ? {} : { portRedirect: port }),
     ...(path?.kind === 'full' ? { pathRedirect: path.value } : {}),
     ...(path?.kind === 'prefix' ? { prefixRewrite: path.value } : {}),
     ...(path?.kind === 'elements' ? elementsRewrite(path.value, match) : {}),
@@ -191,9 +189,22 @@ function redirectMessage(
   };
 }
 
-/** The port a Location must name: none where it is the scheme's own. */
-function portToName(scheme: string | null, port: number): number | null {
-  return port === (scheme === 'https' ? 443 : 80) ? null : port;
+/**
+ * The port a Location must name. Another host takes the port away with it, so that of the service is written anew;
+ * another scheme with the same host keeps a port that belonged to the old one, so its own is written. Ports that
+ * the scheme implies stay out.
+ */
+function redirectPort(
+  { port, host, scheme }: Extract<RuleAction, { kind: 'redirect' }>,
+  servicePort: number,
+): number | null {
+  if (typeof port === 'number' || port === null) return port;
+  if (port === 'request') {
+    const isImplied = servicePort === (scheme === 'https' ? 443 : 80);
+    return host === null || isImplied ? null : servicePort;
+  }
+  const isNamed = servicePort !== 80 && servicePort !== 443;
+  return host === null && scheme !== null && isNamed ? (scheme === 'https' ? 443 : 80) : null;
 }
 
 function headerMessages(
