@@ -30,6 +30,16 @@ describe('the command line', () => {
     });
   });
 
+  test('addresses of the Prometheus and health servers', () => {
+    expect(run('-c', 'a').prometheusAddress).toBeNull();
+    expect(
+      run('-c', 'a', '--prometheus-address', '127.0.0.1:0', '--health-address=[::1]:15021'),
+    ).toMatchObject({
+      prometheusAddress: { kind: 'tcp', address: '127.0.0.1', port: 0 },
+      healthAddress: { kind: 'tcp', address: '[::1]', port: 15021 },
+    });
+  });
+
   test('flags without effect are taken with a notice', () => {
     expect(
       run('-c', 'a', '--base-id', '3', '--disable-hot-restart', '--restart-epoch=1').notices,
@@ -37,13 +47,26 @@ describe('the command line', () => {
   });
 
   test('all mistakes are told at once', () => {
-    expect(parseCommandLine(['--concurrency', 'many', '--mode', 'run', '--what', '-l', 'loud'])).toEqual({
+    expect(
+      parseCommandLine([
+        '--concurrency',
+        'many',
+        '--mode',
+        'run',
+        '--what',
+        '-l',
+        'loud',
+        '--health-address',
+        '15021',
+      ]),
+    ).toEqual({
       kind: 'error',
       problems: [
         'unknown argument "--what"',
         '--config-path or --config-yaml must be given',
         '--mode must be one of serve, validate, not "run"',
         '--concurrency must be a whole number of at least 1, not "many"',
+        '--health-address must be address:port, not "15021"',
         '--log-level: "loud" is not a log level',
       ],
     });

@@ -3,6 +3,7 @@
  * Flags of Envoy's that have no effect are accepted with a notice, never in silence.
  */
 import { parseLogLevel, type LogFormat, type LogLevel } from '@sluice/runtime';
+import type { BindAddress } from './admin/server.ts';
 import type { UnsupportedFields } from './config/verdict.ts';
 
 export interface CommandLine {
@@ -14,6 +15,9 @@ export interface CommandLine {
   readonly serviceZone: string | null;
   readonly concurrency: number;
   readonly adminAddressPath: string | null;
+  /** Where Prometheus is answered; null = where the node's metadata says, if it does. */
+  readonly prometheusAddress: BindAddress | null;
+  readonly healthAddress: BindAddress | null;
   readonly drainTimeMs: number;
   readonly parentShutdownTimeMs: number;
   readonly logLevel: LogLevel;
@@ -50,6 +54,8 @@ const valued = [
   'service-zone',
   'concurrency',
   'admin-address-path',
+  'prometheus-address',
+  'health-address',
   'drain-time-s',
   'parent-shutdown-time-s',
   'log-level',
@@ -85,6 +91,9 @@ export const usage = `Usage: sluice proxy -c FILE [options]
       --service-zone ZONE       node.locality.zone
       --concurrency N           data loops (default 1)
       --admin-address-path FILE where to write the admin address
+      --prometheus-address A:P  serves /stats/prometheus there (default: off, or on all addresses
+                                at port ENVOY_PROMETHEUS_PORT of the node's metadata)
+      --health-address A:P      serves /healthz/ready there (default: off, or ENVOY_STATUS_PORT likewise)
       --drain-time-s N          time that connections get to end (default ${defaultDrainS})
       --parent-shutdown-time-s N  end by then at the latest (default ${defaultParentShutdownS})
   -l, --log-level LEVEL         trace debug info warning error critical off
@@ -155,6 +164,8 @@ function readOptions(
     serviceZone: values.get('service-zone') ?? null,
     concurrency: count('concurrency', 1, 1),
     adminAddressPath: values.get('admin-address-path') ?? null,
+    prometheusAddress: readAddress('prometheus-address', values, problems),
+    healthAddress: readAddress('health-address', values, problems),
     drainTimeMs: count('drain-time-s', defaultDrainS, 0) * 1_000,
     parentShutdownTimeMs: count('parent-shutdown-time-s', defaultParentShutdownS, 0) * 1_000,
     logLevel: readLevel(values.get('log-level') ?? 'info', '--log-level', problems),
@@ -166,6 +177,21 @@ function readOptions(
     notices,
     given: Object.fromEntries([...values].map(([name, value]) => [name.replaceAll('-', '_'), value])),
   };
+}
+
+/** `127.0.0.1:15090`, `[::]:15090`; port 0 takes a free one, which the log tells. */
+function readAddress(
+  name: string,
+  values: ReadonlyMap<string, string>,
+  problems: string[],
+): BindAddress | null {
+  const text = values.get(name);
+  if (text === undefined) return null;
+  const [, address = '', digits = ''] = /^(\[[\da-fA-F:.]+\]|[^:\s]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (address !== '' && port < 65_536) return { kind: 'tcp', address, port };
+  problems.push(`--${name} must be address:port, not "${text}"`);
+  return null;
 }
 
 function readLevels(text: string, problems: string[]): Record<string, LogLevel> {

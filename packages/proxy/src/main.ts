@@ -7,10 +7,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createLogger, type Logger } from '@sluice/runtime';
-import type { Bootstrap } from '@sluice/xds';
 import manifest from '../package.json' with { type: 'json' };
 import { createAdminHandler } from './admin/pages.ts';
-import { serveAdmin, type AdminServer, type BindAddress } from './admin/server.ts';
+import { startAdminServers, type AdminServers } from './admin-servers.ts';
 import { parseCommandLine, usage, type CommandLine } from './command-line.ts';
 import { adminSource } from './config/admin-source.ts';
 import { BootstrapError, loadBootstrap, type BootstrapSource } from './config/bootstrap.ts';
@@ -77,8 +76,8 @@ async function run(options: CommandLine): Promise<void> {
     createSinks: (wheel, metrics) => new FileLogSinks({ wheel, metrics, logger, rotation: DEFAULT_ROTATION }),
   });
   const shutdown = new Shutdown(proxy, options, logger);
-  const admin = await startAdmin(bootstrap, options, proxy, shutdown, logger);
-  shutdown.onEnd = () => void admin?.stop();
+  const admin = await startAdmin(options, proxy, shutdown, logger);
+  shutdown.onEnd = () => admin.stop();
   proxy.start();
   handleSignals(proxy, shutdown, log, logger);
 }
@@ -133,34 +132,23 @@ function handleSignals(proxy: ProxyProcess, shutdown: Shutdown, log: ProcessLog,
 }
 
 async function startAdmin(
-  bootstrap: Bootstrap,
   options: CommandLine,
   proxy: ProxyProcess,
   shutdown: Shutdown,
   logger: Logger,
-): Promise<AdminServer | null> {
-  const bind = adminAddress(bootstrap);
-  if (bind === null) return null;
+): Promise<AdminServers> {
   const source = adminSource(proxy, {
     quit: () => shutdown.begin(false),
     drainAndExit: () => shutdown.begin(true),
     nowWallMs: () => Date.now(),
   });
-  const server = await serveAdmin(
-    bind,
-    createAdminHandler(source, () => process.memoryUsage()),
+  const handler = createAdminHandler(source, () => process.memoryUsage());
+  const servers = await startAdminServers(proxy.deps.bootstrap, options, source, handler, (server, address) =>
+    logger.info(server, { address }),
   );
-  const address = bind.kind === 'unix' ? bind.path : `${bind.address}:${server.port}`;
-  logger.info('admin', { address });
-  if (options.adminAddressPath !== null) writeFileSync(options.adminAddressPath, address);
-  return server;
-}
-
-function adminAddress(bootstrap: Bootstrap): BindAddress | null {
-  const { socketAddress, pipe } = bootstrap.admin?.address ?? {};
-  if (pipe !== undefined) return { kind: 'unix', path: pipe.path };
-  if (socketAddress === undefined) return null;
-  return { kind: 'tcp', address: socketAddress.address, port: socketAddress.portValue ?? 0 };
+  if (options.adminAddressPath !== null && servers.adminAddress !== null)
+    writeFileSync(options.adminAddressPath, servers.adminAddress);
+  return servers;
 }
 
 function createProxyLogger(options: CommandLine, log: ProcessLog): Logger {

@@ -8,6 +8,7 @@ import {
   startTimerDriver,
   systemClock,
   systemRandom,
+  TimerNode,
   TimerWheel,
   type Logger,
   type LogLevel,
@@ -97,6 +98,7 @@ export class ProxyProcess {
     startTimerDriver(this.#timers);
     const own = new MetricsRegistry();
     this.metrics.attach('main', own);
+    this.#sweepMetrics(own);
     this.#sinks = deps.createSinks(this.#timers, own);
     this.#fleet = this.#createFleet();
     const checker = new ConfigChecker(this.#compileFacts(), options.unsupportedFields);
@@ -301,6 +303,16 @@ export class ProxyProcess {
     this.deps.logger.info('ready', { afterMs: Math.round(systemClock.wallMs() - this.startedWallMs) });
   }
 
+  #sweepMetrics(own: MetricsRegistry): void {
+    const timer = new TimerNode((node) => {
+      const nowMs = systemClock.nowMs();
+      own.sweep(nowMs);
+      this.metrics.sweep(nowMs, orphanedSeriesTtlMs);
+      this.#timers.arm(node, metricsSweepIntervalMs);
+    });
+    this.#timers.arm(timer, metricsSweepIntervalMs);
+  }
+
   #compileFacts(): Pick<LoopInit, 'runtime' | 'hostname' | 'environment' | 'allowedLogPaths'> {
     const { hostname, environment, options } = this.deps;
     return {
@@ -344,6 +356,9 @@ export class ProxyProcess {
 /** ConfigSource.initial_fetch_timeout, Envoy's default. */
 const initialFetchTimeoutMs = 15_000;
 const logGraceMs = 2_000;
+const metricsSweepIntervalMs = 60_000;
+/** Counters of a loop that is gone are shown this long, for its successor to go on with. */
+const orphanedSeriesTtlMs = 600_000;
 const everything: ReadonlySet<string> = new Set([wildcard]);
 
 function orThrow(what: string, rejection: string | null): void {

@@ -39,7 +39,7 @@ describe('/stats', () => {
     const lines = (await bodyOf(new TestSource(), '/stats')).split('\n');
     expect(lines).toContain('cluster.reviews.upstream_rq_total: 2');
     expect(lines).toContain('cluster.reviews.upstream_rq_200: 1');
-    expect(lines).toContain('cluster.idle.membership_total: 0');
+    expect(lines).toContain('cluster.idle.upstream_cx_total: 0');
     expect(lines.find((line) => line.startsWith('cluster.reviews.upstream_rq_time: P0('))).toBeDefined();
     expect(lines.slice(0, -1)).toEqual(lines.slice(0, -1).sort());
   });

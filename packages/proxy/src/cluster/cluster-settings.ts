@@ -1,6 +1,7 @@
 /** What compiling a Cluster message yields: all that does not depend on its endpoints. */
 import type { BalancerPolicy } from './balancer.ts';
 import type { ClusterType, TcpKeepalive } from './cluster.ts';
+import type { ServiceIdentity } from '../telemetry/metrics/workload-identity.ts';
 import type { LimitSettings } from './shared-limits.ts';
 
 export interface ClusterSettings {
@@ -18,6 +19,8 @@ export interface ClusterSettings {
   readonly sourceAddress: string | null;
   readonly keepalive: TcpKeepalive | null;
   readonly origin: string | null;
+  /** The service it stands for, as its metadata says; null = by its name. */
+  readonly service: ServiceIdentity | null;
   readonly policy: BalancerPolicy;
   readonly panicThresholdPercent: number;
   readonly isLocalityWeighted: boolean;

@@ -92,6 +92,9 @@ export class ClusterState implements Cluster {
   get origin(): string | null {
     return this.settings.origin;
   }
+  get service(): ClusterSettings['service'] {
+    return this.settings.service;
+  }
   get isWarm(): boolean {
     return this.#isWarm;
   }

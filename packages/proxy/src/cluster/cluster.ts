@@ -6,6 +6,7 @@
  * removed stays usable for the exchanges that hold it and is freed after the last of them.
  */
 import type { HeaderList } from '@sluice/wire';
+import type { ServiceIdentity } from '../telemetry/metrics/workload-identity.ts';
 
 export type ClusterType = 'STATIC' | 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';
 
@@ -28,6 +29,8 @@ export interface Cluster {
   readonly sourceAddress: string | null;
   readonly keepalive: TcpKeepalive | null;
   readonly origin: string | null;
+  /** The service it stands for, as its metadata says; null = by its name. */
+  readonly service: ServiceIdentity | null;
   readonly limits: PriorityLimits;
   readonly highPriorityLimits: PriorityLimits;
   /** False until the first endpoints, or the first DNS answer, have arrived. */

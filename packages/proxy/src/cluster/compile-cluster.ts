@@ -2,6 +2,7 @@
 import { UpstreamHttpProtocolOptionsTable, unpackAny } from '@sluice/xds';
 import type { Cluster as ClusterMessage, CommonHttpProtocolOptions } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
+import { serviceFromMetadata } from '../telemetry/metrics/workload-identity.ts';
 import type { ClusterSettings, DnsSettings, OriginalDstSettings } from './cluster-settings.ts';
 import type { ClusterType } from './cluster.ts';
 import { compileBalancing } from './compile-balancing.ts';
@@ -30,7 +31,8 @@ export function compileCluster(message: ClusterMessage, scope: ProblemScope): Cl
   const http = compileProtocolOptions(message, scope);
   const connectTimeoutMs = message.connectTimeout ?? defaultConnectTimeoutMs;
   if (connectTimeoutMs <= 0) scope.at('connect_timeout').error('must be greater than 0');
-  const istio = message.metadata?.filterMetadata['istio']?.['config'];
+  const metadata = message.metadata?.filterMetadata ?? null;
+  const istio = metadata?.['istio']?.['config'];
   return {
     name: message.name,
     statName: message.altStatName === '' ? message.name : message.altStatName.replace(/;$/, ''),
@@ -45,6 +47,7 @@ export function compileCluster(message: ClusterMessage, scope: ProblemScope): Cl
     sourceAddress: sourceAddress(message, scope),
     keepalive: keepalive(message, scope),
     origin: typeof istio === 'string' ? istio : null,
+    service: serviceFromMetadata(metadata),
     ...compileBalancing(message, scope),
     ...compileLimits(message.circuitBreakers, scope.at('circuit_breakers')),
     dns: type === 'STRICT_DNS' || type === 'LOGICAL_DNS' ? compileDns(message, scope) : null,

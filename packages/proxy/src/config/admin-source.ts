@@ -11,6 +11,7 @@ import type {
 import type { AdminSource, ClusterFacts, ConfigEntry, ListenerFacts } from '../admin/source.ts';
 import { compileCluster } from '../cluster/compile-cluster.ts';
 import type { ProxyProcess } from '../proxy-process.ts';
+import { withMembershipStats } from '../telemetry/metrics/membership-stats.ts';
 import { withServerStats } from '../telemetry/metrics/server-stats.ts';
 import type { ConfigStore, ResourceEntry, ResourceKind } from './config-store.ts';
 import { newProblems } from './problems.ts';
@@ -27,17 +28,20 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
   const { options, bootstrap, version, logger } = proxy.deps;
   const { store, node } = proxy;
   return {
-    metrics: withServerStats(proxy.metrics, () => {
-      const memory = process.memoryUsage();
-      return {
-        state: proxy.state(),
-        uptimeSeconds: Math.round((actions.nowWallMs() - proxy.startedWallMs) / 1_000),
-        concurrency: options.concurrency,
-        memoryBytes: memory.rss,
-        heapBytes: memory.heapUsed,
-        connections: proxy.connectionCount,
-      };
-    }),
+    metrics: withServerStats(
+      withMembershipStats(proxy.metrics, () => proxy.clusters.memberships()),
+      () => {
+        const memory = process.memoryUsage();
+        return {
+          state: proxy.state(),
+          uptimeSeconds: Math.round((actions.nowWallMs() - proxy.startedWallMs) / 1_000),
+          concurrency: options.concurrency,
+          memoryBytes: memory.rss,
+          heapBytes: memory.heapUsed,
+          connections: proxy.connectionCount,
+        };
+      },
+    ),
     state: () => proxy.state(),
     notReadyReason: () => proxy.notReadyReason(),
     serverFacts: () => ({

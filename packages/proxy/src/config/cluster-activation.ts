@@ -8,8 +8,10 @@ import type { ClusterSettings } from '../cluster/cluster-settings.ts';
 import type { DnsClusters } from '../cluster/dns-clusters.ts';
 import type { LimitSlots } from '../cluster/shared-limits.ts';
 import type { ToLoop } from '../data-loop.ts';
+import type { ClusterMembership } from '../telemetry/metrics/membership-stats.ts';
 import type { ConfigChecker } from './checker.ts';
 import type { ConfigStore, ResourceVersion } from './config-store.ts';
+import { countMembers } from './count-members.ts';
 import { endpointsOf } from './references.ts';
 
 export interface ActivationDeps {
@@ -63,6 +65,18 @@ export class ClusterActivation {
 
   has(name: string): boolean {
     return this.#live.has(name);
+  }
+
+  /** What each live cluster has of endpoints. Original destinations are known to the loops alone. */
+  memberships(): ClusterMembership[] {
+    const found: ClusterMembership[] = [];
+    for (const { message, settings } of this.#live.values()) {
+      if (settings.type === 'ORIGINAL_DST') continue;
+      const assignment =
+        settings.type === 'STATIC' ? message.loadAssignment : this.#assignmentOf(message, settings)?.message;
+      found.push({ statName: settings.statName, ...countMembers(assignment) });
+    }
+    return found;
   }
 
   /** Names of the endpoint lists that clusters want. */
@@ -210,10 +224,14 @@ export class ClusterActivation {
     const limitsSlot = this.#deps.slots.slotOf(name) ?? 0;
     this.#deps.send({ kind: 'putCluster', version: held.version, cluster: held.message, limitsSlot });
     const source = endpointsOf(held.message);
-    const assignment =
-      held.settings.dns === null ? this.#assignments.get(source?.name ?? '') : this.#resolved.get(name);
+    const assignment = this.#assignmentOf(held.message, held.settings);
     if (assignment !== undefined) this.#sendEndpoints(assignment);
     else if (source !== null) this.#sendEndpoints(noEndpoints(source.name));
+  }
+
+  #assignmentOf(message: Cluster, settings: ClusterSettings): Assignment | undefined {
+    if (settings.dns !== null) return this.#resolved.get(settings.name);
+    return this.#assignments.get(endpointsOf(message)?.name ?? '');
   }
 
   #usesEndpoints(name: string): boolean {

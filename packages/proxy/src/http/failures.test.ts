@@ -303,6 +303,7 @@ describe('retries', () => {
     await world.log.until(1);
     expect(world.log.lines[0]).toMatchObject({ status: 200, attempts: 3, flags: 0 });
     expect(cluster.limits.retries.current).toBe(0);
+    expect(cluster.stats.counts['requestRetried']).toBe(2);
   });
 
   test('the limit is URX, and the last response is forwarded', async () => {

@@ -120,6 +120,7 @@ export function testCluster(name: string, endpoints: Endpoint[], more: Partial<C
     sourceAddress: null,
     keepalive: null,
     origin: null,
+    service: null,
     limits: testLimits(),
     highPriorityLimits: testLimits(),
     isWarm: true,

@@ -24,13 +24,17 @@ test('sockets and listeners have a descriptor', async () => {
   listener.stop(true);
 });
 
-test('a listening descriptor can be adopted', async () => {
+test('a listening descriptor can be adopted; its sockets know the addresses of both ends', async () => {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: ignore });
   const native = nativeSockets()!;
   const greeted = Promise.withResolvers<string>();
   const adopted = Bun.listen<undefined>({
     fd: native.duplicateDescriptor(listener.fd),
-    socket: { ...ignore, open: (socket: Socket<undefined>) => void socket.write('adopted') },
+    socket: {
+      ...ignore,
+      open: (socket: Socket<undefined>) =>
+        void socket.write(`${socket.localPort} ${socket.remoteAddress} ${socket.remotePort}`),
+    },
   } as never);
   const { port } = listener;
   listener.stop();
@@ -39,7 +43,7 @@ test('a listening descriptor can be adopted', async () => {
     port,
     socket: { data: (_socket, data) => greeted.resolve(data.toString()) },
   });
-  expect(await greeted.promise).toBe('adopted');
+  expect(await greeted.promise).toBe(`${port} 127.0.0.1 ${client.localPort}`);
   client.terminate();
   adopted.stop(true);
 });

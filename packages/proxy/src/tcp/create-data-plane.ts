@@ -158,6 +158,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
     statPrefix: chain.terminal.statPrefix,
     trafficDirection: listener.trafficDirection,
     own,
+    service: (cluster) => cluster.service,
     spans: null,
   });
   const listenerStats = new Map<string, ListenerStats>();

@@ -98,6 +98,12 @@ describe('operators', () => {
     );
   });
 
+  test('a client that is the peer itself has the port of its connection', () => {
+    const record = finishedRequest();
+    record.clientAddress = record.connection.remoteAddress;
+    expect(text('%DOWNSTREAM_REMOTE_ADDRESS%', record)).toBe('10.0.0.5:40312');
+  });
+
   test('a trusted forwarding header names the client, the direct address stays', () => {
     const record = finishedRequest();
     record.clientAddress = '203.0.113.9';

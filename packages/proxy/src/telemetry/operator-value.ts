@@ -186,7 +186,8 @@ function localPort(record: RequestRecord): number {
 
 /** An address taken from a forwarding header has no port: 0, as Envoy prints it. */
 function remotePort(record: RequestRecord): number {
-  return record.clientAddress !== '' ? 0 : record.connection.remotePort;
+  const { clientAddress, connection } = record;
+  return clientAddress === '' || clientAddress === connection.remoteAddress ? connection.remotePort : 0;
 }
 
 function given(text: string): string | null {

@@ -25,6 +25,8 @@ import type { DataPlane, DataPlaneDeps } from './data-plane.ts';
 
 /** How often idle original destinations are looked for. */
 const sweepIntervalMs = 1_000;
+/** How often series that nobody counts any more are looked for. */
+const metricsSweepIntervalMs = 60_000;
 
 export type PostToMain = (message: FromLoop, transfer?: ArrayBuffer[]) => void;
 
@@ -69,7 +71,8 @@ export class Loop {
       logger: this.#logger,
       clusters: this.#clusters,
     });
-    this.#startSweeping();
+    this.#every(sweepIntervalMs, () => this.#clusters.sweep(systemClock.nowMs()));
+    this.#every(metricsSweepIntervalMs, () => metrics.sweep(systemClock.nowMs()));
     post({ kind: 'ready' });
   }
 
@@ -167,12 +170,12 @@ export class Loop {
     this.#post({ kind: 'applied', resource, version });
   }
 
-  #startSweeping(): void {
+  #every(intervalMs: number, run: () => void): void {
     const timer = new TimerNode((node) => {
-      this.#clusters.sweep(systemClock.nowMs());
-      this.#timers.arm(node, sweepIntervalMs);
+      run();
+      this.#timers.arm(node, intervalMs);
     });
-    this.#timers.arm(timer, sweepIntervalMs);
+    this.#timers.arm(timer, intervalMs);
   }
 
   #reportBug(what: string, error: unknown): void {

@@ -158,7 +158,6 @@ export class Router implements AttemptHost {
     this.#retry = null;
     this.#retriesUsed = 0;
     this.#freeTries = 0;
-    this.#isRetry = false;
     clearPickContext(this.#pick);
   }
 
@@ -223,12 +222,13 @@ export class Router implements AttemptHost {
       retriesResponse(this.#retry, response.status, response.headers, message) &&
       this.#mayRetry()
     ) {
+      this.#endRetry(false);
       this.#endAttempt(attempt, response.status);
       attempt.release();
       this.#scheduleRetry(attempt.endpoint!);
       return;
     }
-    if (this.#isRetry) attempt.cluster!.stats.requestRetried(response.status < 500);
+    this.#endRetry(response.status < 500);
     this.#state = 'answering';
     attempt.clearTryTimeout();
     editResponseHead(this.#host, response);
@@ -278,6 +278,7 @@ export class Router implements AttemptHost {
       retriesFailure(policy, failure, attempt.hasSentHead, this.#host.message) &&
       this.#mayRetry()
     ) {
+      this.#endRetry(false);
       this.#scheduleRetry(endpoint);
       return;
     }
@@ -421,6 +422,13 @@ export class Router implements AttemptHost {
     timers.arm(this.#backoff, delayMs);
   }
 
+  /** Once per retry, when its outcome is known; does nothing when none is in progress. */
+  #endRetry(succeeded: boolean): void {
+    if (!this.#isRetry) return;
+    this.#isRetry = false;
+    this.#cluster!.stats.requestRetried(succeeded);
+  }
+
   #countResponse(attempt: Attempt, status: number): void {
     const stats = attempt.endpoint!.stats;
     if (status >= 500) stats.errors++;
@@ -461,6 +469,7 @@ export class Router implements AttemptHost {
 
   #over(): void {
     if (this.#state !== 'idle') this.#state = 'over';
+    this.#endRetry(false);
     this.#releaseRetryBudget();
     this.#routeDeadline.clear();
     this.#durationDeadline.clear();

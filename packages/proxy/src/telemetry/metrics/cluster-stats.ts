@@ -46,8 +46,6 @@ const DEFINITIONS = {
   overflow: counter('upstream_cx_overflow', 'Times that the connection circuit breaker was open.'),
   sent: counter('upstream_cx_tx_bytes_total', 'Bytes sent to the upstream.'),
   received: counter('upstream_cx_rx_bytes_total', 'Bytes received from the upstream.'),
-  members: gauge('membership_total', 'Endpoints.'),
-  healthyMembers: gauge('membership_healthy', 'Endpoints that take traffic.'),
 } as const satisfies Record<string, StatDefinition>;
 
 type Name = keyof typeof DEFINITIONS;
@@ -58,20 +56,12 @@ const familiesOf = perRegistry((registry) => ({
   codes: codeFamilies(registry, 'envoy_cluster_upstream_rq', LABEL, true),
 }));
 
-/** What the configuration side reports beyond the data path's `ClusterStats`. */
-export interface ClusterMembershipStats {
-  setMembership(total: number, healthy: number): void;
-}
-
 /** `statName`: the cluster's name in statistics. */
-export function createClusterStats(
-  registry: MetricsRegistry,
-  statName: string,
-): ClusterStats & ClusterMembershipStats {
+export function createClusterStats(registry: MetricsRegistry, statName: string): ClusterStats {
   return new BoundClusterStats(registry, statLabel(statName));
 }
 
-class BoundClusterStats implements ClusterStats, ClusterMembershipStats {
+class BoundClusterStats implements ClusterStats {
   readonly #families: StatFamilies<Name>;
   readonly #label: string;
   readonly #codes: CodeCounters;
@@ -168,11 +158,6 @@ class BoundClusterStats implements ClusterStats, ClusterMembershipStats {
 
   bytesReceived(count: number): void {
     (this.#received ??= this.#families.counter('received', this.#label)).inc(count);
-  }
-
-  setMembership(total: number, healthy: number): void {
-    this.#families.gauge('members', this.#label).set(total);
-    this.#families.gauge('healthyMembers', this.#label).set(healthy);
   }
 
   #count(name: Name): void {

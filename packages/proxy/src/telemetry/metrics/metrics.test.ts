@@ -87,7 +87,6 @@ describe("Envoy's counters", () => {
     stats.connectTimeout();
     stats.connectionOverflow();
     stats.bytesReceived(5);
-    stats.setMembership(3, 2);
     expect(textStats(registry)).toEqual({
       'cluster.c.upstream_rq_retry_limit_exceeded': 1,
       'cluster.c.upstream_rq_retry_overflow': 1,
@@ -100,8 +99,6 @@ describe("Envoy's counters", () => {
       'cluster.c.upstream_cx_connect_timeout': 1,
       'cluster.c.upstream_cx_overflow': 1,
       'cluster.c.upstream_cx_rx_bytes_total': 5,
-      'cluster.c.membership_total': 3,
-      'cluster.c.membership_healthy': 2,
     });
   });
 
