@@ -4,7 +4,7 @@
  * `apply` takes committed store changes and answers which parts of the mesh they reach; what it does not
  * name is the same object as before, so translation caches compare by identity (design §2, control plane).
  */
-import { formatKey, hostCandidates, hostMatches } from '@sluice/api';
+import { formatKey, hostCandidates, hostMatches, isWildcard } from '@sluice/api';
 import type {
   DestinationRuleSpec,
   HttpRouteSpec,
@@ -107,6 +107,10 @@ export class MeshModel {
 
   servicesDefinedBy(key: ResourceKey): readonly MeshService[] {
     return this.#services.definedBy(key);
+  }
+
+  servicesNamed(hostname: string): readonly MeshService[] {
+    return this.#services.named(hostname);
   }
 
   resolve(hostname: string, namespace: string): MeshService | null {
@@ -265,11 +269,15 @@ export class MeshModel {
   }
 }
 
-/** Services that a VirtualService's hosts cover. */
+/** Services that hosts, fully qualified ones and wildcards, cover. */
 export function servicesOfHosts(model: MeshModel, hosts: readonly string[]): MeshService[] {
-  return [...model.services.values()].filter((service) =>
-    hosts.some((host) => hostMatches(host, service.hostname)),
+  const named = hosts.flatMap((host) => model.servicesNamed(host));
+  const wildcards = hosts.filter(isWildcard);
+  if (wildcards.length === 0) return named;
+  const covered = [...model.services.values()].filter((service) =>
+    wildcards.some((host) => hostMatches(host, service.hostname)),
   );
+  return [...new Set([...named, ...covered])];
 }
 
 interface Touched {

@@ -46,6 +46,11 @@ export class ServiceIndex {
     return this.#bySource.get(formatKey(source)) ?? [];
   }
 
+  /** Winners of all namespaces for one hostname. */
+  named(hostname: string): readonly MeshService[] {
+    return this.#byHost.get(hostname) ?? [];
+  }
+
   /** The service a hostname means to somebody in `namespace`: the own namespace's first, then the oldest. */
   resolve(hostname: string, namespace: string): MeshService | null {
     const all = this.#byHost.get(hostname);

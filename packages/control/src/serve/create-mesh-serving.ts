@@ -9,8 +9,9 @@ import { startTimerDriver, TimerWheel } from '@sluice/runtime';
 import type { Logger } from '@sluice/runtime';
 import { MeshModel } from '../model/mesh-model.ts';
 import type { OutboundService } from '../registry/instance-registry.ts';
-import type { RegisteredInstance } from '../registry/registry.ts';
+import type { RegisteredInstance, Registry } from '../registry/registry.ts';
 import type { StoreChange } from '../source/store.ts';
+import type { ProxyProgress } from '../status/programmed.ts';
 import { StatusWriter } from '../status/status-writer.ts';
 import { translationSettings } from '../translate/mesh-settings.ts';
 import type { MeshSettings as TranslationSettings } from '../translate/node.ts';
@@ -50,7 +51,6 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   const ads = new AdsServer({
     registry,
     snapshot: (instance, stream) => translator.snapshot(nodes.forTranslation(instance, stream.node)),
-    onEvents: (stream, events) => status.onProxyEvents(stream.instance, events),
     wallMs: () => options.clock.wallMs(),
     metrics: options.metrics,
     log,
@@ -58,7 +58,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   const status = new StatusWriter({
     store,
     model,
-    proxies: ads,
+    proxies: () => progressOf(ads, registry, nodes, translator),
     wheel,
     wallMs: () => options.clock.wallMs(),
     log: log.child('status'),
@@ -82,7 +82,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       change.sidecars ||
       change.instances;
     if (reaches) push.trigger();
-    if (changes.some((one) => one.isSpecChange) || reaches) status.schedule();
+    if (changes.some(concernsStatus)) status.contentChanged();
   });
 
   function endStream(change: StoreChange): void {
@@ -92,7 +92,8 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     translator.forget(before.origin.instance);
   }
 
-  status.schedule();
+  const unwatch = ads.subscribe(() => status.progressChanged());
+  status.contentChanged();
   return {
     proxies: ads,
     services: () => serviceViews(model),
@@ -111,6 +112,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     },
     close: async () => {
       unsubscribe();
+      unwatch();
       push.stop();
       status.stop();
       ads.close();
@@ -118,6 +120,26 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       await server.close();
     },
   };
+}
+
+/** A generation that is not valid changes nothing for proxies, and must be told all the same. */
+function concernsStatus({ before, after, isSpecChange }: StoreChange): boolean {
+  return isSpecChange || before?.generation !== after?.generation || before?.problems !== after?.problems;
+}
+
+/** How far each connected proxy is with what it was given. */
+function* progressOf(
+  ads: AdsServer,
+  registry: Registry,
+  nodes: ClientNodes,
+  translator: Translator,
+): Iterable<ProxyProgress> {
+  for (const stream of ads.streams) {
+    const registered = registry.instances.get(stream.instance);
+    if (!registered || !stream.node) continue;
+    const provenance = translator.provenance(nodes.of(registered, stream.node));
+    yield { provenance, types: stream.syncStatus() };
+  }
 }
 
 /** Settings that cannot be used are told, and have their defaults. */

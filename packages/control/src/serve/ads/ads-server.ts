@@ -23,7 +23,6 @@ export const adsPaths = {
 export interface AdsServerOptions {
   readonly registry: Registry;
   readonly snapshot: (instance: RegisteredInstance, stream: AdsStream) => AdsSnapshot;
-  readonly onEvents: (stream: AdsStream, events: readonly AdsServerEvent[]) => void;
   readonly wallMs: () => number;
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
@@ -114,7 +113,6 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
         error: event.message,
       });
     }
-    this.#options.onEvents(stream, events);
     this.#announce(stream);
   }
 

@@ -1,0 +1,87 @@
+/** References of resources that lead nowhere, and definitions that lose against another: from the model. */
+import type { DestinationRuleSpec, ResourceKey } from '@sluice/api';
+import { formatKey } from '@sluice/api';
+import type { MeshModel } from '../model/mesh-model.ts';
+import { servicesOfHosts } from '../model/mesh-model.ts';
+import type { VirtualServiceSource } from '../model/route-index.ts';
+import { rulesOf } from '../translate/compile-rules.ts';
+import type { Condition } from './condition.ts';
+
+export interface Unresolved {
+  readonly reason: string;
+  readonly message: string;
+}
+
+const shownReferences = 5;
+
+export function resolvedCondition(unresolved: readonly Unresolved[]): Condition {
+  const [first] = unresolved;
+  if (!first) {
+    const message = 'everything it refers to exists';
+    return { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message };
+  }
+  const messages = [...new Set(unresolved.map((one) => one.message))];
+  const more = messages.length - shownReferences;
+  const text = messages.slice(0, shownReferences).join('; ');
+  const message = more > 0 ? `${text}; and ${more} more` : text;
+  return { type: 'ResolvedRefs', status: 'False', reason: first.reason, message };
+}
+
+/** Hosts, ports and subsets that a VirtualService's destinations name in vain. */
+export function unresolvedDestinations(model: MeshModel, source: VirtualServiceSource): Unresolved[] {
+  return rulesOf(model, source).flatMap(({ action }) => {
+    if (action.kind !== 'forward') return [];
+    return action.destinations.flatMap((one): Unresolved[] => {
+      if (one.problem) return [one.problem];
+      const service = one.service === null ? undefined : model.services.get(one.service);
+      if (!service || one.subset === '') return [];
+      const subsets = model.rule(service, source.namespace)?.subsets ?? [];
+      if (subsets.some((subset) => subset.spec.name === one.subset)) return [];
+      const message = `no DestinationRule defines subset ${one.subset} of ${one.hostname}: its requests get 503`;
+      return [{ reason: 'SubsetNotFound', message }];
+    });
+  });
+}
+
+/** A rule's host, and its subsets that select nothing. */
+export function unresolvedRule(model: MeshModel, key: ResourceKey, spec: DestinationRuleSpec): Unresolved[] {
+  const hosts = model.destinationRules.get(formatKey(key))?.hosts ?? [];
+  const services = servicesOfHosts(model, hosts);
+  if (services.length === 0)
+    return [{ reason: 'HostNotFound', message: `no service has the host ${spec.host}` }];
+  return [];
+}
+
+/** What each resource loses against, with the winner's name, by formatted key. */
+export function conflictsOf(model: MeshModel): ReadonlyMap<string, Condition> {
+  const texts = new Map<string, Set<string>>();
+  const add = (key: ResourceKey, text: string): void => {
+    const id = formatKey(key);
+    const known = texts.get(id);
+    if (known) known.add(text);
+    else texts.set(id, new Set([text]));
+  };
+  for (const { loser, winner } of model.serviceConflicts)
+    add(loser.source, `${loser.hostname} is defined by ${formatKey(winner.source)}, which comes first`);
+  for (const source of model.virtualServices.values()) {
+    for (const text of lostHosts(model, source)) add(source.key, text);
+  }
+  return new Map([...texts].map(([key, list]) => [key, conflictCondition([...list])]));
+}
+
+function conflictCondition(texts: readonly string[]): Condition {
+  const message = texts.slice(0, shownReferences).join('; ');
+  return { type: 'Conflicted', status: 'True', reason: 'HostConflict', message };
+}
+
+/** Seen from the VirtualService's own namespace; what other namespaces see may differ by exportTo. */
+function lostHosts(model: MeshModel, source: VirtualServiceSource): string[] {
+  return servicesOfHosts(model, source.hosts).flatMap((service) =>
+    service.ports.flatMap((port) =>
+      model
+        .routes(service, port, source.namespace)
+        .losers.filter((loser) => loser.key === source.key)
+        .map(({ winner }) => `${service.hostname}:${port.number} is routed by ${formatKey(winner)}`),
+    ),
+  );
+}
