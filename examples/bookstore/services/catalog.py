@@ -74,7 +74,16 @@ class Catalog(BaseHTTPRequestHandler):
         """The sidecar writes the access log."""
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that went away is no error of ours."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "0"))), Catalog)
+server = Server(("127.0.0.1", int(os.environ.get("PORT", "0"))), Catalog)
 print(f"catalog (Python) listens on {server.server_address[1]}", flush=True)
 server.serve_forever()

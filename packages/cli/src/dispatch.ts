@@ -19,10 +19,19 @@ export async function dispatch(
   try {
     return await runWords(words, commands, world);
   } catch (error) {
+    if (isSystemError(error)) {
+      world.out.writeError(`${world.out.palette.bad('error')}: ${error.message}\n`);
+      return exitStatus.failed;
+    }
     if (!isCliError(error)) throw error;
     world.out.writeError(`${world.out.palette.bad('error')}: ${error.message}\n`);
     return hasCliCode(error, 'usage') ? exitStatus.usage : exitStatus.failed;
   }
+}
+
+/** A file, folder or device that the system refused: its own words say which, and why. */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
 }
 
 async function runWords(

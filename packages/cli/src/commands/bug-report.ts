@@ -3,7 +3,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { sluiceVersion } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
-import { exitStatus, isCliError } from '../errors.ts';
+import { cliError, exitStatus, isCliError } from '../errors.ts';
 import type { ApiClient } from '../mesh/api-client.ts';
 import type { FoundMesh } from '../mesh/find-mesh.ts';
 import { stateFiles } from '../mesh/state-dir.ts';
@@ -36,6 +36,7 @@ export async function run(context: CommandContext): Promise<number> {
   ];
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const path = resolve(cwd, args.positional[0] ?? `sluice-bug-report-${stamp}.tar.gz`);
+  if (existsSync(path)) throw cliError('file-unusable', `${path} exists already: name another file, or move it away`);
   const folder = 'sluice-bug-report';
   const entries = files.map(({ name, content }) => ({ name: `${folder}/${name}`, content }));
   writeFileSync(path, Bun.gzipSync(renderTar(entries, Date.now()) as Uint8Array<ArrayBuffer>), {
