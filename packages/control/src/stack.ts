@@ -124,6 +124,7 @@ async function compose(
   const ticker = setInterval(() => registry.check(), checkIntervalMs);
   closers.push(() => clearInterval(ticker));
 
+  const addresses = { xds: options.xdsAddress, api: options.apiAddress, metrics: options.metricsAddress };
   const mesh = dependencies.serving({
     store,
     registry,
@@ -131,12 +132,12 @@ async function compose(
     metrics,
     clock,
     log: log.child('ads'),
+    ownAddresses: () => [addresses.xds, addresses.api, addresses.metrics],
     xdsAddress: options.xdsAddress,
   });
   serving = mesh;
   closers.push(() => mesh.close());
 
-  const addresses = { xds: options.xdsAddress, api: options.apiAddress, metrics: options.metricsAddress };
   let isServing = false;
   const readiness = (): readonly string[] => (isServing ? [] : ['xDS is not open yet']);
   const views = buildViews({

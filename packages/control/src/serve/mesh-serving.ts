@@ -18,6 +18,8 @@ export interface MeshServingOptions {
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;
   readonly log: Logger;
+  /** `host:port` of everything the control plane listens on: sidecars' forward proxies refuse to dial it. */
+  readonly ownAddresses: () => readonly string[];
   /** `host:port` to open xDS on. */
   readonly xdsAddress: string;
 }
