@@ -15,6 +15,11 @@ export function outboundCluster(port: number, subset: string, hostname: string):
   return `outbound|${port}|${subset}|${hostname}`;
 }
 
+/** Never a cluster: what a route names where its reference leads nowhere. */
+export function unresolvedCluster(port: number, subset: string, hostname: string): string {
+  return `unresolved|${port}|${subset}|${hostname}`;
+}
+
 /** `inbound|9080||` */
 export function inboundCluster(port: number): string {
   return `inbound|${port}||`;

@@ -11,7 +11,7 @@ import type {
   RuleRetry,
 } from '../model/route-rule.ts';
 import { matchMessage } from './match-message.ts';
-import { configPath, outboundCluster } from './names.ts';
+import { configPath, outboundCluster, unresolvedCluster } from './names.ts';
 import { retryMessage } from './retry-message.ts';
 
 export interface RouteContext {
@@ -119,8 +119,13 @@ function forwardMessage(
   };
 }
 
-/** An unresolved destination names a cluster that does not exist, so that the proxy says so. */
+/**
+ * An unresolved destination names a cluster that cannot exist, so that the proxy says so. Its own would not do: what
+ * may not be referred to, or not by this route, may well be there.
+ */
 function clusterOf(destination: RuleDestination): string {
+  if (destination.service === null)
+    return unresolvedCluster(destination.port, destination.subset, destination.hostname);
   return outboundCluster(destination.port, destination.subset, destination.hostname);
 }
 
