@@ -4,7 +4,6 @@
  * written for Istio's sidecar opens the ports its scrapers and kubelets know.
  */
 import type { Bootstrap } from '@sluice/xds';
-import type { AdminHandler } from './admin/pages.ts';
 import {
   serveAdmin,
   serveHealth,
@@ -12,6 +11,7 @@ import {
   type AdminServer,
   type BindAddress,
 } from './admin/server.ts';
+import type { AdminHandler } from './admin/pages.ts';
 import type { AdminSource } from './admin/source.ts';
 import type { CommandLine } from './command-line.ts';
 
@@ -28,7 +28,6 @@ export async function startAdminServers(
   bootstrap: Bootstrap,
   options: Pick<CommandLine, 'prometheusAddress' | 'healthAddress'>,
   source: AdminSource,
-  handler: AdminHandler,
   listening: Listening,
 ): Promise<AdminServers> {
   const servers: AdminServer[] = [];
@@ -44,7 +43,9 @@ export async function startAdminServers(
     listening(name, address);
     return address;
   };
-  const adminAddress = await start('admin', adminBind(bootstrap), (bind) => serveAdmin(bind, handler));
+  const adminAddress = await start('admin', adminBind(bootstrap), (bind) =>
+    serveAdmin(bind, adminHandler(source)),
+  );
   const prometheus = options.prometheusAddress ?? portOfNode(bootstrap, 'ENVOY_PROMETHEUS_PORT');
   await start('prometheus', prometheus, (bind) => servePrometheus(bind, source));
   const health = options.healthAddress ?? portOfNode(bootstrap, 'ENVOY_STATUS_PORT');
@@ -54,6 +55,16 @@ export async function startAdminServers(
     stop() {
       for (const server of servers) void server.stop();
     },
+  };
+}
+
+/** The pages are loaded when somebody asks for one: most sidecars are never looked at. */
+function adminHandler(source: AdminSource): AdminHandler {
+  let handler: AdminHandler | null = null;
+  return async (request) => {
+    const { createAdminHandler } = await import('./admin/pages.ts');
+    handler ??= createAdminHandler(source, () => process.memoryUsage());
+    return handler(request);
   };
 }
 

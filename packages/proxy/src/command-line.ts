@@ -45,7 +45,7 @@ const short: Readonly<Record<string, string>> = {
   '-h': '--help',
 };
 
-const valued = [
+const valued: ReadonlySet<string> = new Set([
   'config-path',
   'config-yaml',
   'mode',
@@ -64,7 +64,7 @@ const valued = [
   'log-path',
   'unsupported-fields',
   'allow-access-log-path',
-];
+]);
 /** Envoy's flags that are taken and do nothing, with the reason. */
 const inertValued: Readonly<Record<string, string>> = {
   'base-id': 'there is no shared-memory region to separate',
@@ -119,7 +119,7 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     const inert = inertSwitches[name] ?? inertValued[name];
     if (inert !== undefined) notices.push(`--${name} has no effect: ${inert}`);
     if (inertSwitches[name] !== undefined) continue;
-    if (!valued.includes(name) && inertValued[name] === undefined) {
+    if (!valued.has(name) && inertValued[name] === undefined) {
       problems.push(`unknown argument "${arg}"`);
       continue;
     }

@@ -6,9 +6,9 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { createLogger, type Logger } from '@sluice/runtime';
+import { createLogger, type Logger, type TimerWheel } from '@sluice/runtime';
+import type { GrpcStreamTransport } from '@sluice/wire';
 import manifest from '../package.json' with { type: 'json' };
-import { createAdminHandler } from './admin/pages.ts';
 import { startAdminServers, type AdminServers } from './admin-servers.ts';
 import { parseCommandLine, usage, type CommandLine } from './command-line.ts';
 import { adminSource } from './config/admin-source.ts';
@@ -16,7 +16,6 @@ import { BootstrapError, loadBootstrap, type BootstrapSource } from './config/bo
 import { checkStatic } from './config/check-static.ts';
 import { ConfigChecker } from './config/checker.ts';
 import { flatRuntime, runtimeLayers } from './config/runtime-layers.ts';
-import { http2Transport } from './io/grpc-http2.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { DEFAULT_ROTATION } from './telemetry/log-file.ts';
 import { FileLogSinks } from './telemetry/log-sinks.ts';
@@ -72,7 +71,7 @@ async function run(options: CommandLine): Promise<void> {
     logger,
     writeLog: log.write,
     spawn: spawnWorker,
-    transport: (target, timers) => http2Transport({ target, timers }),
+    transport: grpcTransport,
     createSinks: (wheel, metrics) => new FileLogSinks({ wheel, metrics, logger, rotation: DEFAULT_ROTATION }),
   });
   const shutdown = new Shutdown(proxy, options, logger);
@@ -80,6 +79,12 @@ async function run(options: CommandLine): Promise<void> {
   shutdown.onEnd = () => admin.stop();
   proxy.start();
   handleSignals(proxy, shutdown, log, logger);
+}
+
+/** Loaded by proxies that have a control plane: node:http2 costs 3 MB. */
+function grpcTransport(target: string, timers: TimerWheel): GrpcStreamTransport {
+  const { http2Transport } = require('./io/grpc-http2.ts') as typeof import('./io/grpc-http2.ts');
+  return http2Transport({ target, timers });
 }
 
 /** Drains once; whoever asks again ends the process at once. */
@@ -142,8 +147,7 @@ async function startAdmin(
     drainAndExit: () => shutdown.begin(true),
     nowWallMs: () => Date.now(),
   });
-  const handler = createAdminHandler(source, () => process.memoryUsage());
-  const servers = await startAdminServers(proxy.deps.bootstrap, options, source, handler, (server, address) =>
+  const servers = await startAdminServers(proxy.deps.bootstrap, options, source, (server, address) =>
     logger.info(server, { address }),
   );
   if (options.adminAddressPath !== null && servers.adminAddress !== null)

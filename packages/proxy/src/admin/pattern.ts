@@ -1,8 +1,12 @@
-/** Regular expressions of admin queries: linear time, found anywhere in the text. */
-import { RE2JS, RE2JSSyntaxException } from 're2js';
+/**
+ * Regular expressions of admin queries: linear time, found anywhere in the text. Loaded on demand: scrapes
+ * have no filter.
+ */
 
 /** Null when it is not a regular expression. */
 export function compilePattern(pattern: string): ((text: string) => boolean) | null {
+  if (pattern === '') return () => true;
+  const { RE2JS, RE2JSSyntaxException } = require('re2js') as typeof import('re2js');
   try {
     const compiled = RE2JS.compile(pattern);
     return (text) => compiled.matcher(text).find();

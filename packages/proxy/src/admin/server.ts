@@ -3,12 +3,12 @@
  *
  * Bun.serve, not our own data path: admin must answer when the data path is what is broken. Admin binds
  * loopback or a Unix socket of mode 0600 and judges every request's origin; the other two are read-only
- * single pages and may listen wider.
+ * single pages and may listen wider. Pages are loaded with the first request for one.
  */
 import { existsSync, lstatSync, rmSync } from 'node:fs';
 import { accessPolicy, refusal, type AccessPolicy } from './access.ts';
 import { textReply, type AdminReply, type AdminRequest } from './exchange.ts';
-import { readyPage, scrapePage, type AdminHandler } from './pages.ts';
+import type { AdminHandler } from './pages.ts';
 import type { AdminSource } from './source.ts';
 
 /** `127.0.0.1:15000`, `[::1]:15000` or a Unix socket's path. */
@@ -47,7 +47,9 @@ export function servePrometheus(
   return serve(bind, async (request) => {
     const { method, path, query } = requestOf(request);
     const refused = readOnly(method, path, '/stats/prometheus');
-    return refused ?? scrapePage(source.metrics, query);
+    if (refused !== null) return refused;
+    const { scrapePage } = await import('./pages.ts');
+    return scrapePage(source.metrics, query);
   });
 }
 
@@ -58,7 +60,10 @@ export function serveHealth(
 ): Promise<AdminServer> {
   return serve(bind, async (request) => {
     const { method, path } = requestOf(request);
-    return readOnly(method, path, '/healthz/ready') ?? readyPage(source);
+    const refused = readOnly(method, path, '/healthz/ready');
+    if (refused !== null) return refused;
+    const { readyPage } = await import('./pages.ts');
+    return readyPage(source);
   });
 }
 

@@ -1,13 +1,13 @@
 /**
  * Names by the system's resolver (hosts file, search domains), as every other program here sees them.
  * TTLs are asked for separately, because getaddrinfo does not tell them; without them (a name from the
- * hosts file has none) the refresh rate holds.
+ * hosts file has none) the refresh rate holds. Loaded when the first name is to be resolved.
  */
-import { lookup, resolve4, resolve6 } from 'node:dns/promises';
 import type { DnsAnswer, DnsResolver } from './dns-clusters.ts';
 
 export const systemResolver: DnsResolver = {
   async resolve(name, family, withTtl): Promise<DnsAnswer> {
+    const { lookup } = await import('node:dns/promises');
     const found = await lookup(name, {
       all: true,
       family: family === 'V4_ONLY' ? 4 : family === 'V6_ONLY' ? 6 : 0,
@@ -36,6 +36,7 @@ function choose(family: string, v4: readonly string[], v6: readonly string[]): r
 }
 
 async function ttlOf(name: string, isV6: boolean): Promise<number | null> {
+  const { resolve4, resolve6 } = await import('node:dns/promises');
   try {
     const records = isV6 ? await resolve6(name, { ttl: true }) : await resolve4(name, { ttl: true });
     return records.length === 0 ? null : Math.min(...records.map((record) => record.ttl)) * 1_000;

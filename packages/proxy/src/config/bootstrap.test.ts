@@ -44,6 +44,18 @@ describe('bootstrap files', () => {
     expect(problems('a: [1,\nb: 2')[0]).toMatch(/^b\.yaml:\d+:\d+: /);
     expect(problems('node: {}\nnode: {}')[0]).toMatch(/^b\.yaml:2:1: .*unique/);
     expect(problems('- a')).toEqual(['b.yaml: must be a mapping']);
+    expect(problems('["a"]')).toEqual(['b.yaml: must be a mapping']);
+  });
+
+  test('JSON is judged as strictly: repeated keys, also written with escapes, and places', () => {
+    expect(problems('{"node": {"id": "a",\n"id": "b"}}')[0]).toMatch(/^b\.yaml:2:1: .*unique/);
+    expect(problems('{"node": {"id": "a", "i\\u0064": "b"}}')[0]).toMatch(/unique/);
+    expect(problems('{"node": {"__proto__": {}}}')[0]).toContain('__proto__');
+    expect(problems('{"node":\n {"idd": "a"}}')[0]).toStartWith('b.yaml:2:3: node.idd: ');
+    expect(load('{"node": {"id": "\\"id\\": {", "cluster": "id"}}').bootstrap.node).toMatchObject({
+      id: '"id": {',
+      cluster: 'id',
+    });
   });
 
   test('fields without effect refuse the file, or are listed', () => {

@@ -3,9 +3,10 @@
  * re2js, whose time is linear in the input whatever the pattern says (a backtracking engine would let
  * a client stall a worker with one crafted path). Compiled programs are capped in size.
  *
- * All matches are of the whole text, as Envoy's `safe_regex` demands.
+ * All matches are of the whole text, as Envoy's `safe_regex` demands. The engine is loaded when the first
+ * pattern needs it: it costs 5 MB in every thread, and most configurations get by without.
  */
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
 import type { RegexMatchAndSubstitute, RegexMatcher } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 
@@ -55,8 +56,9 @@ function compileProgram(matcher: RegexMatcher, scope: ProblemScope): RE2JS | nul
       .error(`is ${matcher.regex.length} characters long; at most ${maxPatternLength} are allowed`);
     return null;
   }
+  const engine = require('re2js') as typeof import('re2js');
   try {
-    const program = RE2JS.compile(matcher.regex);
+    const program = engine.RE2JS.compile(matcher.regex);
     const limit = Math.min(matcher.googleRe2?.maxProgramSize ?? maxProgramSize, maxProgramSize);
     if (program.programSize() <= limit) return program;
     scope
