@@ -1,7 +1,8 @@
 /** What compiling a Cluster message yields: all that does not depend on its endpoints. */
 import type { BalancerPolicy } from './balancer.ts';
-import type { ClusterType, TcpKeepalive } from './cluster.ts';
-import type { ServiceIdentity } from '../telemetry/metrics/workload-identity.ts';
+import type { TcpKeepalive } from '../io/keepalive.ts';
+import type { ClusterType } from './cluster.ts';
+import type { ServiceIdentity } from './service-identity.ts';
 import type { LimitSettings } from './shared-limits.ts';
 
 export interface ClusterSettings {

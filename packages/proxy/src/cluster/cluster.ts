@@ -6,7 +6,8 @@
  * removed stays usable for the exchanges that hold it and is freed after the last of them.
  */
 import type { HeaderList } from '@sluice/wire';
-import type { ServiceIdentity } from '../telemetry/metrics/workload-identity.ts';
+import type { TcpKeepalive } from '../io/keepalive.ts';
+import type { ServiceIdentity } from './service-identity.ts';
 
 export type ClusterType = 'STATIC' | 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';
 
@@ -42,10 +43,6 @@ export interface Cluster {
   readonly endpoints: readonly Endpoint[];
   /** Opaque to the configuration side: bound counters, set by telemetry when the cluster is compiled. */
   stats: ClusterStats;
-}
-
-export interface TcpKeepalive {
-  readonly timeMs: number;
 }
 
 /** What a balancer may look at. One reusable object per exchange. */

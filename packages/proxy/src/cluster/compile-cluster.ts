@@ -2,12 +2,13 @@
 import { UpstreamHttpProtocolOptionsTable, unpackAny } from '@sluice/xds';
 import type { Cluster as ClusterMessage, CommonHttpProtocolOptions } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
-import { serviceFromMetadata } from '../telemetry/metrics/workload-identity.ts';
+import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { ClusterSettings, DnsSettings, OriginalDstSettings } from './cluster-settings.ts';
 import type { ClusterType } from './cluster.ts';
 import { compileBalancing } from './compile-balancing.ts';
 import { compileAssignment } from './compile-endpoints.ts';
 import { compileLimits } from './compile-limits.ts';
+import { serviceFromMetadata } from './service-identity.ts';
 import { reportUnhonouredCluster } from './unhonoured-cluster.ts';
 
 /** Envoy's defaults (cluster.proto, protocol.proto). */
@@ -45,7 +46,7 @@ export function compileCluster(message: ClusterMessage, scope: ProblemScope): Cl
     bufferLimitBytes: message.perConnectionBufferLimitBytes ?? defaultBufferBytes,
     protocol: http.protocol,
     sourceAddress: sourceAddress(message, scope),
-    keepalive: keepalive(message, scope),
+    keepalive: keepalive(message),
     origin: typeof istio === 'string' ? istio : null,
     service: serviceFromMetadata(metadata),
     ...compileBalancing(message, scope),
@@ -131,18 +132,17 @@ function sourceAddress(message: ClusterMessage, scope: ProblemScope): string | n
   return source.address;
 }
 
-function keepalive(message: ClusterMessage, scope: ProblemScope): { timeMs: number } | null {
+/** A number left out is the system's; an explicit 0 turns keepalive off, as in newer Envoys. */
+function keepalive(message: ClusterMessage): TcpKeepalive | null {
   const settings = message.upstreamConnectionOptions?.tcpKeepalive;
   if (settings === undefined) return null;
-  scope
-    .at('upstream_connection_options')
-    .at('tcp_keepalive')
-    .unhonouredWhenSet(
-      { keepalive_probes: settings.keepaliveProbes, keepalive_interval: settings.keepaliveInterval },
-      'the runtime fixes 10 probes, 1 s apart',
-    );
-  // Linux' own default (tcp_keepalive_time), seconds.
-  return { timeMs: (settings.keepaliveTime ?? 7_200) * 1_000 };
+  const { keepaliveTime, keepaliveInterval, keepaliveProbes } = settings;
+  if (keepaliveTime === 0 || keepaliveInterval === 0 || keepaliveProbes === 0) return null;
+  return {
+    timeMs: keepaliveTime === undefined ? null : keepaliveTime * 1_000,
+    intervalMs: keepaliveInterval === undefined ? null : keepaliveInterval * 1_000,
+    probes: keepaliveProbes ?? null,
+  };
 }
 
 function compileDns(message: ClusterMessage, scope: ProblemScope): DnsSettings {

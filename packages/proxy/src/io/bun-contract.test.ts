@@ -50,7 +50,7 @@ test('a listening descriptor can be adopted; its sockets know the addresses of b
 
 test('a connecting descriptor: open at once, drain when connected', async () => {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: ignore });
-  const fd = nativeSockets()!.startConnect('127.0.0.1', listener.port, null, 0);
+  const fd = nativeSockets()!.startConnect('127.0.0.1', listener.port, null, null);
   const events: string[] = [];
   const drained = Promise.withResolvers<void>();
   await Bun.connect<undefined>({
@@ -77,7 +77,7 @@ test('a refused descriptor closes without drain; a hanging one is cancelled by t
   const { port } = dead;
   dead.stop(true);
   void Bun.connect<undefined>({
-    fd: nativeSockets()!.startConnect('127.0.0.1', port, null, 0),
+    fd: nativeSockets()!.startConnect('127.0.0.1', port, null, null),
     socket: {
       ...ignore,
       drain: () => void events.push('drain'),
@@ -88,7 +88,7 @@ test('a refused descriptor closes without drain; a hanging one is cancelled by t
   const full = openFullListener();
   const cancelled = Promise.withResolvers<void>();
   const hanging = await Bun.connect<undefined>({
-    fd: nativeSockets()!.startConnect('127.0.0.1', full.port, null, 0),
+    fd: nativeSockets()!.startConnect('127.0.0.1', full.port, null, null),
     socket: { ...ignore, close: () => cancelled.resolve() },
   } as never);
   hanging.terminate();

@@ -20,6 +20,7 @@ import type {
   SocketProvider,
 } from './connection.ts';
 import type { IoLoop } from './io-loop.ts';
+import { setKeepalive } from './keepalive.ts';
 import { nativeSockets } from './native-socket.ts';
 import { QueuedConnection } from './queued-connection.ts';
 
@@ -238,7 +239,7 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
   if (native !== null)
     connectNatively(
       connection,
-      native.startConnect(target.address, target.port, target.sourceAddress, target.keepaliveMs),
+      native.startConnect(target.address, target.port, target.sourceAddress, target.keepalive),
     );
   else connectByBun(connection, target);
   return connection;
@@ -260,6 +261,7 @@ function connectByBun(connection: BunConnection, target: ConnectTarget): void {
     ...connectEvents,
     open(socket) {
       socket.data.attach(socket);
+      if (target.keepalive !== null && target.port !== 0) setKeepalive(socket.data.fd, target.keepalive);
       socket.data.onSocketDrain();
     },
   };

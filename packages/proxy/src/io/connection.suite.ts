@@ -106,7 +106,7 @@ export function connectionSuite(name: string, create: (loop: IoLoop) => Provider
       address: '127.0.0.1',
       port,
       sourceAddress: null,
-      keepaliveMs: 0,
+      keepalive: null,
       connectTimeoutMs: 1000,
       highWaterBytes: 65_536,
       ...more,

@@ -9,6 +9,7 @@
  * Contract of order: onData*, onEnd at most once, onClose exactly once and last. onDrain may come any time
  * before onClose. A handler that throws loses its connection, never the process.
  */
+import type { TcpKeepalive } from './keepalive.ts';
 
 export interface ConnectionHandler {
   /** The receiver owns `data`: it is never reused, so parts may be kept or written on without a copy. */
@@ -84,8 +85,8 @@ export interface ConnectTarget {
   readonly address: string;
   readonly port: number;
   readonly sourceAddress: string | null;
-  /** TCP keepalive idle time; 0 = off. */
-  readonly keepaliveMs: number;
+  /** Null = off. */
+  readonly keepalive: TcpKeepalive | null;
   /** 0 = the kernel's own. */
   readonly connectTimeoutMs: number;
   readonly highWaterBytes: number;

@@ -14,15 +14,13 @@ import {
   SOCKADDR_IN6_BYTES,
   type SocketAddress,
 } from './addresses.ts';
+import { setKeepalive, type TcpKeepalive } from './keepalive.ts';
 
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_KEEPALIVE = 9;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
-const TCP_KEEPIDLE = 4;
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
 const SO_ORIGINAL_DST = 80;
@@ -40,7 +38,7 @@ export interface NativeSockets {
     address: string,
     port: number,
     sourceAddress: string | null,
-    keepaliveMs: number,
+    keepalive: TcpKeepalive | null,
   ): number | NativeConnectFailure;
   /** Where a redirected connection was meant to go; null when it was not redirected. */
   originalDestination(fd: number, isIpv6: boolean): SocketAddress | null;
@@ -100,16 +98,13 @@ function load(): NativeSockets | null {
     return code === ECONNREFUSED ? 'refused' : 'unreachable';
   };
   return {
-    startConnect(address, port, sourceAddress, keepaliveMs) {
+    startConnect(address, port, sourceAddress, keepalive) {
       const target = encodeSocketAddress(address, port);
       if (target === null) return 'unreachable';
       const fd = libc.socket(target[0]!, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
       if (fd < 0) return fail(fd);
       setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-      if (keepaliveMs > 0) {
-        setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, Math.max(1, Math.round(keepaliveMs / 1000)));
-      }
+      if (keepalive !== null) setKeepalive(fd, keepalive);
       if (sourceAddress !== null) {
         const source = encodeSocketAddress(sourceAddress, 0);
         if (source === null || libc.bind(fd, source, source.length) !== 0) return fail(fd);

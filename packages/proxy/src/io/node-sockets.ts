@@ -205,7 +205,9 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
           port: target.port,
           allowHalfOpen: true,
           ...(target.sourceAddress === null ? {} : { localAddress: target.sourceAddress }),
-          ...(target.keepaliveMs > 0 ? { keepAlive: true, keepAliveInitialDelay: target.keepaliveMs } : {}),
+          // Node's interface knows no interval and no count.
+          keepAlive: target.keepalive !== null,
+          keepAliveInitialDelay: target.keepalive?.timeMs ?? 0,
         };
   const connection = new NodeConnection(loop, netConnect(options), target.highWaterBytes, handler);
   if (target.connectTimeoutMs > 0) {

@@ -211,7 +211,7 @@ export class TcpProxy implements ConnectHandler, Served {
         address: endpoint.address,
         port: endpoint.port,
         sourceAddress: cluster.sourceAddress,
-        keepaliveMs: cluster.keepalive?.timeMs ?? 0,
+        keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
         highWaterBytes: cluster.bufferLimitBytes,
       },

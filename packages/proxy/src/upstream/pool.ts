@@ -178,7 +178,7 @@ export class H1Pool implements EndpointPool, H1ConnectionOwner {
         address,
         port,
         sourceAddress: cluster.sourceAddress,
-        keepaliveMs: cluster.keepalive?.timeMs ?? 0,
+        keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
         highWaterBytes: cluster.bufferLimitBytes,
       },

@@ -53,7 +53,7 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
         address: this.endpoint.address,
         port: this.endpoint.port,
         sourceAddress: cluster.sourceAddress,
-        keepaliveMs: cluster.keepalive?.timeMs ?? 0,
+        keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
         highWaterBytes: cluster.bufferLimitBytes,
       },

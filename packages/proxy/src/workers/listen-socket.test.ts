@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { libc } from './libc.ts';
+import { libc } from '../io/libc.ts';
 import { bindSocket, type ListenSpec } from './listen-socket.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-listen-'));

@@ -6,7 +6,7 @@
 import { existsSync, statSync, unlinkSync } from 'node:fs';
 import type { SocketOption } from '@sluice/xds';
 import { endpointLabel } from '../cluster/endpoint-state.ts';
-import { AF_UNIX, EACCES, IPPROTO_IP, IPPROTO_IPV6, libc, platform } from './libc.ts';
+import { AF_UNIX, EACCES, IPPROTO_IP, IPPROTO_IPV6, libc, platform } from '../io/libc.ts';
 import { encodeAddress, portOf, type EncodedAddress } from './sockaddr.ts';
 import { describePortOwner } from './port-owner.ts';
 

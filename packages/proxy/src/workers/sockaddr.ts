@@ -1,7 +1,7 @@
 /** Socket addresses in the kernel's layout. macOS begins with a length octet, Linux with a 16-bit family. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { parseIp } from '../listener/ip-prefix.ts';
-import { AF_INET, AF_UNIX, platform } from './libc.ts';
+import { AF_INET, AF_UNIX, platform } from '../io/libc.ts';
 
 const inBytes = 16;
 const in6Bytes = 28;

@@ -6,7 +6,8 @@
  */
 import type { Counter, Family, Histogram, MetricsRegistry } from '@sluice/runtime';
 import { DURATION_BOUNDS_MS, perRegistry } from './stat-set.ts';
-import type { ServiceIdentity, WorkloadIdentity } from './workload-identity.ts';
+import type { ServiceIdentity } from '../../cluster/service-identity.ts';
+import type { WorkloadIdentity } from './workload-identity.ts';
 
 const PEER_LABELS = [
   'reporter',

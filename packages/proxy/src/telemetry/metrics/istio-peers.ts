@@ -6,13 +6,13 @@
  *   INBOUND listener  → reporter "destination": we are the destination, the peer is the source
  */
 import type { Cluster, Endpoint } from '../../cluster/cluster.ts';
+import type { ServiceIdentity } from '../../cluster/service-identity.ts';
 import type { RequestRecord } from '../record.ts';
 import {
   serviceFromCluster,
   UNKNOWN,
   UNKNOWN_WORKLOAD,
   workloadFromEndpoint,
-  type ServiceIdentity,
   type WorkloadIdentity,
 } from './workload-identity.ts';
 

@@ -1,5 +1,6 @@
 import { MetricsRegistry, renderPrometheusText, type Labels } from '@sluice/runtime';
 import { describe, expect, test } from 'bun:test';
+import { serviceFromMetadata } from '../../cluster/service-identity.ts';
 import { clusterOf, endpointOf, finishedRequest, routeOf } from '../records.test-double.ts';
 import { FLAG } from '../response-flags.ts';
 import { createClusterStats } from './cluster-stats.ts';
@@ -7,12 +8,7 @@ import { createListenerStats, createManagerStats, createTcpStats } from './conne
 import { createConnectionMetrics } from './istio-tcp.ts';
 import { createRequestMetrics, type RequestMetricsOptions } from './request-metrics.ts';
 import { statTextName } from './stat-names.ts';
-import {
-  parseWorkload,
-  serviceFromCluster,
-  serviceFromMetadata,
-  workloadFromNode,
-} from './workload-identity.ts';
+import { parseWorkload, serviceFromCluster, workloadFromNode } from './workload-identity.ts';
 
 const own = workloadFromNode({
   NAMESPACE: 'default',

@@ -6,6 +6,7 @@
  * is `unknown`, Istio's word, so that dashboards written for it work.
  */
 import type { Cluster, Endpoint } from '../../cluster/cluster.ts';
+import type { ServiceIdentity } from '../../cluster/service-identity.ts';
 
 export interface WorkloadIdentity {
   readonly workload: string;
@@ -15,12 +16,6 @@ export interface WorkloadIdentity {
   readonly canonicalService: string;
   readonly canonicalRevision: string;
   readonly cluster: string;
-}
-
-export interface ServiceIdentity {
-  readonly host: string;
-  readonly name: string;
-  readonly namespace: string;
 }
 
 export const UNKNOWN = 'unknown';
@@ -97,21 +92,6 @@ export function serviceFromCluster(cluster: Cluster | null, clusterName: string)
   if (host === '') return { host: UNKNOWN, name, namespace: UNKNOWN };
   const [service = host, namespace = UNKNOWN, kind] = host.split('.');
   return kind === 'svc' ? { host, name: service, namespace } : { host, name: host, namespace: UNKNOWN };
-}
-
-/**
- * The first service of a cluster's `filter_metadata.istio.services` (`[{host, name, namespace}]`), which
- * says what an inbound cluster's name cannot; null when there is none.
- */
-export function serviceFromMetadata(
-  filterMetadata: Readonly<Record<string, unknown>> | null,
-): ServiceIdentity | null {
-  const services = recordOf(filterMetadata?.['istio'])['services'];
-  const first: unknown = Array.isArray(services) ? services[0] : undefined;
-  const { host, name, namespace } = recordOf(first);
-  const known = textOf(host);
-  if (known === undefined) return null;
-  return { host: known, name: textOf(name) ?? known, namespace: textOf(namespace) ?? UNKNOWN };
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

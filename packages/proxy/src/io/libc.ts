@@ -1,5 +1,5 @@
 /**
- * The socket calls behind listening descriptors, by bun:ffi on the C library of Linux or macOS. Bun can
+ * The socket calls behind listening descriptors and socket options, by bun:ffi on the C library of Linux or macOS. Bun can
  * adopt a listening descriptor but not make one that outlives its listener, which sharing one socket
  * among workers, restarting a crashed worker and a bind error before activation all need.
  *
