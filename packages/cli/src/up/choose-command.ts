@@ -46,11 +46,11 @@ export function chooseCommand(workload: SluiceWorkload, options: ChooseOptions):
   );
 }
 
-/** What runs TypeScript is what runs us; a machine with Node only has no other. */
+/** What runs us runs TypeScript too: a machine with Node only has no other, and PATH may hold npm's placeholder. */
 const bunProgram = 'bun';
 
 function resolveProgram(name: string, cwd: string, { which }: ChooseOptions): string | undefined {
-  return which(name, cwd) ?? (name === bunProgram ? process.execPath : undefined);
+  return name === bunProgram ? process.execPath : which(name, cwd);
 }
 
 function describeMissing(ways: readonly WorkloadCommand[]): string {
