@@ -2,7 +2,7 @@
  * A child process as the supervisor sees it: in a session and process group of its own, so that Ctrl-C in the
  * terminal reaches us alone and everything is stopped in order, and so that what the child started ends with it.
  */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { identify, type ProcessIdentity } from './identity.ts';
 
@@ -31,25 +31,32 @@ export interface Child {
 
 export type SpawnChild = (spec: ChildSpec) => Child;
 
-export const spawnChild: SpawnChild = ({ argv, cwd, env, output }) => {
+/** Never throws: what cannot be started is an exit with its reason. */
+export const spawnChild: SpawnChild = (spec) => {
+  const { argv, cwd, env, output } = spec;
   const [command = '', ...args] = argv;
   const fd = 'file' in output ? openSync(output.file, 'a', 0o600) : undefined;
   const stdio = fd === undefined ? 'pipe' : fd;
-  const child = spawn(command, args, {
-    cwd,
-    env: { ...env },
-    detached: true,
-    stdio: ['ignore', stdio, stdio],
-  });
-  if (fd !== undefined) closeSync(fd);
+  try {
+    return watch(spawn(command, args, { cwd, env: { ...env }, detached: true, stdio: ['ignore', stdio, stdio] }), spec);
+  } catch (error) {
+    // Some refusals come at once: a text file without a first line that says what runs it.
+    const failure = describeSpawnFailure(error, command, cwd);
+    return { pid: undefined, identity: undefined, exited: Promise.resolve({ code: null, signal: null, failure }), signal: () => {} };
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+};
+
+function watch(child: ChildProcess, { argv, cwd, output }: ChildSpec): Child {
   if ('onText' in output) {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => output.onText(text, false));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => output.onText(text, true));
   }
   const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
-  child.on('error', (error) =>
-    resolve({ code: null, signal: null, failure: describeSpawnFailure(error, command, cwd) }),
-  );
+  child.on('error', (error) => {
+    resolve({ code: null, signal: null, failure: describeSpawnFailure(error, argv[0] ?? '', cwd) });
+  });
   child.on('exit', (code, signal) => {
     // What the process left behind in its group would hold its ports.
     signalGroup(child.pid, 'SIGKILL');
@@ -59,9 +66,9 @@ export const spawnChild: SpawnChild = ({ argv, cwd, env, output }) => {
     pid: child.pid,
     identity: child.pid === undefined ? undefined : identify(child.pid),
     exited,
-    signal: (signal) => signalGroup(child.pid, signal),
+    signal: (signal) => void signalGroup(child.pid, signal),
   };
-};
+}
 
 /** True when somebody was there to get it. */
 export function signalGroup(pid: number | undefined, signal: NodeJS.Signals): boolean {
@@ -80,9 +87,9 @@ export function describeExit({ code, signal, failure }: ChildExit): string {
   return signal === null ? `exited with ${code ?? 0}` : `was killed by ${signal}`;
 }
 
-function describeSpawnFailure(error: Error, command: string, cwd: string): string {
-  const code = 'code' in error ? error.code : '';
+function describeSpawnFailure(error: unknown, command: string, cwd: string): string {
+  const code = error instanceof Error && 'code' in error ? error.code : '';
   if (code === 'ENOENT') return `could not be started: there is no program ${command}, or no folder ${cwd}`;
-  if (code === 'EACCES') return `could not be started: ${command} may not be executed`;
-  return `could not be started: ${error.message}`;
+  if (code === 'EACCES' || code === 'ENOEXEC') return `could not be started: ${command} cannot be executed`;
+  return `could not be started: ${error instanceof Error ? error.message : String(error)}`;
 }
