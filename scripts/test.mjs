@@ -29,7 +29,7 @@ const total = { passed: 0, failed: 0, skipped: 0 };
 for (const [index, [name, args]] of stages.entries()) {
   console.log(`\n== ${name}`);
   const report = join(reports, `${index}.xml`);
-  const code = await run([...['test', '--reporter=junit', `--reporter-outfile=${report}`], ...args]);
+  const code = await run(['test', '--reporter=junit', `--reporter-outfile=${report}`, ...args]);
   const counts = readReport(report);
   if (code !== 0 && counts.failed === 0) {
     // The runner itself failed: an import error, a crash, or no test where there should be some.
