@@ -72,7 +72,8 @@ export class GrpcServer {
     session.on('error', (error) => this.#options.log.debug('session failed', { error: error.message }));
     let resets = 0;
     session.on('stream', (stream) => {
-      stream.on('aborted', () => {
+      stream.on('close', () => {
+        if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
         resets += 1;
         if (resets <= this.#options.maxResets) return;
         this.#options.log.warning('session closed: too many streams were reset', { resets });
