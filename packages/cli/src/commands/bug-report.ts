@@ -36,7 +36,8 @@ export async function run(context: CommandContext): Promise<number> {
   ];
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const path = resolve(cwd, args.positional[0] ?? `sluice-bug-report-${stamp}.tar.gz`);
-  if (existsSync(path)) throw cliError('file-unusable', `${path} exists already: name another file, or move it away`);
+  if (existsSync(path))
+    throw cliError('file-unusable', `${path} exists already: name another file, or move it away`);
   const folder = 'sluice-bug-report';
   const entries = files.map(({ name, content }) => ({ name: `${folder}/${name}`, content }));
   writeFileSync(path, Bun.gzipSync(renderTar(entries, Date.now()) as Uint8Array<ArrayBuffer>), {

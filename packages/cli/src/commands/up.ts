@@ -87,6 +87,9 @@ async function runMesh(
     ]);
     await stopped.requested;
     return exitStatus.done;
+  } catch (error) {
+    reporter.warn('this does not work, stopping:');
+    throw error;
   } finally {
     await mesh.stop();
     stopped.end();

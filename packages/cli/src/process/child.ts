@@ -38,11 +38,19 @@ export const spawnChild: SpawnChild = (spec) => {
   const fd = 'file' in output ? openSync(output.file, 'a', 0o600) : undefined;
   const stdio = fd === undefined ? 'pipe' : fd;
   try {
-    return watch(spawn(command, args, { cwd, env: { ...env }, detached: true, stdio: ['ignore', stdio, stdio] }), spec);
+    return watch(
+      spawn(command, args, { cwd, env: { ...env }, detached: true, stdio: ['ignore', stdio, stdio] }),
+      spec,
+    );
   } catch (error) {
     // Some refusals come at once: a text file without a first line that says what runs it.
     const failure = describeSpawnFailure(error, command, cwd);
-    return { pid: undefined, identity: undefined, exited: Promise.resolve({ code: null, signal: null, failure }), signal: () => {} };
+    return {
+      pid: undefined,
+      identity: undefined,
+      exited: Promise.resolve({ code: null, signal: null, failure }),
+      signal: () => {},
+    };
   } finally {
     if (fd !== undefined) closeSync(fd);
   }

@@ -60,6 +60,7 @@ export class InstanceRunner {
   readonly #firstReady = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<ChildExit>();
   #isStopping = false;
+  #wasReady = false;
   #appPid: number | undefined;
 
   constructor(plan: InstancePlan, deps: InstanceDependencies) {
@@ -94,11 +95,13 @@ export class InstanceRunner {
       onStarted: (child) => this.#appStarted(child),
       onExited: (exit, restartInMs) => this.#appExited(exit, restartInMs),
     });
-    // An instance that fails to start rejects where it is awaited; nobody has to await this one.
-    this.#firstReady.promise.catch(() => {});
   }
 
-  /** Resolves at its first readiness. */
+  get wasReady(): boolean {
+    return this.#wasReady;
+  }
+
+  /** Resolves at its first readiness, or when a job has ended well. */
   get firstReady(): Promise<void> {
     return this.#firstReady.promise;
   }
@@ -195,7 +198,7 @@ export class InstanceRunner {
     if (restartInMs === undefined) {
       const isFine = exit.code === 0;
       this.#say(`it ${describeExit(exit)} and is not started again`, isFine ? 'plain' : 'bad');
-      this.#finished.resolve(exit);
+      void this.#retire(exit);
       return;
     }
     const when =
@@ -203,10 +206,20 @@ export class InstanceRunner {
     this.#say(`it ${describeExit(exit)}: ${when}`, 'bad');
   }
 
+  /** A job is over: its sidecar has nothing left to do (pains row 3), and who waited for it may go on. */
+  async #retire(exit: ChildExit): Promise<void> {
+    this.#wasReady ||= exit.code === 0;
+    if (exit.code === 0) this.#firstReady.resolve();
+    await this.#registration.end();
+    await this.stopSidecar();
+    this.#finished.resolve(exit);
+  }
+
   #readinessChanged(isReady: boolean, reason: string): void {
     this.#registration.tell(isReady, reason);
     if (isReady) {
       this.#say(`ready ${describeAddress(this.plan)}`, 'good');
+      this.#wasReady = true;
       this.#firstReady.resolve();
     } else if (!this.#isStopping) this.#say(`not ready: ${reason}`, 'bad');
   }

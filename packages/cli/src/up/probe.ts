@@ -19,6 +19,8 @@ export interface ProbeTarget {
 export type RunProbe = (target: ProbeTarget) => Promise<ProbeResult>;
 
 const loopback = '127.0.0.1';
+/** Bun's own code and the system's. */
+const refusals: ReadonlySet<string> = new Set(['ConnectionRefused', 'ECONNREFUSED']);
 
 export const runProbe: RunProbe = (target) => {
   const { check } = target;
@@ -100,6 +102,6 @@ async function probeByCommand(
 
 function describe(error: unknown, timeoutMs: number): string {
   if (error instanceof Error && error.name === 'TimeoutError') return `no answer in ${timeoutMs} ms`;
-  if (error instanceof Error && 'code' in error && error.code === 'ConnectionRefused') return 'refused';
+  if (error instanceof Error && 'code' in error && refusals.has(String(error.code))) return 'refused';
   return error instanceof Error ? error.message : String(error);
 }

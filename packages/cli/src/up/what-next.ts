@@ -16,14 +16,19 @@ export interface WhatNextOptions {
   readonly palette: Palette;
 }
 
+/** Who is not ready by then is named, and no longer waited for. */
+const patienceMs = 45_000;
+
 export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   const { mesh, file, reporter } = options;
   for (const line of chosenPrograms(mesh)) reporter.say(line);
-  await Promise.all(mesh.instances.map((instance) => instance.firstReady));
+  const allReady = Promise.all(mesh.instances.map((instance) => instance.firstReady));
+  const isAllReady = await Promise.race([allReady.then(() => true), Bun.sleep(patienceMs).then(() => false)]);
   const { link } = await mesh.client.post<{ link: string }>('/sluice/v1/login-link', {});
   const { palette } = options;
   reporter.say('');
-  reporter.say(palette.bold(`${file.name} is up`));
+  if (isAllReady) reporter.say(palette.bold(`${file.name} is up`));
+  else reporter.warn(`${file.name} is up, but for ${lateOnes(mesh)}: see "${options.invokedAs} logs"`);
   const front = frontUrl(mesh);
   if (front !== undefined) reporter.say(`  ${front.workload.padEnd(12)} ${palette.bold(front.url)}`);
   reporter.say(
@@ -43,6 +48,13 @@ export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   );
   reporter.say('reach the applications’ own ports and pass the sidecars by.');
   reporter.say('Ctrl-C stops all of it.');
+}
+
+function lateOnes(mesh: MeshRunner): string {
+  return mesh.instances
+    .filter(({ wasReady }) => !wasReady)
+    .map(({ plan }) => plan.name)
+    .join(', ');
 }
 
 /** The first workload of the file is the one that people look at. */
