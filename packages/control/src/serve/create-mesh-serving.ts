@@ -29,7 +29,7 @@ const debounceMs = 50;
 const xdsFlag = '--xds-address';
 const grpcLimits = {
   maxStreams: 16,
-  maxResets: 100,
+  maxStreamsInAll: 1000,
   maxMessageBytes: 4 * 1024 * 1024,
   maxQueuedBytes: 64 * 1024 * 1024,
 } as const;

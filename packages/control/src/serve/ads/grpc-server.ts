@@ -2,7 +2,7 @@
  * gRPC over node:http2, without TLS, on one address: what ADS needs of a server and no more. Our own HTTP/2
  * takes its place behind the same handlers (wire/grpc/transport.ts).
  *
- * Limits stand where node:http2 has none: streams per session, resets per session (rapid reset,
+ * Limits stand where node:http2 has none: streams per session, at once and in all (rapid reset,
  * CVE-2023-44487), message size, and bytes queued for a client that does not read.
  */
 import { constants, createServer } from 'node:http2';
@@ -17,8 +17,8 @@ export interface GrpcServerOptions {
   readonly log: Logger;
   /** Streams a session may have open at once. */
   readonly maxStreams: number;
-  /** Streams a session may reset before it is closed. */
-  readonly maxResets: number;
+  /** Streams a session may begin in all before it is closed: ADS needs one, a rapid reset thousands. */
+  readonly maxStreamsInAll: number;
   /** Largest message taken from a client, bytes. */
   readonly maxMessageBytes: number;
   /** Bytes that may wait for a client before its stream is ended. */
@@ -29,6 +29,7 @@ export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #server: Http2Server;
   readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #streams = new WeakMap<ServerHttp2Session, number>();
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
@@ -70,20 +71,24 @@ export class GrpcServer {
     this.#sessions.add(session);
     session.on('close', () => this.#sessions.delete(session));
     session.on('error', (error) => this.#options.log.debug('session failed', { error: error.message }));
-    let resets = 0;
-    session.on('stream', (stream) => {
-      stream.on('close', () => {
-        if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) return;
-        resets += 1;
-        if (resets <= this.#options.maxResets) return;
-        this.#options.log.warning('session closed: too many streams were reset', { resets });
-        session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-      });
-    });
+  }
+
+  /**
+   * Streams are counted as they begin and not as they are reset: a reset that comes while we answer looks like the
+   * client's end of sending here, and what begins stream after stream is of no use however they end.
+   */
+  #countStream(session: ServerHttp2Session): void {
+    const streams = (this.#streams.get(session) ?? 0) + 1;
+    this.#streams.set(session, streams);
+    if (streams !== this.#options.maxStreamsInAll + 1) return;
+    this.#options.log.warning('session closed: too many streams, one after the other', { streams });
+    setImmediate(() => session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM));
   }
 
   #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     stream.on('error', (error: Error) => this.#options.log.debug('stream failed', { error: error.message }));
+    // @types/bun again: a server's stream has a server's session.
+    if (stream.session) this.#countStream(stream.session as ServerHttp2Session);
     const isGrpc = headers['content-type']?.startsWith('application/grpc') === true;
     if (headers[':method'] !== 'POST' || !isGrpc) {
       stream.respond({ ':status': isGrpc ? 405 : 415 }, { endStream: true });
