@@ -91,7 +91,9 @@ function load(): { readonly failures: string[]; stop(): Promise<number> } {
 }
 
 async function resourceNames(): Promise<string[]> {
-  const { resources } = await mesh.api<{ resources: { key: { kind: string; name: string } }[] }>('/sluice/v1/resources');
+  const { resources } = await mesh.api<{ resources: { key: { kind: string; name: string } }[] }>(
+    '/sluice/v1/resources',
+  );
   return resources.map(({ key }) => `${key.kind}/${key.name}`).sort();
 }
 
@@ -131,9 +133,9 @@ test('a file that is broken, mended, replaced and deleted takes effect at the pr
   expect(await liveVersion()).toBe(201);
   mesh.write('route.yaml', route(203).replace('{host: hello}', '{host: hello}, weight: many'));
   const invalid = await waitFor(async () => {
-    const { status } = await mesh.api<{ status?: { conditions?: { type: string; status: string; message: string }[] } }>(
-      '/apis/networking.istio.io/v1/namespaces/default/virtualservices/hello',
-    );
+    const { status } = await mesh.api<{
+      status?: { conditions?: { type: string; status: string; message: string }[] };
+    }>('/apis/networking.istio.io/v1/namespaces/default/virtualservices/hello');
     return status?.conditions?.find((one) => one.type === 'Accepted' && one.status === 'False');
   });
   expect(invalid.message).toContain('generation 1 still serves');
