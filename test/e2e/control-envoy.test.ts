@@ -106,6 +106,15 @@ async function routesAsConfigured(instance: Instance): Promise<void> {
   expect([...versions].sort()).toEqual(['v1', 'v2']);
 }
 
+/** The forward proxy: services by name and port, through their own routes. */
+async function proxiesForward(instance: Instance): Promise<void> {
+  const proxy = `http://127.0.0.1:${await instance.localPort('http_proxy')}`;
+  const get = (url: string, headers: Record<string, string> = {}): Promise<Response> =>
+    fetch(url, { proxy, headers });
+  expect(await (await get('http://reviews:9080/', { 'end-user': 'jason' })).text()).toBe('v2');
+  expect((await get('http://reviews.default.svc.cluster.local:9080/teapot')).status).toBe(418);
+}
+
 async function takesChanges(instance: Instance): Promise<void> {
   const port = await instance.localPort('reviews.default.svc.cluster.local');
   mesh.replace('reviews.yaml', resources().replace('status: 418', 'status: 451'));
@@ -148,19 +157,28 @@ describe('a proxy started from the bootstrap takes everything and routes as conf
     60_000,
   );
 
-  test('our proxy', async () => {
-    const instance = await mesh.register({ name: 'sluice', ports: [inbound('http')] });
-    const process = mesh.startProxy(instance);
-    await expectRuns(
-      process,
-      (async () => {
-        const status = await waitForSync(mesh, instance);
-        expect(status.userAgent).toBe('sluice');
-        await routesAsConfigured(instance);
-        await takesChanges(instance);
-      })(),
-    );
-  }, 60_000);
+  test.each(['sotw', 'delta'] as const)(
+    'our proxy by %s',
+    async (variant) => {
+      const instance = await mesh.register({
+        name: 'sluice',
+        ports: [inbound('http')],
+        capabilities: ['sluice.dev/forward-proxy'],
+      });
+      const process = mesh.startProxy(instance, variant);
+      await expectRuns(
+        process,
+        (async () => {
+          const status = await waitForSync(mesh, instance);
+          expect([status.userAgent, status.protocol]).toEqual(['sluice', variant]);
+          await routesAsConfigured(instance);
+          await proxiesForward(instance);
+          await takesChanges(instance);
+        })(),
+      );
+    },
+    60_000,
+  );
 });
 
 function inbound(name: string): { name: string; appPort: number; inboundPort: number } {

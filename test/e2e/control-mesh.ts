@@ -130,8 +130,12 @@ export class ControlMesh {
     };
   }
 
-  /** Our proxy, as this instance's sidecar. */
-  startProxy(instance: Instance): TestProcess {
+  /** Our proxy, as this instance's sidecar; by delta it gets its virtual hosts one by one. */
+  startProxy(instance: Instance, variant: 'sotw' | 'delta' = 'sotw'): TestProcess {
+    if (variant === 'delta') {
+      const text = readFileSync(instance.bootstrapPath, 'utf8');
+      writeFileSync(instance.bootstrapPath, text.replace('"api_type":"GRPC"', '"api_type":"DELTA_GRPC"'));
+    }
     return spawnBun(proxyMain, ['-c', instance.bootstrapPath, '--concurrency', '1', '--log-level', 'info']);
   }
 
@@ -176,6 +180,7 @@ export function startEnvoy(binary: string, instance: Instance): TestProcess {
 export interface ProxyStatus {
   readonly instance: string;
   readonly userAgent: string;
+  readonly protocol: string;
   readonly types: readonly { readonly type: string; readonly state: string; readonly error: string }[];
 }
 

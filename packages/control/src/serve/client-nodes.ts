@@ -3,12 +3,18 @@
  * it registered or announces, and what its kind can by itself (design §6, Node contract).
  */
 import type { Registration } from '@sluice/api';
-import type { Node } from '@sluice/xds';
+import type { AdsVariant, Node } from '@sluice/xds';
 import type { RegisteredInstance } from '../registry/registry.ts';
 import { toWorkloadEntry } from '../registry/workload-entry.ts';
-import { builtInCapabilities } from '../translate/node.ts';
+import { builtInCapabilities, virtualHostDiscovery } from '../translate/node.ts';
 import type { ProxyNode } from '../translate/node.ts';
 import type { ClientNode } from '../translate/translator.ts';
+
+/** The stream of a connected proxy, as far as it tells what the proxy can do. */
+export interface ClientStream {
+  readonly node: Node | undefined;
+  readonly variant: AdsVariant;
+}
 
 type AllotPort = (instance: string, service: string, port: number) => number | null;
 
@@ -24,11 +30,11 @@ export class ClientNodes {
     this.#controlAddresses = controlAddresses;
   }
 
-  /** `announced`: the node of its stream, if it has one. */
-  of({ instance, registration }: RegisteredInstance, announced: Node | undefined): ClientNode {
+  /** `stream`: what it announces and speaks, once it is connected. */
+  of({ instance, registration }: RegisteredInstance, stream: ClientStream | null): ClientNode {
     let known = this.#known.get(registration);
     if (!known) this.#known.set(registration, (known = new Map()));
-    const capabilities = capabilitiesOf(registration, announced);
+    const capabilities = capabilitiesOf(registration, stream);
     const id = capabilities.join(' ');
     let node = known.get(id);
     if (!node)
@@ -36,9 +42,9 @@ export class ClientNodes {
     return node;
   }
 
-  forTranslation(instance: RegisteredInstance, announced: Node | undefined): ProxyNode {
+  forTranslation(instance: RegisteredInstance, stream: ClientStream | null): ProxyNode {
     return {
-      ...this.of(instance, announced),
+      ...this.of(instance, stream),
       outboundPort: (service, port) => this.#allot(instance.instance, service, port),
     };
   }
@@ -69,9 +75,12 @@ function makeNode(
   };
 }
 
-function capabilitiesOf(registration: Registration, announced: Node | undefined): string[] {
-  const told = announced?.metadata?.['SLUICE_CAPABILITIES'];
+function capabilitiesOf(registration: Registration, stream: ClientStream | null): string[] {
+  const told = stream?.node?.metadata?.['SLUICE_CAPABILITIES'];
   const list = Array.isArray(told) ? told.filter((one): one is string => typeof one === 'string') : [];
-  const builtIn = builtInCapabilities[announced?.userAgentName ?? ''] ?? [];
-  return [...new Set([...(registration.capabilities ?? []), ...list, ...builtIn])].sort();
+  const builtIn = builtInCapabilities[stream?.node?.userAgentName ?? ''] ?? [];
+  const all = new Set([...(registration.capabilities ?? []), ...list, ...builtIn]);
+  // Virtual hosts on demand are a matter of delta streams (design §6, xDS).
+  if (stream?.variant !== 'delta') all.delete(virtualHostDiscovery);
+  return [...all].sort();
 }

@@ -50,7 +50,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
 
   const ads = new AdsServer({
     registry,
-    snapshot: (instance, stream) => translator.snapshot(nodes.forTranslation(instance, stream.node)),
+    snapshot: (instance, stream) => translator.snapshot(nodes.forTranslation(instance, stream)),
     wallMs: () => options.clock.wallMs(),
     metrics: options.metrics,
     log,
@@ -137,7 +137,7 @@ function* progressOf(
   for (const stream of ads.streams) {
     const registered = registry.instances.get(stream.instance);
     if (!registered || !stream.node) continue;
-    const provenance = translator.provenance(nodes.of(registered, stream.node));
+    const provenance = translator.provenance(nodes.of(registered, stream));
     yield { provenance, types: stream.syncStatus() };
   }
 }
@@ -161,7 +161,7 @@ class OutboundLists {
   }
 
   of(instance: RegisteredInstance): readonly OutboundService[] {
-    const services = this.#translator.services(this.#nodes.of(instance, undefined));
+    const services = this.#translator.services(this.#nodes.of(instance, null));
     let list = this.#known.get(services);
     if (!list) {
       list = services

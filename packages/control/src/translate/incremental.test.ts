@@ -166,6 +166,7 @@ function clientsOf(fixture: TranslationFixture): ProxyNode[] {
     fixture.client('a', { labels: { app: 'a' } }),
     fixture.client('x', { labels: { app: 'x' }, interceptionMode: 'NONE' }),
     fixture.client('o', { namespace: 'other', capabilities: [] }),
+    fixture.client('v', { interceptionMode: 'NONE', capabilities: ['sluice.dev/vhds'] }),
   ];
 }
 
@@ -283,6 +284,28 @@ describe('a change touches only what it reaches', () => {
     fixture.apply(mesh);
     const client = fixture.client('client');
     expect(changedBy(fixture, client, () => fixture.apply(yaml))).toEqual([...reached]);
+  });
+
+  test('a route, for a proxy that gets virtual hosts one by one: that one', () => {
+    const fixture = new TranslationFixture();
+    fixture.apply(mesh);
+    const timeout = istio(
+      'VirtualService',
+      'v',
+      '{hosts: [a], http: [{timeout: 9s, route: [{destination: {host: a}}]}]}',
+    );
+    const redirected = fixture.client('redirected', { capabilities: ['sluice.dev/vhds'] });
+    expect(changedBy(fixture, redirected, () => fixture.apply(timeout))).toEqual([
+      'virtualHost 80/a.default.svc.cluster.local:80',
+    ]);
+    const explicit = fixture.client('explicit', {
+      interceptionMode: 'NONE',
+      capabilities: ['sluice.dev/vhds'],
+    });
+    expect(changedBy(fixture, explicit, () => fixture.apply(timeout.replace('9s', '8s')))).toEqual([
+      'route a.default.svc.cluster.local:80',
+      'virtualHost http_proxy/a.default.svc.cluster.local:80',
+    ]);
   });
 
   test('a status write, not even our own', () => {

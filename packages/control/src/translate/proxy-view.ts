@@ -76,6 +76,7 @@ export class ProxyView {
       [xdsTypes.endpoint, scope.endpoints],
       [xdsTypes.listener, this.#listeners],
       [xdsTypes.route, scope.routes],
+      ...(scope.virtualHosts ? [[xdsTypes.virtualHost, scope.virtualHosts] as [string, AdsResources]] : []),
     ];
     if (this.#snapshot && parts.every(([type, set]) => before?.get(type) === set)) return this.#snapshot;
     this.#snapshot = { version, types: new Map(parts) };

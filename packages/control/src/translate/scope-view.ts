@@ -2,9 +2,9 @@
  * Everything that clients of one scope share: clusters, endpoints and route tables, encoded once for all of
  * them. Work is in proportion to the change: each resource is remembered with what it was made from.
  */
-import { ClusterLoadAssignmentTable, ClusterTable, RouteConfigurationTable } from '@sluice/xds';
+import { ClusterLoadAssignmentTable, ClusterTable } from '@sluice/xds';
 import { xdsTypes } from '@sluice/xds';
-import type { AdsResources, Init, VirtualHost } from '@sluice/xds';
+import type { AdsResources } from '@sluice/xds';
 import type { MergedRule } from '../model/destination-rule.ts';
 import type { MeshModel } from '../model/mesh-model.ts';
 import { canSee, readEgress } from '../model/scope.ts';
@@ -22,22 +22,15 @@ import { loadAssignment } from './endpoints.ts';
 import { makeHostEntry } from './host-entry.ts';
 import type { HostEntry, HostFacts } from './host-entry.ts';
 import { Memo, sameItems } from './memo.ts';
-import {
-  httpProxyRoutes,
-  inboundPassthroughCluster,
-  outboundCluster,
-  passthroughCluster,
-  portRoutes,
-  serviceRoutes,
-  virtualHostName,
-} from './names.ts';
+import { inboundPassthroughCluster, outboundCluster, passthroughCluster, virtualHostName } from './names.ts';
 import type { MeshSettings } from './node.ts';
 import { encodeResource, originsOf, resourceSet } from './resources.ts';
 import type { NamedResource, OriginIndex } from './resources.ts';
-import { connectRoute, routeTable, unknownProxyHost, unmatchedHost, virtualHost } from './virtual-hosts.ts';
+import { RouteTables } from './route-tables.ts';
 
 export interface ScopeFacts extends HostFacts {
   readonly sidecar: SidecarSource | null;
+  readonly knowsVirtualHosts: boolean;
 }
 
 export class ScopeView {
@@ -46,9 +39,10 @@ export class ScopeView {
   readonly #clusterMemo = new Memo<NamedResource>();
   readonly #endpointMemo = new Memo<NamedResource>();
   readonly #hostMemo = new Memo<HostEntry>();
-  readonly #tableMemo = new Memo<NamedResource>();
+  readonly #tables: RouteTables;
   readonly #clusterFacts: ClusterFacts;
-  #entries: Readonly<Record<'clusters' | 'endpoints' | 'tables', readonly NamedResource[]>> = {
+  #entries: Readonly<Record<'clusters' | 'endpoints' | 'tables' | 'hosts', readonly NamedResource[]>> = {
+    hosts: [],
     clusters: [],
     endpoints: [],
     tables: [],
@@ -58,11 +52,14 @@ export class ScopeView {
   clusters: AdsResources = new Map();
   endpoints: AdsResources = new Map();
   routes: AdsResources = new Map();
+  /** Null for clients that get them inline. */
+  virtualHosts: AdsResources | null = null;
   outboundPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY' = 'ALLOW_ANY';
 
   constructor(model: MeshModel, facts: ScopeFacts) {
     this.#model = model;
     this.facts = facts;
+    this.#tables = new RouteTables(facts);
     this.#clusterFacts = {
       knowsHttp2: facts.knowsHttp2,
       hasOriginalDestination: facts.mode !== 'NONE',
@@ -83,6 +80,7 @@ export class ScopeView {
       [xdsTypes.cluster, originsOf(this.#entries.clusters)],
       [xdsTypes.endpoint, originsOf(this.#entries.endpoints)],
       [xdsTypes.route, originsOf(this.#entries.tables)],
+      [xdsTypes.virtualHost, originsOf(this.#entries.hosts)],
     ]);
     return this.#origins;
   }
@@ -185,25 +183,17 @@ export class ScopeView {
 
   /** Returns the services that routes lead to. */
   #refreshRoutes(settings: MeshSettings): ReadonlySet<string> {
-    const isExplicit = this.facts.mode === 'NONE';
-    const tables: NamedResource[] = [];
-    const hosts: HostEntry[] = [];
-    for (const service of this.services) {
-      for (const port of service.ports) {
-        if (port.protocol === 'udp') continue;
-        const entry = this.#hostEntry(service, port, settings);
-        hosts.push(entry);
-        if (entry.isHttp ? isExplicit : port.protocol === 'auto')
-          tables.push(this.#serviceTable(entry, isExplicit));
-      }
-    }
-    if (isExplicit) tables.push(this.#proxyTable(hosts));
-    else tables.push(...this.#portTables(hosts));
+    const entries = this.services.flatMap((service) =>
+      service.ports
+        .filter((port) => port.protocol !== 'udp')
+        .map((port) => this.#hostEntry(service, port, settings)),
+    );
     this.#hostMemo.sweep();
-    this.#tableMemo.sweep();
-    this.#entries = { ...this.#entries, tables };
+    const { tables, hosts } = this.#tables.build(entries, this.outboundPolicy);
+    this.#entries = { ...this.#entries, tables, hosts };
     this.routes = resourceSet(this.routes, tables);
-    return new Set(hosts.flatMap((entry) => entry.destinations));
+    if (this.facts.knowsVirtualHosts) this.virtualHosts = resourceSet(this.virtualHosts ?? undefined, hosts);
+    return new Set(entries.flatMap((entry) => entry.destinations));
   }
 
   #hostEntry(service: MeshService, port: MeshServicePort, settings: MeshSettings): HostEntry {
@@ -217,75 +207,10 @@ export class ScopeView {
       makeHostEntry(this.#model, service, port, this.facts, settings),
     );
   }
-
-  /** The table of one service's own listener: whatever the authority says, this service is meant. */
-  #serviceTable(entry: HostEntry, isExplicit: boolean): NamedResource {
-    const name = serviceRoutes(entry.service.hostname, entry.port.number);
-    return this.#tableMemo.get(name, [entry], () => {
-      const host = virtualHost(entry.service, entry.port, ['*'], isExplicit ? entry.explicit : entry.shared);
-      return encodeResource(RouteConfigurationTable, name, routeTable(name, [host], true), entry.origins);
-    });
-  }
-
-  #portTables(hosts: readonly HostEntry[]): NamedResource[] {
-    const byPort = new Map<number, HostEntry[]>();
-    for (const entry of hosts) {
-      if (!entry.isHttp) continue;
-      const list = byPort.get(entry.port.number);
-      if (list) list.push(entry);
-      else byPort.set(entry.port.number, [entry]);
-    }
-    return [...byPort.entries()].map(([port, entries]) => {
-      const name = portRoutes(port);
-      return this.#tableMemo.get(name, [this.outboundPolicy, ...entries], () => {
-        const list = uniqueDomains(
-          entries.map((entry) => virtualHost(entry.service, entry.port, entry.domains, entry.shared)),
-        );
-        return encodeResource(
-          RouteConfigurationTable,
-          name,
-          routeTable(name, [...list, unmatchedHost(this.outboundPolicy)], true),
-          entries.flatMap((entry) => entry.origins),
-        );
-      });
-    });
-  }
-
-  /** The forward proxy's table: every service and port under its names, absolute form and CONNECT. */
-  #proxyTable(hosts: readonly HostEntry[]): NamedResource {
-    return this.#tableMemo.get(httpProxyRoutes, [this.outboundPolicy, ...hosts], () => {
-      const list = hosts.map((entry) => {
-        const { number, protocol } = entry.port;
-        const withPort = entry.domains.map((domain) => `${domain}:${number}`);
-        const domains = number === 80 ? [...withPort, ...entry.domains] : withPort;
-        const routes = [
-          connectRoute(entry.service, entry.port),
-          ...(entry.isHttp || protocol === 'auto' ? entry.shared : []),
-        ];
-        return virtualHost(entry.service, entry.port, domains, routes);
-      });
-      return encodeResource(
-        RouteConfigurationTable,
-        httpProxyRoutes,
-        routeTable(httpProxyRoutes, [...uniqueDomains(list), unknownProxyHost(this.outboundPolicy)], false),
-        hosts.flatMap((entry) => entry.origins),
-      );
-    });
-  }
 }
 
 function subsetNames(rule: MergedRule | null): string[] {
   return ['', ...(rule?.subsets.map((one) => one.spec.name) ?? [])];
-}
-
-/** A domain belongs to one virtual host: a table with a repeated one is refused as a whole. */
-function uniqueDomains(hosts: readonly Init<VirtualHost>[]): Init<VirtualHost>[] {
-  const taken = new Set<string>();
-  return hosts.flatMap((host) => {
-    const domains = (host.domains ?? []).filter((domain) => !taken.has(domain));
-    for (const domain of domains) taken.add(domain);
-    return domains.length > 0 ? [{ ...host, domains }] : [];
-  });
 }
 
 function isPreferred(a: MeshService, b: MeshService, namespace: string): boolean {

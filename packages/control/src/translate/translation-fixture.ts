@@ -120,7 +120,7 @@ export class TranslationFixture {
       isHealthy: true,
       healthMessage: '',
     };
-    return this.#nodes.forTranslation(registered, undefined);
+    return this.#nodes.forTranslation(registered, { node: undefined, variant: 'delta' });
   }
 
   snapshot(node: ProxyNode): AdsSnapshot {

@@ -19,6 +19,7 @@ const typeOf: Readonly<Record<string, string>> = {
   endpoints: xdsTypes.endpoint,
   listener: xdsTypes.listener,
   routes: xdsTypes.route,
+  'virtual-hosts': xdsTypes.virtualHost,
 };
 
 class Story {

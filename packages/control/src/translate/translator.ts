@@ -9,7 +9,7 @@ import type { MeshModel } from '../model/mesh-model.ts';
 import { selectSidecar } from '../model/scope.ts';
 import type { SidecarSource } from '../model/scope.ts';
 import type { MeshService } from '../model/service.ts';
-import { http2Streams, methodAwareRetry } from './node.ts';
+import { http2Streams, methodAwareRetry, virtualHostDiscovery } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
 import { ProxyView } from './proxy-view.ts';
 import type { OriginIndex } from './resources.ts';
@@ -99,6 +99,7 @@ export class Translator {
         sidecar,
         knowsMethodAwareRetry: node.capabilities.has(methodAwareRetry),
         knowsHttp2: node.capabilities.has(http2Streams),
+        knowsVirtualHosts: node.capabilities.has(virtualHostDiscovery),
       });
       this.#scopes.set(key, (scope = { view, epoch: 0 }));
     }
@@ -117,6 +118,7 @@ export class Translator {
       sidecar ? formatKey(sidecar.key) : '',
       node.capabilities.has(methodAwareRetry),
       node.capabilities.has(http2Streams),
+      node.capabilities.has(virtualHostDiscovery),
       this.#sourceLabels.map((label) => node.labels[label] ?? null),
     ]);
   }
