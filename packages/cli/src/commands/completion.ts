@@ -1,17 +1,21 @@
 /** `sluice completion SHELL`: a script that completes commands, flags, their values and kinds. */
 import { honouredKinds } from '@sluice/api';
 import type { CommandSpec } from '../args/command-spec.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandModule } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
-import { commands } from './list.ts';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 
-export function run({ args, out }: CommandContext): Promise<number> {
-  const shell = shells.find((name) => name === args.positional[0]);
-  if (shell === undefined) throw cliError('usage', `say for which shell: completion ${shells.join('|')}`);
-  out.write(renderCompletion(shell, commands));
-  return Promise.resolve(exitStatus.done);
+/** The command, for the list it stands in itself. */
+export function completionOf(commands: readonly CommandSpec[]): CommandModule {
+  return {
+    run({ args, out }) {
+      const shell = shells.find((name) => name === args.positional[0]);
+      if (shell === undefined) throw cliError('usage', `say for which shell: completion ${shells.join('|')}`);
+      out.write(renderCompletion(shell, commands));
+      return Promise.resolve(exitStatus.done);
+    },
+  };
 }
 
 export function renderCompletion(shell: (typeof shells)[number], specs: readonly CommandSpec[]): string {

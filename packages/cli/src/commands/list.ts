@@ -251,7 +251,7 @@ export const commands: readonly CommandSpec[] = [
     usage: 'bash|zsh|fish',
     words: ['bash', 'zsh', 'fish'],
     flags: [],
-    load: () => import('./completion.ts'),
+    load: async () => (await import('./completion.ts')).completionOf(commands),
   },
   {
     name: 'version',

@@ -7,6 +7,7 @@ import { sluiceVersion, systemRandom } from '@sluice/runtime';
 import type { ParsedArgs } from '../args/parse.ts';
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
+import { PortReservations } from '../mesh/port-reservations.ts';
 import { makePrivateDir } from '../mesh/state-dir.ts';
 import { viewPaths, type ServiceView } from '../mesh/views.ts';
 import { endLeftovers, ProcessLedger } from '../process/ledger.ts';
@@ -34,20 +35,21 @@ export async function run(context: CommandContext): Promise<number> {
   mkdirSync(join(stateDir, 'run'), { recursive: true, mode: 0o700 });
   makePrivateDir(ownDir);
   const lock = lockFolder(ownDir);
+  const reservations = new PortReservations(ownDir, env);
   try {
     await endLeftovers(ownDir);
     prepareLogs(stateDir);
-    const book = new PortBook({
-      path: join(ownDir, 'ports.json'),
-      range: defaultPortRange,
-      canBind,
-      seed: ownDir,
-    });
-    const [plan] = planInstances({
-      workloads: [workload],
-      services,
-      commands: new Map([[workloadKey(workload), command]]),
-      book,
+    const [plan] = await reservations.plan((isTaken) => {
+      const path = join(ownDir, 'ports.json');
+      const book = new PortBook({
+        path,
+        range: defaultPortRange,
+        canBind: (port) => !isTaken(port) && canBind(port),
+        seed: ownDir,
+      });
+      const commands = new Map([[workloadKey(workload), command]]);
+      const result = planInstances({ workloads: [workload], services, commands, book });
+      return { result, spans: book.spans };
     });
     if (plan === undefined) throw cliError('usage', 'there is nothing to run');
     const runner = new InstanceRunner(plan, {
@@ -68,6 +70,7 @@ export async function run(context: CommandContext): Promise<number> {
     });
     return await runUntilEnd(context, runner);
   } finally {
+    reservations.release();
     lock.release();
   }
 }

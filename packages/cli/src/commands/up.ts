@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import type { CommandContext } from '../context.ts';
 import { exitStatus } from '../errors.ts';
+import { PortReservations, type PortSpan } from '../mesh/port-reservations.ts';
 import { chooseStateDir, makePrivateDir } from '../mesh/state-dir.ts';
 import { endLeftovers } from '../process/ledger.ts';
 import { chooseCommand, type ChosenCommand } from '../up/choose-command.ts';
@@ -57,16 +58,20 @@ async function runMesh(
   { file, stateDir, commands, reporter, env }: MeshToRun,
 ): Promise<number> {
   const range = file.config.ports.sidecars ?? defaultPortRange;
-  const { addresses, notices } = chooseControlAddresses({
-    ports: file.config.ports,
-    explicit: file.explicitPorts,
-    canBind,
-    range,
-    seed: stateDir,
+  const reservations = new PortReservations(stateDir, env);
+  const { addresses, notices } = await reservations.plan((isTaken) => {
+    const result = chooseControlAddresses({
+      ports: file.config.ports,
+      explicit: file.explicitPorts,
+      canBind: (port) => !isTaken(port) && canBind(port),
+      range,
+      seed: stateDir,
+    });
+    return { result, spans: Object.values(result.addresses).map(portSpan) };
   });
   for (const notice of notices) reporter.warn(notice);
   reporter.say(`starting ${file.name}: control plane and ${count(file)}; logs in ${join(stateDir, 'logs')}`);
-  const mesh = new MeshRunner({ file, stateDir, addresses, commands, range, env, reporter });
+  const mesh = new MeshRunner({ file, stateDir, addresses, commands, range, reservations, env, reporter });
   const stopped = stopOnSignal(context, mesh, reporter);
   try {
     const started = mesh.start();
@@ -92,6 +97,7 @@ async function runMesh(
     throw error;
   } finally {
     await mesh.stop();
+    reservations.release();
     stopped.end();
     reporter.say('stopped');
   }
@@ -113,6 +119,11 @@ function stopOnSignal({ signals }: CommandContext, mesh: MeshRunner, reporter: R
     }
   });
   return { requested, isRequested: () => firstMs !== undefined, end: () => listening.stop() };
+}
+
+function portSpan(address: string): PortSpan {
+  const port = Number(address.slice(address.lastIndexOf(':') + 1));
+  return [port, port];
 }
 
 function chooseCommands(file: MeshFile, { args, env }: CommandContext): ReadonlyMap<string, ChosenCommand> {

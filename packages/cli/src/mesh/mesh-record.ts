@@ -52,14 +52,15 @@ export function runningMeshes(env: Env): readonly MeshRecord[] {
   const pointers = pointerDir(env);
   if (pointers === undefined) return [];
   const records = readdirSync(pointers).filter((name) => name.endsWith('.json'));
-  return records.flatMap((name) => {
+  const running = records.flatMap((name) => {
     const record = parseRecord(join(pointers, name));
     return record !== undefined && isRunning(record) ? [record] : [];
   });
+  return running.sort((a, b) => (a.stateDir < b.stateDir ? -1 : 1));
 }
 
 /** Undefined when the folder is not this user's alone: another could have made it and point anywhere. */
-function pointerDir(env: Env): string | undefined {
+export function pointerDir(env: Env): string | undefined {
   const uid = process.getuid?.() ?? 0;
   const runtime = env['XDG_RUNTIME_DIR'];
   const path =
@@ -73,7 +74,7 @@ function pointerDir(env: Env): string | undefined {
   }
 }
 
-function pointerName(stateDir: string): string {
+export function pointerName(stateDir: string): string {
   return `${createHash('sha256').update(stateDir).digest('hex').slice(0, 16)}.json`;
 }
 

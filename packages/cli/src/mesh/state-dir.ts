@@ -1,5 +1,5 @@
 /** The state directory: where it is, what is in it, and how its files are written. */
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -27,7 +27,7 @@ export interface ChosenStateDir {
 export function chooseStateDir(meshDir: string, explicit: string | undefined): ChosenStateDir {
   if (explicit !== undefined) return { path: resolve(explicit) };
   const inside = join(meshDir, stateDirName);
-  if (isWritable(existsSync(inside) ? inside : meshDir)) return { path: inside };
+  if (canHoldState(inside)) return { path: inside };
   const id = createHash('sha256').update(resolve(meshDir)).digest('hex').slice(0, 12);
   const path = join(tmpdir(), `sluice-${process.getuid?.() ?? 0}-${basename(resolve(meshDir))}-${id}`);
   return { path, fallbackReason: `${meshDir} cannot be written` };
@@ -46,9 +46,13 @@ export function writeFileWhole(path: string, text: string): void {
   renameSync(incoming, path);
 }
 
-function isWritable(path: string): boolean {
+/** Tried rather than asked: permissions, read-only file systems and users without limits all answer differently. */
+function canHoldState(path: string): boolean {
+  const probe = join(path, `.probe.${process.pid}`);
   try {
-    accessSync(path, constants.W_OK);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    writeFileSync(probe, '');
+    rmSync(probe);
     return true;
   } catch {
     return false;

@@ -1,9 +1,8 @@
 /** What a machine needs for a local mesh, looked at one by one, with what to do where it is missing. */
-import { existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { defaultControlPorts } from '@sluice/api';
 import type { CommandContext } from '../context.ts';
 import { runningMeshes } from '../mesh/mesh-record.ts';
-import { chooseStateDir } from '../mesh/state-dir.ts';
 import { isCompiled, selfCommand } from '../process/self-command.ts';
 import { canBind } from './free-port.ts';
 import { defaultPortRange } from './port-book.ts';
@@ -101,12 +100,17 @@ function checkSidecarPorts(): CheckResult {
   };
 }
 
-function checkStateDir({ cwd, args }: CommandContext): CheckResult {
-  const { path, fallbackReason } = chooseStateDir(cwd, args.text('state-dir'));
-  if (fallbackReason === undefined) return { what: `state can be kept in ${path}`, state: 'fine' };
-  return {
-    what: 'state can be kept in this folder',
-    state: 'notice',
-    hint: `${fallbackReason}: a mesh started here keeps it in ${path}`,
-  };
+/** Looks without writing: a check leaves nothing behind. */
+function checkStateDir({ cwd }: CommandContext): CheckResult {
+  const what = `state can be kept in ${cwd}`;
+  try {
+    accessSync(cwd, constants.W_OK);
+    return { what, state: 'fine' };
+  } catch {
+    return {
+      what,
+      state: 'notice',
+      hint: 'the folder cannot be written: "sluice up" keeps the state in the temporary folder then',
+    };
+  }
 }

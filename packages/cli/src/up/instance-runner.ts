@@ -6,29 +6,19 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Registration, SluiceWorkload } from '@sluice/api';
 import type { Random } from '@sluice/runtime';
 import type { ApiClient } from '../mesh/api-client.ts';
 import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
 import type { ProcessLedger } from '../process/ledger.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
 import { appEnv } from './app-env.ts';
-import type { ChosenCommand } from './choose-command.ts';
+import { describeAddress, toRegistration, type InstancePlan } from './instance-plan.ts';
 import { appendLog, beginLog, logPath } from './log-files.ts';
-import type { InstancePorts } from './port-book.ts';
 import { runProbe } from './probe.ts';
 import { ReadinessWatch } from './readiness.ts';
 import { MeshRegistration } from './registration.ts';
 import { LineCutter, type Reporter } from './reporter.ts';
 import { drainSeconds, Sidecar } from './sidecar.ts';
-
-export interface InstancePlan {
-  /** `reviews-v1`, or `reviews-v1-0` where there are several. */
-  readonly name: string;
-  readonly workload: SluiceWorkload;
-  readonly command: ChosenCommand;
-  readonly ports: InstancePorts;
-}
 
 export interface InstanceDependencies {
   readonly client: ApiClient;
@@ -45,8 +35,6 @@ export interface InstanceDependencies {
   readonly dependencies: Promise<void>;
 }
 
-/** What our proxy can do beyond Envoy, so that the control plane emits it. */
-export const capabilities = ['sluice.dev/method-aware-retry', 'sluice.dev/forward-proxy'];
 /** Grace of a sidecar beyond its own drain time. */
 const sidecarGraceMs = drainSeconds * 1000 + 1500;
 
@@ -260,42 +248,4 @@ export class InstanceRunner {
   #say(text: string, tone: 'plain' | 'good' | 'bad'): void {
     this.#deps.reporter.about(this.plan.name, text, tone);
   }
-}
-
-export function toRegistration(
-  { name, workload, ports }: InstancePlan,
-  deps: Pick<InstanceDependencies, 'version' | 'leaseMs'>,
-): Registration {
-  const { hasSidecar, locality } = workload;
-  return {
-    name,
-    namespace: workload.namespace,
-    serviceAccount: workload.serviceAccount,
-    labels: hasSidecar ? workload.labels : { ...workload.labels, 'sidecar.istio.io/inject': 'false' },
-    address: '127.0.0.1',
-    interceptionMode: 'NONE',
-    ports: ports.ports.map((port, index) => ({
-      name: port.name,
-      protocol: workload.ports[index]?.protocol ?? 'http',
-      appPort: port.app,
-      inboundPort: hasSidecar ? port.inbound : port.app,
-    })),
-    outboundPortRange: ports.outbound,
-    adminPort: ports.admin,
-    healthPort: ports.health,
-    capabilities: hasSidecar ? capabilities : [],
-    version: deps.version,
-    ttlMs: deps.leaseMs,
-    replicaOf: workload.name,
-    weight: workload.weight,
-    ...(locality === undefined ? {} : { locality }),
-  };
-}
-
-/** Where others reach it: through its sidecar. */
-function describeAddress({ workload, ports }: InstancePlan): string {
-  const [first] = ports.ports;
-  if (first === undefined) return '';
-  const scheme = workload.ports[0]?.protocol.startsWith('http') === true ? 'http://' : '';
-  return `at ${scheme}127.0.0.1:${workload.hasSidecar ? first.inbound : first.app}`;
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { sluiceVersion, systemRandom, type Random } from '@sluice/runtime';
 import { ApiClient } from '../mesh/api-client.ts';
 import { removeMeshRecord, writeMeshRecord, type Env } from '../mesh/mesh-record.ts';
+import type { PortReservations } from '../mesh/port-reservations.ts';
 import { stateFiles } from '../mesh/state-dir.ts';
 import { identify } from '../process/identity.ts';
 import { ProcessLedger } from '../process/ledger.ts';
@@ -14,7 +15,8 @@ import type { ChosenCommand } from './choose-command.ts';
 import { ControlRunner, type ControlAddresses } from './control-runner.ts';
 import { canBind } from './free-port.ts';
 import { renderServices } from './generated-services.ts';
-import { InstanceRunner, type InstancePlan } from './instance-runner.ts';
+import type { InstancePlan } from './instance-plan.ts';
+import { InstanceRunner } from './instance-runner.ts';
 import { capLog, logPath } from './log-files.ts';
 import { definedServices, type MeshFile } from './mesh-file.ts';
 import { planInstances, type ServiceSummary } from './plan-instances.ts';
@@ -27,6 +29,7 @@ export interface MeshRunnerOptions {
   readonly addresses: ControlAddresses;
   readonly commands: ReadonlyMap<string, ChosenCommand>;
   readonly range: PortRange;
+  readonly reservations: PortReservations;
   readonly env: Env;
   readonly reporter: Reporter;
 }
@@ -81,7 +84,7 @@ export class MeshRunner {
     const { services } = await this.client.get<{ services: readonly ServiceSummary[] }>(
       '/sluice/v1/services',
     );
-    const plans = this.#plan(services);
+    const plans = await this.#plan(services);
     this.#instances = this.#createInstances(plans, services);
     this.#logTimer = setInterval(() => this.#capLogs(), logCheckMs);
     const failed = (await Promise.allSettled(this.#instances.map((instance) => instance.start()))).find(
@@ -143,10 +146,19 @@ export class MeshRunner {
     );
   }
 
-  #plan(services: readonly ServiceSummary[]): readonly InstancePlan[] {
-    const { file, stateDir, range, commands } = this.#options;
-    const book = new PortBook({ path: join(stateDir, stateFiles.ports), range, canBind, seed: stateDir });
-    return planInstances({ workloads: file.config.workloads, services, commands, book });
+  #plan(services: readonly ServiceSummary[]): Promise<readonly InstancePlan[]> {
+    const { file, stateDir, range, commands, reservations } = this.#options;
+    return reservations.plan((isTaken) => {
+      const path = join(stateDir, stateFiles.ports);
+      const book = new PortBook({
+        path,
+        range,
+        canBind: (port) => !isTaken(port) && canBind(port),
+        seed: stateDir,
+      });
+      const result = planInstances({ workloads: file.config.workloads, services, commands, book });
+      return { result, spans: book.spans };
+    });
   }
 
   #createInstances(

@@ -1,7 +1,7 @@
 /** Workloads × replicas → instances with names and ports. */
 import type { SluiceWorkload } from '@sluice/api';
 import type { ChosenCommand } from './choose-command.ts';
-import type { InstancePlan } from './instance-runner.ts';
+import type { InstancePlan } from './instance-plan.ts';
 import type { PortBook, WantedPorts } from './port-book.ts';
 
 /** What planning needs of a service. */

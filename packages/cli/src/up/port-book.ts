@@ -77,6 +77,14 @@ export class PortBook {
     return plans;
   }
 
+  /** Everything given out, for others not to take. */
+  get spans(): readonly (readonly [low: number, high: number])[] {
+    const blocks = [...this.#blocks.values()].map(
+      ({ first, length }) => [first, first + length - 1] as const,
+    );
+    return [...blocks, ...[...this.#singles].map((port) => [port, port] as const)];
+  }
+
   #takeInsisted({ instance, ports }: WantedPorts): void {
     for (const { appPort, name } of ports) {
       if (appPort === undefined) continue;

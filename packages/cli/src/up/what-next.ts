@@ -22,8 +22,7 @@ const patienceMs = 45_000;
 export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   const { mesh, file, reporter } = options;
   for (const line of chosenPrograms(mesh)) reporter.say(line);
-  const allReady = Promise.all(mesh.instances.map((instance) => instance.firstReady));
-  const isAllReady = await Promise.race([allReady.then(() => true), Bun.sleep(patienceMs).then(() => false)]);
+  const isAllReady = await areReadyInTime(mesh);
   const { link } = await mesh.client.post<{ link: string }>('/sluice/v1/login-link', {});
   const { palette } = options;
   reporter.say('');
@@ -48,6 +47,17 @@ export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   );
   reporter.say('reach the applications’ own ports and pass the sidecars by.');
   reporter.say('Ctrl-C stops all of it.');
+}
+
+async function areReadyInTime(mesh: MeshRunner): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), patienceMs);
+  // A mesh that is stopped meanwhile is not kept from ending.
+  timer.unref();
+  void Promise.all(mesh.instances.map((instance) => instance.firstReady)).then(() => resolve(true));
+  const isInTime = await promise;
+  clearTimeout(timer);
+  return isInTime;
 }
 
 function lateOnes(mesh: MeshRunner): string {
