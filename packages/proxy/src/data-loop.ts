@@ -43,6 +43,8 @@ export type ToLoop =
   /** Closes accepting sockets; connections end with `Connection: close`, at `afterMs` by force. */
   | { kind: 'drain'; afterMs: number }
   | { kind: 'report'; id: number }
+  /** More follows, once this has been answered with `taken`. */
+  | { kind: 'slice' }
   | AccessLogTaken
   | { kind: 'stop' };
 
@@ -68,6 +70,7 @@ export interface LoopInit {
 
 export type FromLoop =
   | { kind: 'ready' }
+  | { kind: 'taken' }
   | { kind: 'drained' }
   | { kind: 'applied'; resource: string; version: string }
   | { kind: 'failed'; resource: string; message: string }

@@ -18,6 +18,9 @@ const defaultMaxDirectBodyBytes = 4096;
 /** Compiled hosts by content, for the next version of the same table. */
 export type HostCache = ReadonlyMap<string, VirtualHostEntry>;
 
+/** Hosts of a table that arrives in parts, compiled as they came. */
+export type PreparedHosts = Map<VirtualHost, { readonly key: string; readonly entry: VirtualHostEntry }>;
+
 export class CompiledRouteTable implements RouteTable {
   readonly name: string;
   readonly version: string;
@@ -53,6 +56,24 @@ export class CompiledRouteTable implements RouteTable {
   }
 }
 
+/** Compiles the virtual hosts of one part of a table ahead, so that the whole costs little at its end. */
+export function prepareHosts(
+  part: RouteConfiguration,
+  previous: CompiledRouteTable | null,
+  context: RouteCompileContext,
+  scope: ProblemScope,
+  prepared: PreparedHosts,
+): void {
+  const defaults = compileDefaults(part, context, scope);
+  const settings = settingsOf(part);
+  for (const [i, host] of part.virtualHosts.entries()) {
+    const key = `${settings} ${contentHash(canonicalJson(host))}`;
+    const entry =
+      previous?.hosts.get(key) ?? compileVirtualHost(host, defaults, context, scope.at('virtual_hosts', i));
+    prepared.set(host, { key, entry });
+  }
+}
+
 /** `extra`: virtual hosts that VHDS brought; they take the place of inline ones of their name. */
 export function compileRouteTable(
   message: RouteConfiguration,
@@ -61,22 +82,29 @@ export function compileRouteTable(
   previous: CompiledRouteTable | null,
   context: RouteCompileContext,
   scope: ProblemScope,
+  prepared: PreparedHosts = new Map(),
 ): CompiledRouteTable {
   reportUnhonoured(message, scope);
   const defaults = compileDefaults(message, context, scope);
-  const settings = contentHash(canonicalJson({ ...message, virtualHosts: [] }));
+  const settings = settingsOf(message);
   const hosts = new Map<string, VirtualHostEntry>();
   const domains = new DomainTable<VirtualHostEntry>();
   const names = new Set<string>();
   for (const [host, at] of hostsOf(message, extra, scope)) {
     if (names.has(host.name)) at.at('name').error(`virtual host "${host.name}" occurs twice`);
     names.add(host.name);
-    const key = `${settings} ${contentHash(canonicalJson(host))}`;
-    const entry = previous?.hosts.get(key) ?? compileVirtualHost(host, defaults, context, at);
+    const ready = prepared.get(host);
+    const key = ready?.key ?? `${settings} ${contentHash(canonicalJson(host))}`;
+    const entry = ready?.entry ?? previous?.hosts.get(key) ?? compileVirtualHost(host, defaults, context, at);
     hosts.set(key, entry);
     for (const [i, domain] of host.domains.entries()) domains.add(domain, entry, at.at('domains', i));
   }
   return new CompiledRouteTable(message.name, version, hosts, domains, message.ignorePortInHostMatching);
+}
+
+/** What all hosts of a table depend on beside themselves. */
+function settingsOf(message: RouteConfiguration): string {
+  return contentHash(canonicalJson({ ...message, virtualHosts: [] }));
 }
 
 function* hostsOf(

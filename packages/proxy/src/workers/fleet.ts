@@ -154,6 +154,8 @@ export class Fleet {
       case 'ready':
         member.isReady = true;
         return this.#options.onReady();
+      case 'taken':
+        return member.queue.taken();
       case 'drained':
         member.isDrained = true;
         return this.#checkDrained();

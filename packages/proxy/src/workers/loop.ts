@@ -12,7 +12,6 @@ import {
   TimerWheel,
   type Logger,
 } from '@sluice/runtime';
-import type { RouteConfiguration } from '@sluice/xds';
 import { ClusterSet } from '../cluster/cluster-set.ts';
 import type { ClusterState } from '../cluster/cluster-state.ts';
 import type { ClusterReport, FromLoop, LoopInit, ToLoop } from '../data-loop.ts';
@@ -40,7 +39,6 @@ export class Loop {
   readonly #sinks: LoopLogSinks;
   readonly #plane: DataPlane;
   readonly #accepting = new Map<string, { stop(): void }[]>();
-  #routeParts: RouteConfiguration['virtualHosts'][number][] = [];
 
   constructor(init: LoopInit, post: PostToMain, createPlane: (deps: DataPlaneDeps) => DataPlane) {
     this.#post = post;
@@ -112,6 +110,8 @@ export class Loop {
         return this.#listen(message.listener, message.fd);
       case 'accessLogTaken':
         return this.#sinks.onTaken(message);
+      case 'slice':
+        return this.#post({ kind: 'taken' });
       case 'report':
         return this.#report(message.id);
       case 'setLogLevel':
@@ -125,14 +125,8 @@ export class Loop {
     }
   }
 
-  #putRoutes(message: ToLoop & { kind: 'putRoutes' }): void {
-    if (message.part === 0) this.#routeParts = [];
-    this.#routeParts.push(...message.routes.virtualHosts);
-    if (!message.isLast) return;
-    const virtualHosts = this.#routeParts;
-    this.#routeParts = [];
-    this.#routes.put({ ...message.routes, virtualHosts }, message.version);
-    this.#applied(message.routes.name, message.version);
+  #putRoutes({ routes, version, part, isLast }: ToLoop & { kind: 'putRoutes' }): void {
+    if (this.#routes.putPart(routes, version, part, isLast)) this.#applied(routes.name, version);
   }
 
   #listen(name: string, fd: number): void {
