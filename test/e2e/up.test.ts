@@ -48,6 +48,11 @@ test.if(isLinux)(
     });
     expect(env['API_SERVICE_PORT_HTTP']).toBe(env['API_SERVICE_PORT'] ?? '');
     expect(env['HTTP_PROXY']).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    // Health and metrics of each sidecar are on ports of their own.
+    const given = mesh.processes().find(({ command }) => command.includes('web.json'))?.command ?? '';
+    const [, health, metrics] = /--health-address (\S+) --prometheus-address (\S+)/.exec(given) ?? [];
+    expect(await text(`http://${health}/healthz/ready`)).toStartWith('200');
+    expect(await text(`http://${metrics}/stats/prometheus`)).toContain('istio_requests_total');
     // One control plane, three sidecars, three applications.
     expect(mesh.processes()).toHaveLength(7);
     expect(mesh.up.output).toContain('does not isolate processes of this machine from each other');

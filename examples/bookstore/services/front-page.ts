@@ -25,7 +25,7 @@ const style = `
   h1 { font-size: 2.4rem; line-height: 1.15; margin: 2rem 0 .2rem; font-weight: 500; }
   .quiet { color: var(--quiet); }
   .offer { display: flex; gap: 2rem; margin: 1.4rem 0 2rem; flex-wrap: wrap; }
-  .offer b { display: block; font-size: 1.35rem; font-weight: 500; }
+  .offer b { display: block; font-size: 1.35rem; font-weight: 500; color: var(--ink); }
   blockquote { margin: 0 0 1rem; padding: .9rem 1.1rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
   .stars { letter-spacing: .12em; } .stars.red { color: #c8442f; } .stars.black { color: inherit; }
   .hops { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: .7rem; margin-top: 2.6rem; font: 13px/1.45 ui-monospace, Menlo, Consolas, monospace; }

@@ -10,7 +10,8 @@ const stopSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** Settings that would send our own requests to this machine's ports through somebody's proxy. */
 const proxySettings = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'ALL_PROXY', 'all_proxy'];
 
-async function main(words: readonly string[]): Promise<number> {
+/** Runs one command line in this process; resolves with the exit status. */
+export async function main(words: readonly string[]): Promise<number> {
   const env: Readonly<Record<string, string | undefined>> = { ...process.env };
   for (const name of proxySettings) delete process.env[name];
   return dispatch(words, commands, {

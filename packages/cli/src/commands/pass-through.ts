@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { CommandContext, CommandModule } from '../context.ts';
 import { cliError } from '../errors.ts';
-import { selfCommand, type Part } from '../process/self-command.ts';
+import { isCompiled, selfCommand, type Part } from '../process/self-command.ts';
 
 /** Exit statuses of programs ended by a signal, as shells count them. */
 const signalNumbers: Readonly<Record<string, number>> = {
@@ -18,6 +18,12 @@ export function passThrough(part: Part): CommandModule {
 }
 
 function runPart(part: Part, { args, signals, env }: CommandContext): Promise<number> {
+  // In the one-file executable these words are dispatched before this command line is asked.
+  if (isCompiled)
+    throw cliError(
+      'process-failed',
+      `this executable was built without its ${part}: build it from its own entry file`,
+    );
   const [command = '', ...first] = selfCommand(part);
   const child = spawn(command, [...first, ...args.rest], { stdio: 'inherit', env: { ...env } });
   // The terminal signals the whole group; one meant for us alone is passed on, and twice does no harm to be told once.

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileWhole } from '../mesh/state-dir.ts';
-import { signalGroup } from './child.ts';
+import { signalGroup, type Child } from './child.ts';
 import { isAlive, type ProcessIdentity } from './identity.ts';
 
 export interface LedgerEntry extends ProcessIdentity {
@@ -22,6 +22,12 @@ export class ProcessLedger {
 
   constructor(stateDir: string) {
     this.#path = join(stateDir, fileName);
+  }
+
+  /** In as soon as it runs, out when it has ended. */
+  track(name: string, child: Child): void {
+    this.add(name, child.identity);
+    void child.exited.then(() => this.remove(child.pid));
   }
 
   add(name: string, identity: ProcessIdentity | undefined): void {

@@ -90,7 +90,7 @@ export class ControlRunner {
       env: processEnv(env),
       output: { file: this.#log },
     });
-    ledger.add('control plane', child.identity);
+    ledger.track('control plane', child);
     return child;
   }
 

@@ -49,7 +49,6 @@ export class InstanceRunner {
   readonly #finished = Promise.withResolvers<ChildExit>();
   #isStopping = false;
   #wasReady = false;
-  #appPid: number | undefined;
 
   constructor(plan: InstancePlan, deps: InstanceDependencies) {
     this.plan = plan;
@@ -143,7 +142,7 @@ export class InstanceRunner {
     return new Sidecar({
       name,
       instance: `${name}.${workload.namespace}`,
-      adminPort: ports.admin,
+      ports,
       stateDir,
       client,
       token: () => this.#registration.token,
@@ -174,13 +173,11 @@ export class InstanceRunner {
   }
 
   #appStarted(child: Child): void {
-    this.#deps.ledger.add(this.plan.name, child.identity);
-    this.#appPid = child.pid;
+    this.#deps.ledger.track(this.plan.name, child);
     this.#readiness.start();
   }
 
   #appExited(exit: ChildExit, restartInMs: number | undefined): void {
-    this.#deps.ledger.remove(this.#appPid);
     this.#readiness.stop(`it ${describeExit(exit)}`);
     if (this.#isStopping) return;
     if (restartInMs === undefined) {

@@ -38,6 +38,8 @@ export interface WantedPorts {
 export interface InstancePorts {
   readonly admin: number;
   readonly health: number;
+  /** Prometheus' page of the sidecar. */
+  readonly metrics: number;
   readonly ports: readonly { readonly name: string; readonly app: number; readonly inbound: number }[];
   /** Both ends included. */
   readonly outbound: readonly [low: number, high: number];
@@ -112,12 +114,12 @@ export class PortBook {
     this.#blocks.set(wanted.instance, block);
     let next = block.first;
     const take = (): number => next++;
-    const [admin, health] = [take(), take()];
+    const [admin, health, metrics] = [take(), take(), take()];
     const ports = wanted.ports.map(({ name, appPort, preferredInbound }) => {
       const [app, inbound] = [take(), take()];
       return { name, app: appPort ?? app, inbound: this.#takePreferred(preferredInbound) ?? inbound };
     });
-    return { admin, health, ports, outbound: [next, block.first + block.length - 1] };
+    return { admin, health, metrics, ports, outbound: [next, block.first + block.length - 1] };
   }
 
   #takePreferred(port: number | undefined): number | undefined {
@@ -158,7 +160,7 @@ export class PortBook {
 }
 
 function lengthOf({ ports, outboundCount }: WantedPorts): number {
-  return 2 + ports.length * 2 + outboundCount;
+  return 3 + ports.length * 2 + outboundCount;
 }
 
 /** A file that is missing or damaged remembers nothing. */

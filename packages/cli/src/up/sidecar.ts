@@ -12,12 +12,13 @@ import { describeExit, spawnChild, type Child, type ChildExit } from '../process
 import type { ProcessLedger } from '../process/ledger.ts';
 import { selfCommand } from '../process/self-command.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
+import type { InstancePorts } from './port-book.ts';
 import { beginLog, lastLines, logPath } from './log-files.ts';
 
 export interface SidecarOptions {
   readonly name: string;
   readonly instance: string;
-  readonly adminPort: number;
+  readonly ports: Pick<InstancePorts, 'admin' | 'health' | 'metrics'>;
   readonly stateDir: string;
   readonly client: ApiClient;
   readonly token: () => string;
@@ -115,12 +116,16 @@ export class Sidecar {
   }
 
   #spawn(): Child {
-    const { name, env, ledger } = this.#options;
+    const { name, env, ledger, ports } = this.#options;
     const child = spawnChild({
       argv: [
         ...selfCommand('proxy'),
         '-c',
         this.#bootstrapPath,
+        '--health-address',
+        `127.0.0.1:${ports.health}`,
+        '--prometheus-address',
+        `127.0.0.1:${ports.metrics}`,
         '--concurrency',
         '1',
         '--drain-time-s',
@@ -132,7 +137,7 @@ export class Sidecar {
       env: processEnv(env),
       output: { file: this.#log },
     });
-    ledger.add(`sidecar of ${name}`, child.identity);
+    ledger.track(`sidecar of ${name}`, child);
     return child;
   }
 
@@ -152,7 +157,7 @@ export class Sidecar {
   /** The reply's text; undefined when there was none, or a refusal. */
   async #admin(path: string, method: string): Promise<string | undefined> {
     try {
-      const response = await fetch(`http://127.0.0.1:${this.#options.adminPort}${path}`, {
+      const response = await fetch(`http://127.0.0.1:${this.#options.ports.admin}${path}`, {
         method,
         signal: AbortSignal.timeout(adminTimeoutMs),
       });

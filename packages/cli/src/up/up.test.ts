@@ -28,9 +28,10 @@ function plan(
 }
 
 function allPorts(plans: ReturnType<typeof plan>): number[] {
-  return plans.flatMap(({ ports: { admin, health, ports, outbound } }) => [
+  return plans.flatMap(({ ports: { admin, health, metrics, ports, outbound } }) => [
     admin,
     health,
+    metrics,
     ...ports.flatMap(({ app, inbound }) => [app, inbound]),
     ...Array.from({ length: outbound[1] - outbound[0] + 1 }, (_, index) => outbound[0] + index),
   ]);

@@ -1,6 +1,7 @@
 /** What `up` says once everything runs: where to look, what to type, and what this mode does not protect. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { viewPaths, type ProxyView } from '../mesh/views.ts';
 import type { Palette } from '../output/palette.ts';
 import type { MeshFile } from './mesh-file.ts';
 import type { MeshRunner } from './mesh-runner.ts';
@@ -23,6 +24,7 @@ export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   const { mesh, file, reporter } = options;
   for (const line of chosenPrograms(mesh)) reporter.say(line);
   const isAllReady = await areReadyInTime(mesh);
+  for (const line of await refusals(mesh)) reporter.warn(line);
   const { link } = await mesh.client.post<{ link: string }>('/sluice/v1/login-link', {});
   const { palette } = options;
   reporter.say('');
@@ -47,6 +49,18 @@ export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   );
   reporter.say('reach the applications’ own ports and pass the sidecars by.');
   reporter.say('Ctrl-C stops all of it.');
+}
+
+/** A configuration that a sidecar refuses leaves the mesh running in part: it is not left to be found out. */
+async function refusals({ client }: MeshRunner): Promise<readonly string[]> {
+  const { proxies } = await client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies);
+  return proxies.flatMap(({ instance, nodeId, types }) =>
+    types
+      .filter(({ state }) => state === 'NACK')
+      .map(
+        ({ type, error }) => `the sidecar of ${instance ?? nodeId} refuses ${type.toUpperCase()}: ${error}`,
+      ),
+  );
 }
 
 async function areReadyInTime(mesh: MeshRunner): Promise<boolean> {
