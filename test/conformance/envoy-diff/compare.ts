@@ -74,7 +74,7 @@ function flattenReceived(flat: Flat, at: string, request: Received): void {
 function flattenLine(flat: Flat, at: string, line: LogLine, isOwn: boolean): void {
   for (const [name, value] of Object.entries(line)) {
     if (name === 'client' || name === 'listener' || (isOwn && name === 'bytesSent')) continue;
-    flat.set(`${at}.${name}`, value);
+    flat.set(`${at}.${name}`, name === 'flags' ? value.split(',').sort().join(',') : value);
   }
 }
 
@@ -82,9 +82,14 @@ const nothing: ReadonlySet<string> = new Set();
 /** Ours alone: the reason code of replies that the proxy made. */
 const ignoredResponseHeaders: ReadonlySet<string> = new Set(['x-sluice-reason']);
 /** Follow from the body, which is not compared. */
-const ownReplyHeaders: ReadonlySet<string> = new Set(['x-sluice-reason', 'content-type', 'content-length', 'transfer-encoding']);
+const ownReplyHeaders: ReadonlySet<string> = new Set([
+  'x-sluice-reason',
+  'content-type',
+  'content-length',
+  'transfer-encoding',
+]);
 
-/** Names are compared without case, repeated fields by their values in order. */
+/** Names are compared without case. */
 function flattenFields(flat: Flat, at: string, fields: Fields, ignored: ReadonlySet<string>): void {
   for (const [given, value] of fields) {
     const name = given.toLowerCase();
@@ -92,7 +97,8 @@ function flattenFields(flat: Flat, at: string, fields: Fields, ignored: Readonly
     const key = `${at}.${name}`;
     const text = valueOf(name, value);
     const before = flat.get(key);
-    flat.set(key, before === undefined ? text : `${before} | ${text}`);
+    // One field with a list and several fields mean the same (RFC 9110 §5.3).
+    flat.set(key, before === undefined ? text : `${before},${text}`);
   }
 }
 

@@ -43,7 +43,11 @@ describe.skipIf(envoyBinary === null)('beside a real Envoy', () => {
 
 async function run(): Promise<Difference[]> {
   const origins = startOrigins();
-  const upstreams = { originPorts: origins.ports, refusingPort: refusingPort(), blackholePort: await blackholePort() };
+  const upstreams = {
+    originPorts: origins.ports,
+    refusingPort: refusingPort(),
+    blackholePort: await blackholePort(),
+  };
   const sections = [...grid, lastSection];
   const folder = makeTempDir();
   const [envoy, sluice] = await Promise.all([

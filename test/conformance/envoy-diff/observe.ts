@@ -43,7 +43,9 @@ export async function observe(
   return new Map(
     [...seen].map(([key, { port, clientPort, outcomes, received }]) => {
       // The kernel gives a client's port again, but not soon to connections to one listener.
-      const log = lines.filter((line) => line.client.endsWith(`:${clientPort}`) && line.listener.endsWith(`:${port}`));
+      const log = lines.filter(
+        (line) => line.client.endsWith(`:${clientPort}`) && line.listener.endsWith(`:${port}`),
+      );
       return [key, { outcomes, received, log }];
     }),
   );
@@ -55,10 +57,13 @@ async function readLog(proxy: RunningProxy): Promise<LogLine[]> {
       .split('\n')
       .filter((line) => line !== '')
       .map(parseLine);
-  return waitFor(() => {
-    const lines = read();
-    return lines.some((line) => line.path === '/the-end') ? lines : null;
-  }, { what: `the access log of ${proxy.name} to be complete` });
+  return waitFor(
+    () => {
+      const lines = read();
+      return lines.some((line) => line.path === '/the-end') ? lines : null;
+    },
+    { what: `the access log of ${proxy.name} to be complete` },
+  );
 }
 
 function parseLine(line: string): LogLine {

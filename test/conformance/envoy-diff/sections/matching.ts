@@ -1,5 +1,15 @@
 /** Route matches: path, headers, query parameters, method; and which of several routes wins. */
-import { anyHost, forwards, product, request, sends, sendsRaw, type Json, type RequestParts, type Section } from '../section.ts';
+import {
+  anyHost,
+  forwards,
+  product,
+  request,
+  sends,
+  sendsRaw,
+  type Json,
+  type RequestParts,
+  type Section,
+} from '../section.ts';
 
 const regex = (pattern: string): Json => ({ safe_regex: { regex: pattern } });
 
@@ -25,8 +35,26 @@ const paths: Section = {
       ['regex /(api|web)/?', regex('/(api|web)/?')],
     ],
     [
-      '/', '/api', '/API', '/api/', '/api/v1', '/api/v1/x', '/api/v12', '/apis', '/api?x=1', '/api/?x=1', '/api#f',
-      '/api%2Fv1', '/%61pi', '/api//v1', '/web', '/web/', '/index.html', '/a/b.html?q', '/api;p=1', '/apI/V1',
+      '/',
+      '/api',
+      '/API',
+      '/api/',
+      '/api/v1',
+      '/api/v1/x',
+      '/api/v12',
+      '/apis',
+      '/api?x=1',
+      '/api/?x=1',
+      '/api#f',
+      '/api%2Fv1',
+      '/%61pi',
+      '/api//v1',
+      '/web',
+      '/web/',
+      '/index.html',
+      '/a/b.html?q',
+      '/api;p=1',
+      '/apI/V1',
     ].map((target) => [target, target] as const),
   ),
 };
@@ -46,9 +74,15 @@ const headerMatches: readonly (readonly [string, Json])[] = [
   ['not exact', { ...text({ exact: 'blue' }), invert_match: true }],
   ['not prefix', { ...text({ prefix: 'bl' }), invert_match: true }],
   ['not regex', { ...text({ safe_regex: { regex: 'b.*' } }), invert_match: true }],
-  ['not exact, missing as empty', { ...text({ exact: 'blue' }), invert_match: true, treat_missing_header_as_empty: true }],
+  [
+    'not exact, missing as empty',
+    { ...text({ exact: 'blue' }), invert_match: true, treat_missing_header_as_empty: true },
+  ],
   ['exact empty, missing as empty', { ...text({ exact: '' }), treat_missing_header_as_empty: true }],
-  ['regex .*, missing as empty', { ...text({ safe_regex: { regex: '.*' } }), treat_missing_header_as_empty: true }],
+  [
+    'regex .*, missing as empty',
+    { ...text({ safe_regex: { regex: '.*' } }), treat_missing_header_as_empty: true },
+  ],
   ['exact, missing as empty', { ...text({ exact: 'blue' }), treat_missing_header_as_empty: true }],
   ['present', { present_match: true }],
   ['absent', { present_match: false }],
@@ -67,12 +101,16 @@ const headerMatches: readonly (readonly [string, Json])[] = [
   ['name only', {}],
 ];
 
-const colour = (...values: readonly string[]): RequestParts => ({ headers: values.map((value) => ['X-Colour', value] as const) });
+const colour = (...values: readonly string[]): RequestParts => ({
+  headers: values.map((value) => ['X-Colour', value] as const),
+});
 
 const headers: Section = {
   name: 'headers',
   ...product(
-    headerMatches.map(([label, match]) => [label, { prefix: '/', headers: [{ name: 'x-colour', ...match }] }] as const),
+    headerMatches.map(
+      ([label, match]) => [label, { prefix: '/', headers: [{ name: 'x-colour', ...match }] }] as const,
+    ),
     [
       ['no header', '/'],
       ['empty', '/', colour('')],
@@ -110,7 +148,16 @@ const pseudoHeaders: Section = {
       ['path with query', pseudo(':path', text({ suffix: '?q=1' }))],
       ['path', pseudo(':path', text({ exact: '/here' }))],
       ['scheme', pseudo(':scheme', text({ exact: 'http' }))],
-      ['two headers', { prefix: '/', headers: [{ name: ':method', ...text({ exact: 'GET' }) }, { name: 'x-a', present_match: true }] }],
+      [
+        'two headers',
+        {
+          prefix: '/',
+          headers: [
+            { name: ':method', ...text({ exact: 'GET' }) },
+            { name: 'x-a', present_match: true },
+          ],
+        },
+      ],
       ['grpc', { prefix: '/', grpc: {} }],
     ],
     [
@@ -121,7 +168,11 @@ const pseudoHeaders: Section = {
       ['unusual method', '/here', { method: 'PURGE' }],
       ['x-a', '/here', { headers: [['x-a', '1']] }],
       ['grpc type', '/here', { method: 'POST', headers: [['content-type', 'application/grpc']], body: '' }],
-      ['grpc+proto type', '/here', { method: 'POST', headers: [['content-type', 'application/grpc+proto']], body: '' }],
+      [
+        'grpc+proto type',
+        '/here',
+        { method: 'POST', headers: [['content-type', 'application/grpc+proto']], body: '' },
+      ],
     ],
   ),
 };
@@ -142,12 +193,39 @@ const queryParameters: Section = {
       ['absent', query({ present_match: false })],
       ['name only', query({})],
       ['exact empty', query(text({ exact: '' }))],
-      ['two', { prefix: '/', query_parameters: [{ name: 'q', ...text({ exact: 'blue' }) }, { name: 'r', present_match: true }] }],
+      [
+        'two',
+        {
+          prefix: '/',
+          query_parameters: [
+            { name: 'q', ...text({ exact: 'blue' }) },
+            { name: 'r', present_match: true },
+          ],
+        },
+      ],
     ],
     [
-      '/', '/?', '/?q', '/?q=', '/?q=blue', '/?q=BLUE', '/?Q=blue', '/?q=blue&r', '/?r&q=blue', '/?q=red&q=blue',
-      '/?q=blue&q=red', '/?q=bl%75e', '/?%71=blue', '/?q=a+b', '/?q=a%20b', '/?q=blue#q=red', '/?x=q=blue', '/?&&q=blue',
-      '/?q==blue', '/?q=%zz', '/p?q=blue?q=red',
+      '/',
+      '/?',
+      '/?q',
+      '/?q=',
+      '/?q=blue',
+      '/?q=BLUE',
+      '/?Q=blue',
+      '/?q=blue&r',
+      '/?r&q=blue',
+      '/?q=red&q=blue',
+      '/?q=blue&q=red',
+      '/?q=bl%75e',
+      '/?%71=blue',
+      '/?q=a+b',
+      '/?q=a%20b',
+      '/?q=blue#q=red',
+      '/?x=q=blue',
+      '/?&&q=blue',
+      '/?q==blue',
+      '/?q=%zz',
+      '/p?q=blue?q=red',
     ].map((target) => [target, target] as const),
   ),
 };
@@ -162,7 +240,11 @@ const precedence: Section = {
     forwards('exact behind a regex', { path: '/r/exact' }, 'alpha'),
     forwards('exact', { path: '/e' }, 'alpha'),
     forwards('prefix behind an exact', { prefix: '/e' }, 'beta'),
-    forwards('with a query', { prefix: '/q', query_parameters: [{ name: 'v', string_match: { exact: '2' } }] }, 'beta'),
+    forwards(
+      'with a query',
+      { prefix: '/q', query_parameters: [{ name: 'v', string_match: { exact: '2' } }] },
+      'beta',
+    ),
     forwards('without', { prefix: '/q' }, 'alpha'),
     forwards('case folded', { prefix: '/CASE', case_sensitive: false }, 'gamma'),
     forwards('case kept', { prefix: '/case' }, 'alpha'),
@@ -170,8 +252,27 @@ const precedence: Section = {
     forwards('always', { prefix: '/n', runtime_fraction: { default_value: { numerator: 100 } } }, 'alpha'),
   ]),
   cases: [
-    '/a', '/a/b', '/a/b/c', '/ab', '/r/x', '/r/exact', '/r', '/e', '/e?x', '/e/', '/ee', '/q', '/q?v=2', '/q?v=3',
-    '/case', '/CASE', '/Case/x', '/n', '/nothing', '/unmatched', '/zzz?v=2',
+    '/a',
+    '/a/b',
+    '/a/b/c',
+    '/ab',
+    '/r/x',
+    '/r/exact',
+    '/r',
+    '/e',
+    '/e?x',
+    '/e/',
+    '/ee',
+    '/q',
+    '/q?v=2',
+    '/q?v=3',
+    '/case',
+    '/CASE',
+    '/Case/x',
+    '/n',
+    '/nothing',
+    '/unmatched',
+    '/zzz?v=2',
   ].flatMap((target) => [
     sends(target, target),
     sends(`${target} with x-first`, target, { headers: [['x-first', '']] }),
@@ -203,7 +304,11 @@ const weighted: Section = {
       route: {
         weighted_clusters: {
           clusters: [
-            { name: 'alpha', weight: 0, request_headers_to_add: [{ header: { key: 'x-split', value: 'alpha' } }] },
+            {
+              name: 'alpha',
+              weight: 0,
+              request_headers_to_add: [{ header: { key: 'x-split', value: 'alpha' } }],
+            },
             {
               name: 'beta',
               weight: 1,
@@ -221,7 +326,11 @@ const weighted: Section = {
     {
       name: 'own-host',
       match: { prefix: '/own-host' },
-      route: { weighted_clusters: { clusters: [{ name: 'alpha', weight: 1, host_rewrite_literal: 'rewritten.test' }] } },
+      route: {
+        weighted_clusters: {
+          clusters: [{ name: 'alpha', weight: 1, host_rewrite_literal: 'rewritten.test' }],
+        },
+      },
     },
     { name: 'by-header', match: { prefix: '/by-header' }, route: { cluster_header: 'x-cluster' } },
     {
@@ -231,10 +340,12 @@ const weighted: Section = {
     },
   ]),
   cases: [
-    ...['all-alpha', 'all-beta', 'only-gamma', 'total', 'unknown-cluster', 'own-headers', 'own-host'].flatMap((name) => [
-      sends(name, `/${name}`, { headers: [['x-drop', '1']] }),
-      sends(`${name}, POST`, `/${name}`, { method: 'POST', body: 'abc' }),
-    ]),
+    ...['all-alpha', 'all-beta', 'only-gamma', 'total', 'unknown-cluster', 'own-headers', 'own-host'].flatMap(
+      (name) => [
+        sends(name, `/${name}`, { headers: [['x-drop', '1']] }),
+        sends(`${name}, POST`, `/${name}`, { method: 'POST', body: 'abc' }),
+      ],
+    ),
     ...['by-header', '404-by-header'].flatMap((name) =>
       ['alpha', 'beta', 'nowhere', ''].map((cluster) =>
         sends(`${name} ${cluster}`, `/${name}`, { headers: [['x-cluster', cluster]] }),
@@ -245,4 +356,11 @@ const weighted: Section = {
   ],
 };
 
-export const matchingSections: readonly Section[] = [paths, headers, pseudoHeaders, queryParameters, precedence, weighted];
+export const matchingSections: readonly Section[] = [
+  paths,
+  headers,
+  pseudoHeaders,
+  queryParameters,
+  precedence,
+  weighted,
+];

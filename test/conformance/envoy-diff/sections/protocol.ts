@@ -1,50 +1,133 @@
 /** HTTP/1 itself: framings, versions, malformed requests, limits, upgrades. */
-import { anyHost, catchAll, forwards, request, sends, sendsRaw, type Case, type Section } from '../section.ts';
+import {
+  anyHost,
+  catchAll,
+  forwards,
+  request,
+  sends,
+  sendsRaw,
+  type Case,
+  type Section,
+} from '../section.ts';
 
 const head = (...lines: readonly string[]): string => `${lines.join('\r\n')}\r\n\r\n`;
 const chunked = 'Transfer-Encoding: chunked';
 
 const wellFormed: readonly Case[] = [
-  ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'PROPFIND', 'QUERY'].map((method) =>
-    sends(`method ${method}`, '/m', { method, ...(method === 'POST' ? { body: 'abc' } : {}) }),
+  ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE', 'PROPFIND', 'QUERY'].map(
+    (method) => sends(`method ${method}`, '/m', { method, ...(method === 'POST' ? { body: 'abc' } : {}) }),
   ),
   sends('GET with a body', '/', { body: 'abc' }),
   sends('DELETE with a body', '/', { method: 'DELETE', body: 'abc' }),
   sends('POST without a body', '/', { method: 'POST', body: '' }),
   sends('POST without a length', '/', { method: 'POST' }),
   sendsRaw('chunked', head('POST / HTTP/1.1', 'Host: a', chunked) + '3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n'),
-  sendsRaw('chunked with extensions', head('POST / HTTP/1.1', 'Host: a', chunked) + '3;a=b\r\nabc\r\n0;c\r\n\r\n'),
-  sendsRaw('chunked with upper-case size', head('POST / HTTP/1.1', 'Host: a', chunked) + 'A\r\n0123456789\r\n0\r\n\r\n'),
-  sendsRaw('chunked with leading zeros', head('POST / HTTP/1.1', 'Host: a', chunked) + '0003\r\nabc\r\n000\r\n\r\n'),
-  sendsRaw('chunked with trailers', head('POST / HTTP/1.1', 'Host: a', chunked, 'Trailer: X-Sum') + '3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n'),
+  sendsRaw(
+    'chunked with extensions',
+    head('POST / HTTP/1.1', 'Host: a', chunked) + '3;a=b\r\nabc\r\n0;c\r\n\r\n',
+  ),
+  sendsRaw(
+    'chunked with upper-case size',
+    head('POST / HTTP/1.1', 'Host: a', chunked) + 'A\r\n0123456789\r\n0\r\n\r\n',
+  ),
+  sendsRaw(
+    'chunked with leading zeros',
+    head('POST / HTTP/1.1', 'Host: a', chunked) + '0003\r\nabc\r\n000\r\n\r\n',
+  ),
+  sendsRaw(
+    'chunked with trailers',
+    head('POST / HTTP/1.1', 'Host: a', chunked, 'Trailer: X-Sum') + '3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n',
+  ),
   sendsRaw('chunked, empty', head('POST / HTTP/1.1', 'Host: a', chunked) + '0\r\n\r\n'),
-  sendsRaw('Transfer-Encoding: Chunked', head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: Chunked') + '0\r\n\r\n'),
+  sendsRaw(
+    'Transfer-Encoding: Chunked',
+    head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: Chunked') + '0\r\n\r\n',
+  ),
   sendsRaw('two on one connection', request('/1'), request('/2')),
   sendsRaw('POST then GET', request('/1', { method: 'POST', body: 'abc' }), request('/2')),
-  sendsRaw('three pipelined', { send: request('/1') + request('/2', { method: 'POST', body: 'abc' }) + request('/3'), responses: 3 }),
+  sendsRaw('three pipelined', {
+    send: request('/1') + request('/2', { method: 'POST', body: 'abc' }) + request('/3'),
+    responses: 3,
+  }),
   sendsRaw('an empty line before', `\r\n${request('/')}`),
   sendsRaw('two empty lines before', `\r\n\r\n${request('/')}`),
-  sendsRaw('Connection: close, then another', request('/', { headers: [['Connection', 'close']] }), request('/2')),
-  sendsRaw('Connection: keep-alive', request('/', { headers: [['Connection', 'keep-alive']] }), request('/2')),
-  sendsRaw('Connection: Close, X-A', request('/', { headers: [['Connection', 'Close, X-A'], ['X-A', '1']] }), request('/2')),
-  sendsRaw('Connection names a header', request('/', { headers: [['Connection', 'X-Hop'], ['X-Hop', '1']] })),
-  ...['Keep-Alive: timeout=5', 'Proxy-Connection: keep-alive', 'TE: trailers', 'TE: gzip', 'Trailer: x', 'Proxy-Authorization: Basic x', 'Upgrade: h2c', 'HTTP2-Settings: x'].map((line) =>
-    sendsRaw(`hop-by-hop ${line}`, head('GET / HTTP/1.1', 'Host: a', line)),
+  sendsRaw(
+    'Connection: close, then another',
+    request('/', { headers: [['Connection', 'close']] }),
+    request('/2'),
   ),
-  sends('half-closed client', '/'),
-  sendsRaw('half-closed after the request', { send: request('/'), thenEnd: true }),
-  sendsRaw('Expect', { send: head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-continue'), afterContinue: 'abc' }),
-  sendsRaw('Expect in capitals', { send: head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-Continue'), afterContinue: 'abc' }),
-  sendsRaw('Expect with the body at once', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-continue') + 'abc'),
-  sendsRaw('Expect, then another', { send: head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-continue'), afterContinue: 'abc' }, request('/2')),
-  sendsRaw('Expect, no route', { send: head('POST /none/x HTTP/1.1', 'Host: none', 'Content-Length: 3', 'Expect: 100-continue'), afterContinue: 'abc' }),
+  sendsRaw(
+    'Connection: keep-alive',
+    request('/', { headers: [['Connection', 'keep-alive']] }),
+    request('/2'),
+  ),
+  sendsRaw(
+    'Connection: Close, X-A',
+    request('/', {
+      headers: [
+        ['Connection', 'Close, X-A'],
+        ['X-A', '1'],
+      ],
+    }),
+    request('/2'),
+  ),
+  sendsRaw(
+    'Connection names a header',
+    request('/', {
+      headers: [
+        ['Connection', 'X-Hop'],
+        ['X-Hop', '1'],
+      ],
+    }),
+  ),
+  ...[
+    'Keep-Alive: timeout=5',
+    'Proxy-Connection: keep-alive',
+    'TE: trailers',
+    'TE: gzip',
+    'Trailer: x',
+    'Proxy-Authorization: Basic x',
+    'Upgrade: h2c',
+    'HTTP2-Settings: x',
+  ].map((line) => sendsRaw(`hop-by-hop ${line}`, head('GET / HTTP/1.1', 'Host: a', line))),
+  sendsRaw('Expect', {
+    send: head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-continue'),
+    afterContinue: 'abc',
+  }),
+  sendsRaw('Expect in capitals', {
+    send: head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-Continue'),
+    afterContinue: 'abc',
+  }),
+  sendsRaw(
+    'Expect with the body at once',
+    head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-continue') + 'abc',
+  ),
+  sendsRaw(
+    'Expect, then another',
+    {
+      send: head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Expect: 100-continue'),
+      afterContinue: 'abc',
+    },
+    request('/2'),
+  ),
+  sendsRaw('Expect, no route', {
+    send: head('POST /none/x HTTP/1.1', 'Host: none', 'Content-Length: 3', 'Expect: 100-continue'),
+    afterContinue: 'abc',
+  }),
   sendsRaw('asterisk form', head('OPTIONS * HTTP/1.1', 'Host: a')),
   sendsRaw('asterisk form with GET', head('GET * HTTP/1.1', 'Host: a')),
   sendsRaw('absolute form', head('GET http://other.test/x?y HTTP/1.1', 'Host: a')),
   sendsRaw('absolute form, https', head('GET https://other.test/x HTTP/1.1', 'Host: a')),
   sendsRaw('absolute form with a port', head('GET http://other.test:8080/x HTTP/1.1', 'Host: a')),
   sendsRaw('CONNECT', head('CONNECT other.test:443 HTTP/1.1', 'Host: other.test:443')),
-  sends('no user agent, much else', '/', { headers: [['Accept', '*/*'], ['Cookie', 'a=1'], ['Cookie', 'b=2'], ['User-Agent', 'test']] }),
+  sends('no user agent, much else', '/', {
+    headers: [
+      ['Accept', '*/*'],
+      ['Cookie', 'a=1'],
+      ['Cookie', 'b=2'],
+      ['User-Agent', 'test'],
+    ],
+  }),
   sends('a header with underscores', '/', { headers: [['x_under_score', '1']] }),
   sends('bytes above 127 in a value', '/', { headers: [['X-Bytes', '\xe9\xff']] }),
   sends('a tab in a value', '/', { headers: [['X-Tab', 'a\tb']] }),
@@ -95,33 +178,52 @@ const malformed: readonly (readonly [name: string, bytes: string])[] = [
   ['a hexadecimal length', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 0x3') + 'abc'],
   ['an empty length', head('POST / HTTP/1.1', 'Host: a', 'Content-Length:')],
   ['a length of letters', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: abc') + 'abc'],
-  ['a length beyond 64 bits', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 18446744073709551616') + 'abc'],
+  [
+    'a length beyond 64 bits',
+    head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 18446744073709551616') + 'abc',
+  ],
   ['two lengths', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Content-Length: 4') + 'abcd'],
   ['two equal lengths', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', 'Content-Length: 3') + 'abc'],
   ['a list of lengths', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3, 3') + 'abc'],
-  ['length and chunked', head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', chunked) + '3\r\nabc\r\n0\r\n\r\n'],
-  ['chunked and length', head('POST / HTTP/1.1', 'Host: a', chunked, 'Content-Length: 3') + '3\r\nabc\r\n0\r\n\r\n'],
+  [
+    'length and chunked',
+    head('POST / HTTP/1.1', 'Host: a', 'Content-Length: 3', chunked) + '3\r\nabc\r\n0\r\n\r\n',
+  ],
+  [
+    'chunked and length',
+    head('POST / HTTP/1.1', 'Host: a', chunked, 'Content-Length: 3') + '3\r\nabc\r\n0\r\n\r\n',
+  ],
   ['encoding gzip', head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: gzip')],
-  ['encoding gzip, chunked', head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: gzip, chunked') + '0\r\n\r\n'],
-  ['encoding chunked, gzip', head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: chunked, gzip') + '0\r\n\r\n'],
+  [
+    'encoding gzip, chunked',
+    head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: gzip, chunked') + '0\r\n\r\n',
+  ],
+  [
+    'encoding chunked, gzip',
+    head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: chunked, gzip') + '0\r\n\r\n',
+  ],
   ['encoding chunked twice', head('POST / HTTP/1.1', 'Host: a', chunked, chunked) + '0\r\n\r\n'],
   ['encoding identity', head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: identity')],
   ['encoding xchunked', head('POST / HTTP/1.1', 'Host: a', 'Transfer-Encoding: xchunked')],
   ['encoding in HTTP/1.0', head('POST / HTTP/1.0', 'Host: a', chunked) + '0\r\n\r\n'],
   ['a bad chunk size', head('POST / HTTP/1.1', 'Host: a', chunked) + 'xyz\r\nabc\r\n0\r\n\r\n'],
   ['a negative chunk size', head('POST / HTTP/1.1', 'Host: a', chunked) + '-3\r\nabc\r\n0\r\n\r\n'],
-  ['a chunk size beyond 64 bits', head('POST / HTTP/1.1', 'Host: a', chunked) + 'fffffffffffffffff\r\nabc\r\n0\r\n\r\n'],
+  [
+    'a chunk size beyond 64 bits',
+    head('POST / HTTP/1.1', 'Host: a', chunked) + 'fffffffffffffffff\r\nabc\r\n0\r\n\r\n',
+  ],
   ['a chunk without its end', head('POST / HTTP/1.1', 'Host: a', chunked) + '3\r\nabcd\r\n0\r\n\r\n'],
   ['a chunk line with a bare LF', head('POST / HTTP/1.1', 'Host: a', chunked) + '3\nabc\r\n0\r\n\r\n'],
-  ['HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
 ];
 
 const http11: Section = {
   name: 'http11',
-  routes: { virtual_hosts: [
-    { name: 'none', domains: ['none'], routes: [] },
-    { name: 'any', domains: ['*'], routes: [catchAll] },
-  ] },
+  routes: {
+    virtual_hosts: [
+      { name: 'none', domains: ['none'], routes: [] },
+      { name: 'any', domains: ['*'], routes: [catchAll] },
+    ],
+  },
   cases: wellFormed,
 };
 
@@ -137,7 +239,11 @@ const http10Cases: readonly Case[] = [
   sendsRaw('without a host', head('GET / HTTP/1.0'), request('/next')),
   sendsRaw('keep-alive', head('GET / HTTP/1.0', 'Host: a', 'Connection: keep-alive'), request('/next')),
   sendsRaw('chunked answer', head('GET / HTTP/1.0', 'Host: a', 'x-script: chunked'), request('/next')),
-  sendsRaw('chunked answer, keep-alive', head('GET / HTTP/1.0', 'Host: a', 'Connection: keep-alive', 'x-script: chunked'), request('/next')),
+  sendsRaw(
+    'chunked answer, keep-alive',
+    head('GET / HTTP/1.0', 'Host: a', 'Connection: keep-alive', 'x-script: chunked'),
+    request('/next'),
+  ),
   sendsRaw('POST', head('POST / HTTP/1.0', 'Host: a', 'Content-Length: 3') + 'abc', request('/next')),
   sendsRaw('HEAD', head('HEAD / HTTP/1.0', 'Host: a'), request('/next')),
   sendsRaw('204', head('GET / HTTP/1.0', 'Host: a', 'x-script: status=204'), request('/next')),
@@ -154,7 +260,9 @@ const limits: Section = {
     sends('far above 8 KiB', '/', { headers: [['X-Long', 'y'.repeat(100_000)]] }),
     sends('a target above 8 KiB', `/${'x'.repeat(9000)}`),
     ...[10, 18, 19, 20, 21, 50].map((count) =>
-      sends(`${count} more headers`, '/', { headers: Array.from({ length: count }, (_, i) => [`X-${i}`, '1'] as const) }),
+      sends(`${count} more headers`, '/', {
+        headers: Array.from({ length: count }, (_, i) => [`X-${i}`, '1'] as const),
+      }),
     ),
   ],
 };
@@ -165,20 +273,34 @@ const upgrade = (type: string, ...more: readonly string[]): string =>
 const upgradeCases: readonly Case[] = [
   sendsRaw('websocket', { send: upgrade('websocket', 'x-script: upgrade'), tunnel: 'ping' }),
   sendsRaw('WebSocket in other case', { send: upgrade('WebSocket', 'x-script: upgrade'), tunnel: 'ping' }),
-  sendsRaw('websocket refused by the upstream', upgrade('websocket', 'x-script: status=403'), request('/next')),
+  sendsRaw(
+    'websocket refused by the upstream',
+    upgrade('websocket', 'x-script: status=403'),
+    request('/next'),
+  ),
   sendsRaw('websocket answered with 200', upgrade('websocket'), request('/next')),
   sendsRaw('websocket with handshake headers', {
-    send: upgrade('websocket', 'x-script: upgrade', 'Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==', 'Sec-WebSocket-Version: 13'),
+    send: upgrade(
+      'websocket',
+      'x-script: upgrade',
+      'Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==',
+      'Sec-WebSocket-Version: 13',
+    ),
     tunnel: 'bytes',
   }),
   sendsRaw('other type', upgrade('other'), request('/next')),
   sendsRaw('h2c', upgrade('h2c'), request('/next')),
-  sendsRaw('Upgrade without Connection', head('GET /ws HTTP/1.1', 'Host: a', 'Upgrade: websocket', 'x-script: status=200')),
+  sendsRaw(
+    'Upgrade without Connection',
+    head('GET /ws HTTP/1.1', 'Host: a', 'Upgrade: websocket', 'x-script: status=200'),
+  ),
   sendsRaw('CONNECT', head('CONNECT a:80 HTTP/1.1', 'Host: a:80')),
 ];
 
 const upgradeRoutes = anyHost([
-  forwards('off here', { prefix: '/off' }, 'alpha', { upgrade_configs: [{ upgrade_type: 'websocket', enabled: false }] }),
+  forwards('off here', { prefix: '/off' }, 'alpha', {
+    upgrade_configs: [{ upgrade_type: 'websocket', enabled: false }],
+  }),
   catchAll,
 ]);
 
@@ -192,14 +314,27 @@ export const protocolSections: readonly Section[] = [
     manager: { http_protocol_options: { accept_http_10: true, default_host_for_http_10: 'default.test' } },
     cases: http10Cases,
   },
-  { name: 'http10-accepted-no-default', routes: anyHost([catchAll]), manager: { http_protocol_options: { accept_http_10: true } }, cases: http10Cases },
-  { name: 'forwarded-continue', manager: { proxy_100_continue: true }, routes: anyHost([catchAll]), cases: wellFormed.filter(({ name }) => name.startsWith('Expect')) },
+  {
+    name: 'http10-accepted-no-default',
+    routes: anyHost([catchAll]),
+    manager: { http_protocol_options: { accept_http_10: true } },
+    cases: http10Cases,
+  },
+  {
+    name: 'forwarded-continue',
+    manager: { proxy_100_continue: true },
+    routes: anyHost([catchAll]),
+    cases: wellFormed.filter(({ name }) => name.startsWith('Expect')),
+  },
   limits,
   { name: 'upgrades-off', routes: anyHost([catchAll]), cases: upgradeCases },
   {
     name: 'upgrades-on',
     manager: { upgrade_configs: [{ upgrade_type: 'websocket' }] },
     routes: upgradeRoutes,
-    cases: [...upgradeCases, sendsRaw('off on this route', upgrade('websocket').replace('/ws', '/off'), request('/next'))],
+    cases: [
+      ...upgradeCases,
+      sendsRaw('off on this route', upgrade('websocket').replace('/ws', '/off'), request('/next')),
+    ],
   },
 ];
