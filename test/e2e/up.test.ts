@@ -1,5 +1,6 @@
 /** `sluice up` on real processes: what comes back after a kill, and what is left after the end (nothing). */
 import { expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTempDir, waitFor } from '@sluice/testkit';
 import { makeSmallMesh, MeshUnderTest, runCli } from './up-mesh.ts';
@@ -263,6 +264,27 @@ test.if(isLinux)(
     });
     expect(await mesh.out('get', 'we', '-o', 'name')).not.toContain('migrate');
     expect((await mesh.cli('status')).code).toBe(0);
+  },
+  timeoutMs,
+);
+
+test.if(isLinux)(
+  'a broken file is said on the terminal with its place, and what it held before stays in use',
+  async () => {
+    const dir = makeSmallMesh();
+    const route = join(dir, 'mesh', 'route.yaml');
+    const redirect = (field: string): string =>
+      `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: api }\nspec:\n  hosts: [api]\n  http:\n    - ${field}: { status: 418, body: { string: teapot } }\n`;
+    writeFileSync(route, redirect('directResponse'));
+    const mesh = await MeshUnderTest.start(dir);
+    const web = await mesh.url('web');
+    expect(await text(`${web}/hop`)).toBe('418 web > teapot');
+    writeFileSync(route, redirect('directRespons'));
+    await mesh.up.waitForLine(/route\.yaml:7:7: error \[unknown-field\] spec\.http\[0\]\.directRespons/);
+    expect(await text(`${web}/hop`)).toBe('418 web > teapot');
+    writeFileSync(route, redirect('directResponse').replace('418', '410'));
+    await mesh.up.waitForLine(/resource file read.*route\.yaml/);
+    await waitFor(async () => (await text(`${web}/hop`)).startsWith('410'));
   },
   timeoutMs,
 );

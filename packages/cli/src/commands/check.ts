@@ -39,7 +39,9 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
       { what: `control plane ${summary.version} answers at ${client.url}`, state: 'fine' },
       verdict(
         'every resource file is readable',
-        summary.fileProblems.map(({ message, file }) => `${file ?? ''}: ${message}`),
+        summary.fileProblems
+          .filter(({ severity }) => severity === 'error')
+          .map(({ message, file }) => `${file ?? ''}: ${message}`),
         '"sluice analyze" shows the places',
       ),
       verdict(

@@ -1,5 +1,5 @@
 /** `sluice logs`: what applications, sidecars and the control plane wrote, once or as it grows. */
-import { existsSync, openSync, readSync, closeSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { nearestName } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
@@ -7,16 +7,10 @@ import { cliError, exitStatus } from '../errors.ts';
 import { findStateDir } from '../mesh/find-mesh.ts';
 import { stateFiles } from '../mesh/state-dir.ts';
 import { cleanCell } from '../output/table.ts';
-import { LineCutter } from '../up/reporter.ts';
-
-export interface LogFile {
-  readonly name: string;
-  readonly path: string;
-}
+import { LogTail, type LogFile } from '../up/log-tail.ts';
 
 const defaultTail = 200;
 const followPollMs = 150;
-const chunkBytes = 256 * 1024;
 
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
@@ -56,44 +50,6 @@ export function chooseLogs(logs: string, word: string | undefined, ofProxy: bool
   );
 }
 
-/** One file, read from its end on; a file that was emptied or replaced is read from its beginning. */
-export class LogTail {
-  readonly #file: LogFile;
-  readonly #cutter: LineCutter;
-  #offset = 0;
-  #inode = 0;
-
-  constructor(file: LogFile, onLine: (name: string, line: string) => void) {
-    this.#file = file;
-    this.#cutter = new LineCutter((line) => onLine(file.name, line));
-  }
-
-  /** Gives out the last lines. */
-  begin(count: number): void {
-    if (!existsSync(this.#file.path)) return;
-    const { size, ino } = statSync(this.#file.path);
-    this.#inode = ino;
-    const lines: string[] = [];
-    const cutter = new LineCutter((line) => lines.push(line));
-    this.#offset = size;
-    // Lines average well below a kilobyte; a tail of very long ones is cut short rather than the file read whole.
-    const from = count === 0 ? size : Math.max(0, size - Math.max(chunkBytes, count * 1024));
-    cutter.push(readRange(this.#file.path, from, size));
-    cutter.flush();
-    for (const line of lines.slice(from > 0 ? 1 : 0).slice(-count)) this.#cutter.push(`${line}\n`);
-  }
-
-  /** Gives out what was added since. */
-  look(): void {
-    if (!existsSync(this.#file.path)) return;
-    const { size, ino } = statSync(this.#file.path);
-    if (ino !== this.#inode || size < this.#offset) this.#offset = 0;
-    this.#inode = ino;
-    this.#cutter.push(readRange(this.#file.path, this.#offset, size));
-    this.#offset = size;
-  }
-}
-
 async function follow({ signals }: CommandContext, tails: readonly LogTail[]): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const listening = signals.listen(() => resolve());
@@ -103,18 +59,6 @@ async function follow({ signals }: CommandContext, tails: readonly LogTail[]): P
   await promise;
   clearInterval(timer);
   listening.stop();
-}
-
-function readRange(path: string, from: number, to: number): string {
-  const length = Math.max(0, to - from);
-  const buffer = Buffer.alloc(length);
-  const fd = openSync(path, 'r');
-  try {
-    const read = readSync(fd, buffer, 0, length, from);
-    return buffer.toString('utf8', 0, read);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function writeLine({ out }: CommandContext, name: string, line: string, isPrefixed: boolean): void {

@@ -12,6 +12,7 @@ import { stateFiles } from '../mesh/state-dir.ts';
 import { identify } from '../process/identity.ts';
 import { ProcessLedger } from '../process/ledger.ts';
 import type { ChosenCommand } from './choose-command.ts';
+import { ControlEcho } from './control-echo.ts';
 import { ControlRunner, type ControlAddresses } from './control-runner.ts';
 import { canBind } from './free-port.ts';
 import { renderServices } from './generated-services.ts';
@@ -46,6 +47,7 @@ export class MeshRunner {
   readonly #ledger: ProcessLedger;
   readonly #random: Random = systemRandom;
   readonly #control: ControlRunner;
+  readonly #echo: ControlEcho;
   #instances: readonly InstanceRunner[] = [];
   #client: ApiClient | undefined;
   #logTimer: ReturnType<typeof setInterval> | undefined;
@@ -55,6 +57,7 @@ export class MeshRunner {
     this.#options = options;
     const { stateDir, file, addresses, env, reporter } = options;
     this.#ledger = new ProcessLedger(stateDir);
+    this.#echo = new ControlEcho(logPath(stateDir, 'control'), reporter);
     this.#control = new ControlRunner({
       stateDir,
       resources: [...file.resources, this.#generatedDir()],
@@ -81,6 +84,7 @@ export class MeshRunner {
     this.#writeGeneratedServices();
     await this.#control.start();
     this.#connect();
+    this.#echo.start();
     const { services } = await this.client.get<{ services: readonly ServiceSummary[] }>(
       '/sluice/v1/services',
     );
@@ -106,6 +110,7 @@ export class MeshRunner {
 
   async #stop(): Promise<void> {
     clearInterval(this.#logTimer);
+    this.#echo.stop();
     await this.#each((instance) => instance.leave());
     await this.#drained();
     await this.#each((instance) => instance.stopApp());
