@@ -43,6 +43,8 @@ export type ToLoop =
   /** Closes accepting sockets; connections end with `Connection: close`, at `afterMs` by force. */
   | { kind: 'drain'; afterMs: number }
   | { kind: 'report'; id: number }
+  /** A large configuration has arrived: memory may be given back, unless somebody would notice. */
+  | { kind: 'trim' }
   /** More follows, once this has been answered with `taken`. */
   | { kind: 'slice' }
   | AccessLogTaken

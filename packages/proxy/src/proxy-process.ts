@@ -35,6 +35,7 @@ import { ConfigStore } from './config/config-store.ts';
 import { ListenerActivation } from './config/listener-activation.ts';
 import { flatRuntime, runtimeLayers, type FlatLayer } from './config/runtime-layers.ts';
 import type { LoopInit, LoopReport } from './data-loop.ts';
+import { HeapTrim } from './heap-trim.ts';
 import type { LogSinks } from './telemetry/log-sinks.ts';
 import type { FileLogSinks } from './telemetry/log-sinks.ts';
 import { Fleet, type LoopPort } from './workers/fleet.ts';
@@ -75,6 +76,7 @@ export class ProxyProcess {
   readonly #dns: DnsClusters;
   readonly #fleet: Fleet;
   readonly #sinks: FileLogSinks;
+  readonly #trim: HeapTrim;
   #ads: AdsSession | null = null;
   readonly #received = new Set<string>();
   #connectionCount = 0;
@@ -101,6 +103,10 @@ export class ProxyProcess {
     this.#sweepMetrics(own);
     this.#sinks = deps.createSinks(this.#timers, own);
     this.#fleet = this.#createFleet();
+    this.#trim = new HeapTrim(this.#timers, () => {
+      Bun.gc(true);
+      this.#fleet.send({ kind: 'trim' });
+    });
     const checker = new ConfigChecker(this.#compileFacts(), options.unsupportedFields);
     this.#dns = new DnsClusters({
       resolver: systemResolver,
@@ -228,6 +234,7 @@ export class ProxyProcess {
       if (control.has(cluster.name)) this.clusters.putControlPlane(cluster, 'static');
       else orThrow(`cluster "${cluster.name}"`, this.clusters.put(cluster, 'static', null, true));
     }
+    this.#trim.applied(bootstrap.staticResources?.clusters.length ?? 0);
     for (const listener of bootstrap.staticResources?.listeners ?? []) {
       orThrow(`listener "${listener.name}"`, this.listeners.put(listener, 'static', null, true));
     }
@@ -260,6 +267,7 @@ export class ProxyProcess {
   #applyUpdate(update: AdsUpdate): readonly RejectedResource[] {
     this.#isApplying = true;
     const rejected = applyUpdate(update, this);
+    this.#trim.applied(update.resources.length);
     this.#isApplying = false;
     this.#received.add(update.typeUrl);
     for (const { name, problem } of rejected) {

@@ -110,6 +110,9 @@ export class Loop {
         return this.#listen(message.listener, message.fd);
       case 'accessLogTaken':
         return this.#sinks.onTaken(message);
+      case 'trim':
+        // A collection stops the loop for some 20 ms: only while it serves nobody.
+        return this.#plane.connectionCount === 0 ? void Bun.gc(true) : undefined;
       case 'slice':
         return this.#post({ kind: 'taken' });
       case 'report':
