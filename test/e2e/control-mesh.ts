@@ -98,14 +98,13 @@ export class ControlMesh {
   /** Registers an instance with interception mode NONE and keeps its lease. */
   async register(options: InstanceOptions): Promise<Instance> {
     const adminPort = freePort();
-    const outbound = Array.from({ length: 12 }, () => freePort()).sort((a, b) => a - b);
     const registration = {
       name: options.name,
       labels: options.labels ?? { app: options.name },
       address: '127.0.0.1',
       interceptionMode: 'NONE',
       ports: options.ports ?? [],
-      outboundPortRange: [outbound[0], outbound.at(-1)],
+      outboundPortRange: freePortRange(),
       adminPort,
       healthPort: freePort(),
       capabilities: options.capabilities ?? [],
@@ -159,6 +158,31 @@ export class ControlMesh {
       headers: { authorization: `Bearer ${token}` },
       ...(method === 'PUT' ? { body: '{}' } : {}),
     });
+  }
+}
+
+/** Ports for an instance's own listeners, and how many blocks were given away. */
+const rangeSize = 40;
+let ranges = 0;
+
+/**
+ * Consecutive ports that are free now, below those that the system gives to clients: among these, connections of
+ * other tests come and go. Processes begin at different places.
+ */
+function freePortRange(): [number, number] {
+  for (;;) {
+    const low = 10_000 + ((process.pid * 997 + ranges++ * rangeSize) % 20_000);
+    if (Array.from({ length: rangeSize }, (_, index) => low + index).every(isFree))
+      return [low, low + rangeSize - 1];
+  }
+}
+
+function isFree(port: number): boolean {
+  try {
+    Bun.listen({ hostname: '127.0.0.1', port, socket: { data: () => {} } }).stop(true);
+    return true;
+  } catch {
+    return false;
   }
 }
 

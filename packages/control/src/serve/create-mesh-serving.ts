@@ -65,7 +65,6 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   });
   const server = new GrpcServer({ handlers: ads.handlers, log, ...grpcLimits });
   const push = new Debounce(wheel, debounceMs, () => {
-    translator.invalidate();
     ads.pushAll();
     translator.sweep();
   });
@@ -81,7 +80,10 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       change.rules ||
       change.sidecars ||
       change.instances;
-    if (reaches) push.trigger();
+    if (reaches) {
+      translator.invalidate(change);
+      push.trigger();
+    }
     if (changes.some(concernsStatus)) status.contentChanged();
   });
 

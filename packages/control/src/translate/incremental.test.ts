@@ -210,7 +210,7 @@ test('a mesh reached by changes is, byte for byte, the mesh read anew', () => {
     }),
     { numRuns: 60, seed: 20_261_123 },
   );
-});
+}, 60_000);
 
 const mesh = [
   core('Service', 'a', 'spec: {selector: {app: a}, ports: [{name: http, port: 80}]}'),

@@ -21,24 +21,33 @@ import type { ScopeView } from './scope-view.ts';
 /** Where the application behind a sidecar of mode NONE listens. */
 const applicationAddress = '127.0.0.1';
 
+export interface ProxyInputs {
+  readonly node: ProxyNode;
+  readonly scope: ScopeView;
+  readonly model: MeshModel;
+  readonly settings: MeshSettings;
+  /** Of the snapshot, if it is another than before. */
+  readonly version: string;
+  /** Grows with every change of a service's definition. */
+  readonly servicesEpoch: number;
+}
+
 export class ProxyView {
   readonly #own = new Memo<readonly NamedResource[]>();
   readonly #sets = new Memo<AdsResources>();
   #listeners: AdsResources = new Map();
   #clusters: AdsResources = new Map();
   #leading: readonly MeshService[] = [];
+  #leadingFor: { readonly labels: ProxyNode['labels'] | null; readonly epoch: number } = {
+    labels: null,
+    epoch: 0,
+  };
   #snapshot: AdsSnapshot | null = null;
   #ownListeners: readonly NamedResource[] = [];
 
   /** The same object as before when nothing changed for this proxy. */
-  refresh(
-    node: ProxyNode,
-    scope: ScopeView,
-    model: MeshModel,
-    settings: MeshSettings,
-    version: string,
-  ): AdsSnapshot {
-    const leading = this.#leadingServices(node, model);
+  refresh({ node, scope, model, settings, version, servicesEpoch }: ProxyInputs): AdsSnapshot {
+    const leading = this.#leadingServices(node, model, servicesEpoch);
     const { registration } = node;
     const listeners = this.#own.get(
       'listeners',
@@ -84,7 +93,10 @@ export class ProxyView {
   }
 
   /** Services that select this instance: their ports say what protocol the application speaks. */
-  #leadingServices(node: ProxyNode, model: MeshModel): readonly MeshService[] {
+  #leadingServices(node: ProxyNode, model: MeshModel, servicesEpoch: number): readonly MeshService[] {
+    if (this.#leadingFor.labels === node.labels && this.#leadingFor.epoch === servicesEpoch)
+      return this.#leading;
+    this.#leadingFor = { labels: node.labels, epoch: servicesEpoch };
     const found = [...model.services.values()].filter(
       (service) =>
         service.namespace === node.namespace &&

@@ -33,6 +33,13 @@ export interface ScopeFacts extends HostFacts {
   readonly knowsVirtualHosts: boolean;
 }
 
+/** What may be another than at the last refresh. */
+export interface TouchedParts {
+  readonly services: boolean;
+  readonly clusters: boolean;
+  readonly routes: boolean;
+}
+
 export class ScopeView {
   readonly facts: ScopeFacts;
   readonly #model: MeshModel;
@@ -48,6 +55,8 @@ export class ScopeView {
     tables: [],
   };
   #origins: OriginIndex | null = null;
+  /** Keys of the services that routes lead to, sorted. */
+  #referenced: readonly string[] = [];
   services: readonly MeshService[] = [];
   clusters: AdsResources = new Map();
   endpoints: AdsResources = new Map();
@@ -66,11 +75,16 @@ export class ScopeView {
     };
   }
 
-  refresh(settings: MeshSettings): void {
+  refresh(settings: MeshSettings, touched: TouchedParts): void {
     this.outboundPolicy = this.facts.sidecar?.spec.outboundTrafficPolicy?.mode ?? settings.outboundPolicy;
-    this.services = this.#visibleServices();
-    const referenced = this.#refreshRoutes(settings);
-    this.#refreshClusters(settings, referenced);
+    if (touched.services) this.services = this.#visibleServices();
+    let hasNewReferences = false;
+    if (touched.routes) {
+      const referenced = this.#refreshRoutes(settings);
+      hasNewReferences = !sameItems(referenced, this.#referenced);
+      this.#referenced = referenced;
+    }
+    if (touched.clusters || hasNewReferences) this.#refreshClusters(settings, this.#referenced);
     this.#origins = null;
   }
 
@@ -102,11 +116,11 @@ export class ScopeView {
   }
 
   /** Clusters of what is visible, and of what its routes lead to: a Sidecar's egress does not cut routes off. */
-  #refreshClusters(settings: MeshSettings, referenced: ReadonlySet<string>): void {
+  #refreshClusters(settings: MeshSettings, referenced: readonly string[]): void {
     const clusters: NamedResource[] = [];
     const endpoints: NamedResource[] = [];
     const hostnames = new Set(this.services.map((service) => service.hostname));
-    const others = [...referenced].sort(compareText).flatMap((key) => {
+    const others = referenced.flatMap((key) => {
       const service = this.#model.services.get(key);
       return service && !hostnames.has(service.hostname) ? [service] : [];
     });
@@ -182,7 +196,7 @@ export class ScopeView {
   }
 
   /** Returns the services that routes lead to. */
-  #refreshRoutes(settings: MeshSettings): ReadonlySet<string> {
+  #refreshRoutes(settings: MeshSettings): readonly string[] {
     const entries = this.services.flatMap((service) =>
       service.ports
         .filter((port) => port.protocol !== 'udp')
@@ -193,7 +207,7 @@ export class ScopeView {
     this.#entries = { ...this.#entries, tables, hosts };
     this.routes = resourceSet(this.routes, tables);
     if (this.facts.knowsVirtualHosts) this.virtualHosts = resourceSet(this.virtualHosts ?? undefined, hosts);
-    return new Set(entries.flatMap((entry) => entry.destinations));
+    return [...new Set(entries.flatMap((entry) => entry.destinations))].sort(compareText);
   }
 
   #hostEntry(service: MeshService, port: MeshServicePort, settings: MeshSettings): HostEntry {

@@ -134,8 +134,7 @@ export class TranslationFixture {
   }
 
   #take(changes: readonly StoreChange[]): void {
-    this.model.apply(changes);
-    this.translator.invalidate();
+    this.translator.invalidate(this.model.apply(changes));
   }
 
   #allot(instance: string, service: string, port: number): number {

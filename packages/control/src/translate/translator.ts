@@ -5,7 +5,7 @@
 import { formatKey } from '@sluice/api';
 import type { ResourceKey } from '@sluice/api';
 import type { AdsSnapshot } from '@sluice/xds';
-import type { MeshModel } from '../model/mesh-model.ts';
+import type { MeshModel, ModelChange } from '../model/mesh-model.ts';
 import { selectSidecar } from '../model/scope.ts';
 import type { SidecarSource } from '../model/scope.ts';
 import type { MeshService } from '../model/service.ts';
@@ -32,12 +32,20 @@ interface KnownScope {
   epoch: number;
 }
 
+/** When each part was last touched, in epochs: a scope that is older looks at that part again. */
+interface PartEpochs {
+  services: number;
+  clusters: number;
+  routes: number;
+}
+
 export class Translator {
   readonly #model: MeshModel;
   #settings: MeshSettings;
   readonly #scopes = new Map<string, KnownScope>();
   readonly #views = new Map<string, ProxyView>();
   #epoch = 1;
+  readonly #touched: PartEpochs = { services: 1, clusters: 1, routes: 1 };
   #sourceLabels: readonly string[] = [];
 
   constructor(model: MeshModel, settings: MeshSettings) {
@@ -46,9 +54,14 @@ export class Translator {
     this.invalidate();
   }
 
-  /** To be called after the model changed: scopes refresh on their next use. */
-  invalidate(): void {
-    this.#epoch += 1;
+  /** To be called after the model changed: scopes refresh on their next use. Without `change`, everything. */
+  invalidate(change?: ModelChange): void {
+    const epoch = ++this.#epoch;
+    const hasServices = change === undefined || change.services.size > 0 || change.sidecars;
+    if (hasServices) this.#touched.services = epoch;
+    if (hasServices || change.endpoints.size > 0 || change.rules) this.#touched.clusters = epoch;
+    if (!hasServices && !change.routes) return;
+    this.#touched.routes = epoch;
     this.#sourceLabels = [...labelsThatMatter(this.#model)].sort();
   }
 
@@ -60,7 +73,14 @@ export class Translator {
   snapshot(node: ProxyNode): AdsSnapshot {
     let view = this.#views.get(node.id);
     if (!view) this.#views.set(node.id, (view = new ProxyView()));
-    return view.refresh(node, this.#scope(node), this.#model, this.#settings, String(this.#epoch));
+    return view.refresh({
+      node,
+      scope: this.#scope(node),
+      model: this.#model,
+      settings: this.#settings,
+      version: String(this.#epoch),
+      servicesEpoch: this.#touched.services,
+    });
   }
 
   /** Services a proxy sees: what it is given listeners for. */
@@ -104,7 +124,13 @@ export class Translator {
       this.#scopes.set(key, (scope = { view, epoch: 0 }));
     }
     if (scope.epoch !== this.#epoch) {
-      scope.view.refresh(this.#settings);
+      const { services, clusters, routes } = this.#touched;
+      const { epoch } = scope;
+      scope.view.refresh(this.#settings, {
+        services: services > epoch,
+        clusters: clusters > epoch,
+        routes: routes > epoch,
+      });
       scope.epoch = this.#epoch;
     }
     return scope.view;
