@@ -8,7 +8,7 @@
  * is closed, or goes on with what is known, as the listener says.
  */
 import { TimerNode } from '@sluice/runtime';
-import type { ListenerFilter } from '../filter/filter.ts';
+import type { ListenerFilter, ListenerFilterBinding } from '../filter/filter.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
 import { nativeSockets } from '../io/native-socket.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
@@ -33,8 +33,7 @@ export function startConnection(
   onChain: OnChain,
 ): void {
   const facts = factsOf(connection);
-  if (listener.useOriginalDst || listener.listenerFilters.some((filter) => filter.name === ORIGINAL_DST))
-    restoreDestination(connection, facts);
+  if (listener.useOriginalDst || hasOriginalDst(listener, facts)) restoreDestination(connection, facts);
   const stats = services.listenerStats(listener);
   const select = (peeked: Uint8Array | null): void => {
     const target = listener.redirect(facts);
@@ -72,6 +71,10 @@ function factsOf(connection: Connection): ConnectionFacts {
     peerIdentity: null,
     isMutualTls: false,
   };
+}
+
+function hasOriginalDst({ listenerFilters }: ListenerRuntime, facts: ConnectionFacts): boolean {
+  return listenerFilters.some(({ name, appliesTo }) => name === ORIGINAL_DST && (appliesTo?.(facts) ?? true));
 }
 
 function restoreDestination(connection: Connection, facts: ConnectionFacts): void {
@@ -137,12 +140,13 @@ class Inspection implements ConnectionHandler {
     const filters = this.#listener.listenerFilters;
     while (this.#step < filters.length && !this.#isOver) {
       const binding = filters[this.#step]!;
-      if (this.#filter === null && binding.appliesTo !== undefined && !binding.appliesTo(this.#facts)) {
+      if (this.#filter === null && !this.#isWanted(binding)) {
         this.#step++;
         continue;
       }
-      if (binding.needsBytes && this.#bytes.length === 0 && !isEnd) return;
+      // Made before the wait for bytes: whether it applies is asked once.
       this.#filter ??= binding.create();
+      if (binding.needsBytes && this.#bytes.length === 0 && !isEnd) return;
       const isFull = isEnd || this.#bytes.length >= binding.maxPeekBytes;
       const verdict = this.#filter.onPeek(this.#facts, this.#bytes.subarray(0, binding.maxPeekBytes), isFull);
       if (verdict === 'close') {
@@ -155,6 +159,11 @@ class Inspection implements ConnectionHandler {
       this.#step++;
     }
     if (!this.#isOver) this.#done();
+  }
+
+  /** `original_dst` has been dealt with at accept. */
+  #isWanted({ name, appliesTo }: ListenerFilterBinding): boolean {
+    return name !== ORIGINAL_DST && (appliesTo === undefined || appliesTo(this.#facts));
   }
 
   onTimeout(): void {

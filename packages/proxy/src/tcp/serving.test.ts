@@ -264,6 +264,31 @@ describe('listeners', () => {
     await asTcp.until(() => asTcp.text === 'tcp raw!');
   });
 
+  test('a peeking filter is asked once per connection whether it applies, however the bytes come', async () => {
+    world.cluster('db', [world.upstream((peer, text) => peer.send(text)).port]);
+    const asked: string[] = [];
+    const binding = (name: string, applies: boolean): ListenerFilterBinding => ({
+      name,
+      maxPeekBytes: 4,
+      needsBytes: true,
+      appliesTo: () => (asked.push(name), applies),
+      create: () => ({
+        onPeek: (_facts, bytes, isEnd) => {
+          asked.push(`${name} peeks ${bytes.length}`);
+          return bytes.length < 4 && !isEnd ? 'needMore' : 'continue';
+        },
+      }),
+    });
+    const client = await world.client(
+      listen(chainOf(tcpTo('db')), { listenerFilters: [binding('off', false), binding('on', true)] }),
+    );
+    client.send('ab');
+    while (!asked.includes('on peeks 2')) await new Promise((done) => setImmediate(done));
+    client.send('cd');
+    await client.until(() => client.text === 'abcd');
+    expect(asked).toEqual(['off', 'on', 'on peeks 2', 'on peeks 4']);
+  });
+
   test('who says nothing is closed at the inspection timeout, or goes on', async () => {
     const inspector: ListenerFilterBinding = {
       name: 'inspect',
