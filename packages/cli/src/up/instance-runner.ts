@@ -12,6 +12,7 @@ import { describeExit, spawnChild, type Child, type ChildExit } from '../process
 import type { ProcessLedger } from '../process/ledger.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
 import { appEnv } from './app-env.ts';
+import { expandArgs } from './expand-args.ts';
 import { describeAddress, toRegistration, type InstancePlan } from './instance-plan.ts';
 import { appendLog, beginLog, logPath } from './log-files.ts';
 import { runProbe } from './probe.ts';
@@ -162,10 +163,11 @@ export class InstanceRunner {
       reporter.line(name, line);
     };
     const cutters = [new LineCutter(onLine), new LineCutter(onLine)] as const;
+    const env = this.#env();
     const child = spawnChild({
-      argv: command.argv,
+      argv: expandArgs(command.argv, env),
       cwd: command.cwd,
-      env: this.#env(),
+      env,
       output: { onText: (text, isError) => cutters[isError ? 1 : 0].push(text) },
     });
     void child.exited.then(() => cutters.forEach((cutter) => cutter.flush()));

@@ -7,6 +7,7 @@ import { makeTempDir } from '@sluice/testkit';
 import { appEnv, type AppEnvOptions } from './app-env.ts';
 import { chooseCommand } from './choose-command.ts';
 import { chooseControlAddresses } from './control-addresses.ts';
+import { expandArgs } from './expand-args.ts';
 import { lockFolder } from './folder-lock.ts';
 import { renderServices } from './generated-services.ts';
 import { definedServices, readMeshFile } from './mesh-file.ts';
@@ -255,6 +256,14 @@ describe('environment', () => {
       PATH: '/bin',
     });
   });
+});
+
+test('variables in a command are filled in once, unless a shell does it', () => {
+  const env = { PORT: '5001', NAME: '$PORT' };
+  expect(
+    expandArgs(['/bin/x', '--port=$PORT', '${PORT}', '$(PORT)', '$NAME', '$MISSING', '$PORTS', '100$'], env),
+  ).toEqual(['/bin/x', '--port=5001', '5001', '5001', '$PORT', '$MISSING', '$PORTS', '100$']);
+  expect(expandArgs(['/bin/sh', '-c', 'exec x $PORT'], env)).toEqual(['/bin/sh', '-c', 'exec x $PORT']);
 });
 
 describe('files', () => {
