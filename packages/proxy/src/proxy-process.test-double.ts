@@ -14,7 +14,12 @@ export interface StartedProxy {
   ready(): Promise<void>;
 }
 
-export function startProxy(bootstrap: object, args: readonly string[] = []): StartedProxy {
+/** `within`: a command that starts it, such as `ip netns exec NAME`. */
+export function startProxy(
+  bootstrap: object,
+  args: readonly string[] = [],
+  within: readonly string[] = [],
+): StartedProxy {
   const file = join(makeTempDir(), 'bootstrap.json');
   const withAdmin = {
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
@@ -22,7 +27,7 @@ export function startProxy(bootstrap: object, args: readonly string[] = []): Sta
   };
   writeFileSync(file, JSON.stringify(withAdmin));
   const main = join(import.meta.dir, 'main.ts');
-  const child = Bun.spawn([process.execPath, main, '-c', file, '--drain-time-s', '5', ...args], {
+  const child = Bun.spawn([...within, process.execPath, main, '-c', file, '--drain-time-s', '5', ...args], {
     stdin: 'ignore',
     stdout: 'pipe',
     stderr: 'pipe',
