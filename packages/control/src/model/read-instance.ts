@@ -164,10 +164,12 @@ function isPort(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536;
 }
 
+/** A status is anybody's to write through the API: what is not a list of conditions has none. */
 function conditionOf(status: unknown, type: string): string | undefined {
-  const conditions = (status as { conditions?: { type?: string; status?: string }[] } | undefined)
-    ?.conditions;
-  return conditions?.find((condition) => condition.type === type)?.status;
+  const conditions = (status as { conditions?: unknown } | null | undefined)?.conditions;
+  if (!Array.isArray(conditions)) return undefined;
+  const all = conditions as readonly ({ type?: string; status?: string } | null)[];
+  return all.find((condition) => condition?.type === type)?.status;
 }
 
 /** `reviews-v1-6f7d9c-x2kq` → `reviews-v1`: a pod of a Deployment carries two generated parts. */

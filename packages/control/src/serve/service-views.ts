@@ -23,7 +23,7 @@ function endpointsOf(model: MeshModel, service: MeshService): EndpointView[] {
     address: instance.address,
     port: port ? resolvePort(instance, port) : null,
     workload: instance.workload,
-    isHealthy: instance.isHealthy,
+    isHealthy: instance.isHealthy || service.publishNotReady,
     locality: instance.locality,
   }));
   const inline = service.inlineEndpoints.map((endpoint) => ({

@@ -320,6 +320,17 @@ describe('a change touches only what it reaches', () => {
     expect(fixture.snapshot(client)).not.toBe(before);
   });
 
+  test('a status that is no list of conditions has none', () => {
+    const fixture = new TranslationFixture();
+    fixture.apply(mesh);
+    const client = fixture.client('client');
+    const before = fixture.snapshot(client);
+    for (const status of [{ conditions: 'x' }, { conditions: [null, 7] }, 'x', [1]])
+      fixture.store.putStatus(keyOfYaml(istio('WorkloadEntry', 'w1', '{}')), status);
+    fixture.apply(istio('WorkloadEntry', 'w1', '{address: 10.1.0.1, labels: {app: a}, weight: 1}'));
+    expect(Object.keys(contentOf(fixture.snapshot(client)))).toEqual(Object.keys(contentOf(before)));
+  });
+
   test('proxies of one scope share the encoded bytes', () => {
     const fixture = new TranslationFixture();
     fixture.apply(mesh);
