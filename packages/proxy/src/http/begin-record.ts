@@ -29,6 +29,11 @@ export function beginRecord(
   record.requestHeaders = message.headers;
 }
 
+/** One per exchange, filled anew for each request. */
+export function newRouteRequest({ headers }: RequestMessage): RouteRequest {
+  return { method: '', scheme: 'http', authority: '', path: '', query: '', headers, localPort: 0 };
+}
+
 /** Again whenever a filter has changed what routes look at. */
 export function fillRouteRequest(
   routeRequest: RouteRequest,

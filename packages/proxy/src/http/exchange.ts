@@ -33,7 +33,7 @@ import type { CompiledRoute, RouteRequest, WeightedCluster } from '../route/rout
 import type { RequestRecord } from '../telemetry/record.ts';
 import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import { FLAG, responseFlagBit } from '../telemetry/response-flags.ts';
-import { beginRecord, fillRouteRequest } from './begin-record.ts';
+import { beginRecord, fillRouteRequest, newRouteRequest } from './begin-record.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { detachedMessage, detachedStream } from './detached-stream.ts';
 import { hasNoContent, invalidHeadReply, localReply, writeReply } from './reply.ts';
@@ -83,16 +83,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.upstreamFilters = binding.upstreamFilters;
     this.suppressEnvoyHeaders = routerConfigOf(binding.chain.terminal.config).suppressEnvoyHeaders;
     this.#binding = binding;
-    const { headers } = this.message;
-    this.routeRequest = {
-      method: '',
-      scheme: 'http',
-      authority: '',
-      path: '',
-      query: '',
-      headers,
-      localPort: 0,
-    };
+    this.routeRequest = newRouteRequest(this.message);
     this.#filters = new FilterSet(this, binding.chain);
     this.#router = new Router(this);
     this.#idle = new StreamIdle(services.timers, services.clock, this, onIdleTimeout);
