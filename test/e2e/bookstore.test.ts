@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeTempDir } from '@sluice/testkit';
+import { cleanUp, makeTempDir } from '@sluice/testkit';
 import { cliMain, MeshUnderTest, projectRoot } from './up-mesh.ts';
 
 const bookstore = join(projectRoot, 'examples/bookstore');
@@ -81,6 +81,8 @@ async function runStep({ command, expected }: Step, cwd: string, env: Record<str
     }
   }
 }
+
+afterAll(cleanUp, timeoutMs);
 
 describe.if(process.platform === 'linux')('the bookstore', () => {
   let mesh: MeshUnderTest;

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeTempDir, waitFor } from '@sluice/testkit';
+import { cleanUp, makeTempDir, waitFor } from '@sluice/testkit';
 import { makeSmallMesh, MeshUnderTest, runCli } from './up-mesh.ts';
 
 const timeoutMs = 90_000;
@@ -20,6 +20,8 @@ spec:
       route:
         - destination: { host: api }
 `;
+
+afterAll(cleanUp, timeoutMs);
 
 describe.if(process.platform === 'linux')('commands on a running mesh', () => {
   let mesh: MeshUnderTest;

@@ -37,13 +37,14 @@ export class MeshUnderTest {
     this.dir = dir;
     this.stateDir = stateDir;
     this.runtimeDir = runtimeDir;
+    // Registered first, so that it comes last: what is left when up has ended, or was killed.
+    onCleanUp(() => {
+      for (const { pid } of this.processes()) process.kill(pid, 'SIGKILL');
+    });
     this.up = spawnBun(cliMain, ['up', dir, '--state-dir', stateDir, ...args], {
       env: this.env(),
       name: `up ${dir}`,
       graceMs: upGraceMs,
-    });
-    onCleanUp(() => {
-      for (const { pid } of this.processes()) process.kill(pid, 'SIGKILL');
     });
   }
 

@@ -1,12 +1,15 @@
 /** `sluice up` on real processes: what comes back after a kill, and what is left after the end (nothing). */
-import { expect, test } from 'bun:test';
+import { afterEach, expect, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeTempDir, waitFor } from '@sluice/testkit';
+import { cleanUp, makeTempDir, waitFor } from '@sluice/testkit';
 import { makeSmallMesh, MeshUnderTest, runCli } from './up-mesh.ts';
 
 const isLinux = process.platform === 'linux';
 const timeoutMs = 90_000;
+
+// A mesh that its test leaves running would cost the next ones their time.
+afterEach(cleanUp, timeoutMs);
 
 async function text(url: string): Promise<string> {
   const response = await fetch(url, { keepalive: false, signal: AbortSignal.timeout(5000) });
