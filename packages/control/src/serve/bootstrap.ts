@@ -4,6 +4,7 @@
  */
 import type { Registration } from '@sluice/api';
 import { instanceName, nodeIdOf } from '../registry/workload-entry.ts';
+import { virtualHostDiscovery } from '../translate/node.ts';
 
 export interface BootstrapOptions {
   /** `host:port` of ADS as proxies reach it. */
@@ -46,7 +47,8 @@ export function envoyBootstrap(
     admin: { address: socketAddress('127.0.0.1', registration.adminPort) },
     dynamic_resources: {
       ads_config: {
-        api_type: 'GRPC',
+        // Virtual hosts one by one exist on delta streams only.
+        api_type: registration.capabilities?.includes(virtualHostDiscovery) ? 'DELTA_GRPC' : 'GRPC',
         transport_api_version: 'V3',
         grpc_services: [{ envoy_grpc: { cluster_name: xdsClusterName }, ...initialMetadata }],
       },
