@@ -53,8 +53,7 @@ function reportUnhonoured(action: RouteActionMessage, scope: ProblemScope): void
     'not supported by this proxy',
   );
   // Zero is a value here (no upper bound), so presence decides.
-  if (action.maxGrpcTimeout !== undefined)
-    scope.unhonoured('max_grpc_timeout', 'grpc-timeout is not read');
+  if (action.maxGrpcTimeout !== undefined) scope.unhonoured('max_grpc_timeout', 'grpc-timeout is not read');
   if (action.grpcTimeoutOffset !== undefined)
     scope.unhonoured('grpc_timeout_offset', 'grpc-timeout is not read');
   const duration = action.maxStreamDuration;
