@@ -41,6 +41,8 @@ import {
 
 /** Octets of later requests that may wait while one is served (design §6). */
 export const MAX_PIPELINED_BYTES = 64 * 1024;
+/** Several round trips between machines of one site. */
+const DRAINING_IDLE_MS = 500;
 const USUAL_HEAD_BYTES = 4096;
 
 export class H1DownstreamConnection implements ConnectionHandler, DownstreamStream, H1RequestSink {
@@ -116,10 +118,14 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     return this.#exchange === null && !this.#isMessageOpen && this.#parser.isIdle;
   }
 
-  /** Closes an idle connection now, a busy one after its response. */
+  /**
+   * Closes a busy connection after its response, an idle one after a moment: a request that is on its way
+   * when the drain begins would be lost otherwise, and a client may not repeat every request.
+   */
   drain(): void {
     this.#isClosing = true;
-    if (this.isIdle && !this.#isLingering) this.#linger();
+    if (this.isIdle && !this.#isLingering)
+      this.#phaseDeadline.setIn(DRAINING_IDLE_MS, this.#services.clock.nowMs());
   }
 
   // --- the socket ---
@@ -462,7 +468,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   #idleEnded(): void {
     const { connectionStats } = this.#binding;
     if (this.#isTooOld()) connectionStats.maxDurationReached();
-    else connectionStats.idleTimeout();
+    else if (!this.#isClosing) connectionStats.idleTimeout();
     this.#linger();
   }
 
