@@ -26,6 +26,7 @@ import type {
 } from '@sluice/wire';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import { idleDelayMs, isTooOld } from './connection-age.ts';
 import { Deadline } from './deadline.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { exchangePoolOf, type ExchangePool } from './exchange-pool.ts';
@@ -118,10 +119,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     return this.#exchange === null && !this.#isMessageOpen && this.#parser.isIdle;
   }
 
-  /**
-   * Closes a busy connection after its response, an idle one after a moment: a request that is on its way
-   * when the drain begins would be lost otherwise, and a client may not repeat every request.
-   */
+  /** Closes a busy connection after its response, an idle one soon: a request may be on its way. */
   drain(): void {
     this.#isClosing = true;
     if (this.isIdle && !this.#isLingering)
@@ -457,12 +455,9 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   /** Between requests: until it was idle for too long, or is too old. */
   #armIdle(): void {
-    const { connectionIdleTimeoutMs, maxConnectionDurationMs } = this.#binding.config;
     const nowMs = this.#services.clock.nowMs();
-    let delayMs = connectionIdleTimeoutMs > 0 ? connectionIdleTimeoutMs : Infinity;
-    if (maxConnectionDurationMs > 0)
-      delayMs = Math.min(delayMs, this.#openedMs + maxConnectionDurationMs - nowMs);
-    if (delayMs !== Infinity) this.#phaseDeadline.setIn(Math.max(0, delayMs), nowMs);
+    const delayMs = idleDelayMs(this.#binding.config, this.#openedMs, nowMs);
+    if (delayMs !== Infinity) this.#phaseDeadline.setIn(delayMs, nowMs);
   }
 
   #idleEnded(): void {
@@ -473,10 +468,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   }
 
   #isTooOld(): boolean {
-    const { maxConnectionDurationMs } = this.#binding.config;
-    return (
-      maxConnectionDurationMs > 0 && this.#services.clock.nowMs() - this.#openedMs >= maxConnectionDurationMs
-    );
+    return isTooOld(this.#binding.config, this.#openedMs, this.#services.clock.nowMs());
   }
 
   #armHeadTimeout(): void {
