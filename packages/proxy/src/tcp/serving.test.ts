@@ -363,6 +363,9 @@ describe('listeners', () => {
     busy.send('GET /busy HTTP/1.1\r\nHost: a\r\n\r\n');
     await upstream.until(() => upstream.texts.join('') !== '');
     server.retireChains([chain]);
+    // What is on its way gets a moment; then the idle connection goes.
+    world.clock.advance(500);
+    world.wheel.advance();
     await idle.untilClosed();
     release();
     const response = await busy.response();
