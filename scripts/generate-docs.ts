@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { renderConfigDocs } from '@sluice/api';
 import { allErrorTables } from '@sluice/runtime';
 import '@sluice/wire';
+import '@sluice/cli';
 import '@sluice/control';
 import '../packages/proxy/src/errors.ts';
 
