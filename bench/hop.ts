@@ -1,4 +1,4 @@
-/** CPU per request of one plain HTTP/1.1 hop beside HAProxy, nginx and Envoy, in one run (issue of record: §7). */
+/** CPU per request of one plain HTTP/1.1 hop beside HAProxy, nginx and Envoy, in one run. */
 import {
   cpuMicros,
   memoryMb,

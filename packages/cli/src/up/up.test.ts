@@ -215,7 +215,7 @@ describe('environment', () => {
       ['default/book-reviews:80', 'http'],
       ['default/book-reviews:81', 'grpc-api'],
     ]),
-    workDir: '/state/work/shop',
+    workDir: '/state/shop',
   };
 
   test('has Kubernetes’ variables for services of its namespace', () => {
