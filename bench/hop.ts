@@ -1,14 +1,7 @@
 /** CPU per request of one plain HTTP/1.1 hop beside HAProxy, nginx and Envoy, in one run. */
-import {
-  cpuMicros,
-  memoryMb,
-  startEnvoy,
-  startHaproxy,
-  startNginxHop,
-  startOrigin,
-  startSluice,
-  stopAll,
-} from './peers.ts';
+import { measureHop } from './load.ts';
+import type { HopResult } from './load.ts';
+import { startEnvoy, startHaproxy, startNginxHop, startOrigin, startSluice, stopAll } from './peers.ts';
 import type { Hop } from './peers.ts';
 import { printTable } from './table.ts';
 
@@ -25,8 +18,8 @@ try {
     () => startSluice('Sluice', origin, { retries: true }),
     () => startSluice('Sluice with access log', origin, { retries: true, accessLog: '/dev/null' }),
   ];
-  const rows: { name: string; micros: number; rps: number; rss: number }[] = [];
-  for (const start of hops) rows.push(await measure(await start()));
+  const rows: HopResult[] = [];
+  for (const start of hops) rows.push(await measureHop(await start(), seconds, connections));
   const haproxy = rows[0]?.micros ?? Number.NaN;
   const envoy = rows[2]?.micros ?? Number.NaN;
   printTable(
@@ -43,31 +36,4 @@ try {
   );
 } finally {
   await stopAll();
-}
-
-async function measure(hop: Hop): Promise<{ name: string; micros: number; rps: number; rss: number }> {
-  await load(hop.port, 2);
-  const before = cpuMicros(hop.pids);
-  const requests = await load(hop.port, seconds);
-  const micros = (cpuMicros(hop.pids) - before) / requests;
-  return { name: hop.name, micros, rps: requests / seconds, rss: memoryMb(hop.pids).rss };
-}
-
-async function load(port: number, forSeconds: number): Promise<number> {
-  const child = Bun.spawn(
-    [
-      'taskset',
-      '-c',
-      '0',
-      'wrk',
-      '-t1',
-      `-c${connections}`,
-      `-d${forSeconds}s`,
-      `http://127.0.0.1:${port}/bench`,
-    ],
-    { stdout: 'pipe' },
-  );
-  const text = await new Response(child.stdout).text();
-  if (/Non-2xx|Socket errors/.test(text)) console.error(text);
-  return Number(/(\d+) requests in/.exec(text)?.[1] ?? Number.NaN);
 }

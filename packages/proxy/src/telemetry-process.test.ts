@@ -103,6 +103,14 @@ describe('a running proxy', () => {
     expect((await fetch(base)).status).toBe(503);
 
     const scrape = `http://${await addressOf(proxy, 'prometheus')}/stats/prometheus`;
+    // Metrics follow the response: the last request's may come a moment after its answer.
+    await waitFor(
+      async () =>
+        valueOf(await (await fetch(scrape)).text(), 'istio_requests_total', 'response_code="503"') !== null,
+      {
+        what: 'the last request in the metrics',
+      },
+    );
     const pages = [await fetch(scrape), await proxy.admin('/stats/prometheus')];
     for (const text of await Promise.all(pages.map((page) => page.text()))) {
       const ofCluster = 'envoy_cluster_name="inbound|8080||"';

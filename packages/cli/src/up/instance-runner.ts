@@ -202,12 +202,18 @@ export class InstanceRunner {
     this.#finished.resolve(exit);
   }
 
+  /** Something that ends by itself and serves nothing: who depends on it waits for its success. */
+  get #isJob(): boolean {
+    const { restart, ports } = this.plan.workload;
+    return restart !== 'always' && ports.length === 0;
+  }
+
   #readinessChanged(isReady: boolean, reason: string): void {
     this.#registration.tell(isReady, reason);
     if (isReady) {
       this.#say(`ready ${describeAddress(this.plan)}`, 'good');
       this.#wasReady = true;
-      this.#firstReady.resolve();
+      if (!this.#isJob) this.#firstReady.resolve();
     } else if (!this.#isStopping) this.#say(`not ready: ${reason}`, 'bad');
   }
 

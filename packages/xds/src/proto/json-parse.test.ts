@@ -1,5 +1,6 @@
 /** JSON: what people write in bootstrap files, and what they are told when it is wrong. */
 import { describe, expect, test } from 'bun:test';
+import { existsSync } from 'node:fs';
 import { BootstrapTable, ClusterTable, HttpConnectionManagerTable, RouteTable } from '../gen/tables.ts';
 import { unpackAny } from './any.ts';
 import { parseJsonMessage, XdsJsonError } from './json-parse.ts';
@@ -155,7 +156,9 @@ describe('fields that Envoy has and the tables do not honour', () => {
 
 test('what istiod made for real sidecars and gateways is read without a mistake', async () => {
   const folder = process.env['SLUICE_CASES'] ?? `${import.meta.dir}/../../../../../shared/cases`;
-  const files = [...new Bun.Glob('istiod/*/xds.json').scanSync({ cwd: folder, onlyFiles: true })];
+  const files = existsSync(folder)
+    ? [...new Bun.Glob('istiod/*/xds.json').scanSync({ cwd: folder, onlyFiles: true })]
+    : [];
   if (files.length === 0) {
     console.warn(`skipped: no istiod cases under ${folder}`);
     return;
