@@ -11,11 +11,11 @@ export const layers: Readonly<Record<string, readonly string[]>> = {
   wire: ['runtime'],
   api: ['runtime'],
   xds: ['runtime'],
-  identity: ['runtime', 'api'],
-  proxy: ['runtime', 'wire', 'xds'],
-  control: ['runtime', 'api', 'xds', 'wire'],
+  identity: ['runtime'],
+  proxy: ['runtime', 'wire', 'xds', 'identity'],
+  control: ['runtime', 'api', 'xds', 'wire', 'identity'],
   cli: ['runtime', 'api'],
-  testkit: ['runtime', 'wire', 'api', 'xds'],
+  testkit: ['runtime', 'wire', 'api', 'xds', 'identity'],
 };
 
 /** Packages that only tests may import. */
