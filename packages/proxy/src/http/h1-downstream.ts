@@ -11,7 +11,6 @@
  */
 import {
   H,
-  H1RequestParser,
   writeChunkEnd,
   writeChunkHeader,
   writeLastChunk,
@@ -19,6 +18,7 @@ import {
 } from '@sluice/wire';
 import type {
   H1ParseError,
+  H1RequestParser,
   H1RequestSink,
   HeaderList,
   RequestHead,
@@ -31,8 +31,8 @@ import { Deadline } from './deadline.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { exchangePoolOf, type ExchangePool } from './exchange-pool.ts';
 import type { Exchange } from './exchange.ts';
-import { h1LimitsOf } from './h1-limits.ts';
 import { hasNoContent } from './reply.ts';
+import { requestReadersOf, type RequestReader, type RequestReaderPool } from './request-reader.ts';
 import {
   STREAM_WINDOW_BYTES,
   type DownstreamStream,
@@ -50,20 +50,14 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   readonly #connection: Connection;
   readonly #binding: HttpBinding;
   readonly #services: ExchangeServices;
-  readonly #parser: H1RequestParser;
-  readonly #message: RequestMessage;
+  readonly #readers: RequestReaderPool;
+  /** Lent from the first octet of a request until its exchange is over. */
+  #reader: RequestReader | null = null;
   readonly #exchanges: ExchangePool;
   readonly #facts: ConnectionFacts;
   /** Lent for the request in progress. */
   #exchange: Exchange | null = null;
   readonly #onGone: () => void;
-  readonly #options: ResponseWriteOptions = {
-    bodyKind: 'none',
-    contentLength: 0,
-    connection: 'omit',
-    passesUpgrade: false,
-    isAnswerToHead: false,
-  };
   /** Of the phase: idle, head, lingering. */
   readonly #phaseDeadline: Deadline;
   #requestDeadline: Deadline | null = null;
@@ -92,18 +86,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#binding = binding;
     this.#services = services;
     this.#onGone = onGone;
-    this.#parser = new H1RequestParser(this, h1LimitsOf(binding));
-    this.#message = {
-      method: '',
-      scheme: 'http',
-      authority: '',
-      path: '',
-      protocol: 'HTTP/1.1',
-      headers: this.#parser.head.headers,
-      upgrade: '',
-      expectsContinue: false,
-      contentLength: -1,
-    };
+    this.#readers = requestReadersOf(binding);
     this.#exchanges = exchangePoolOf(services, binding);
     this.#facts = facts;
     this.#phaseDeadline = new Deadline(services.timers, this, onPhaseTimeout);
@@ -116,7 +99,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     return this.#held === null ? 0 : this.#held.length;
   }
   get isIdle(): boolean {
-    return this.#exchange === null && !this.#isMessageOpen && this.#parser.isIdle;
+    return this.#exchange === null && !this.#isMessageOpen && this.#isBetweenRequests;
   }
 
   /** Closes a busy connection after its response, an idle one soon: a request may be on its way. */
@@ -157,6 +140,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#phaseDeadline.dispose();
     this.#requestDeadline?.dispose();
     this.#held = null;
+    if (!this.#isParsing) this.#giveReader();
     this.#onGone();
   }
 
@@ -302,7 +286,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onPhaseTimeout(): void {
     if (this.#isLingering) this.#connection.terminate();
-    else if (this.#parser.isIdle) this.#idleEnded();
+    else if (this.#isBetweenRequests) this.#idleEnded();
     else {
       this.#isClosing = true;
       this.#hasToldEnd = true;
@@ -319,9 +303,31 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#exchange?.onRequestTimeout();
   }
 
+  get #lent(): RequestReader {
+    return (this.#reader ??= this.#readers.take(this));
+  }
+  get #parser(): H1RequestParser {
+    return this.#lent.parser;
+  }
+  get #message(): RequestMessage {
+    return this.#lent.message;
+  }
+  get #options(): ResponseWriteOptions {
+    return this.#lent.options;
+  }
+  get #isBetweenRequests(): boolean {
+    return this.#reader === null || this.#reader.parser.isIdle;
+  }
+
+  #giveReader(): void {
+    if (this.#reader === null) return;
+    this.#readers.give(this.#reader);
+    this.#reader = null;
+  }
+
   #read(data: Uint8Array): void {
     this.#isParsing = true;
-    const wasIdle = this.#parser.isIdle;
+    const wasIdle = this.#isBetweenRequests;
     const at = this.#parser.execute(data, 0, data.length);
     this.#isParsing = false;
     if (at < data.length && !this.#isLingering && this.#connection.isOpen) {
@@ -329,7 +335,8 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       this.#pauseIfFull();
       return;
     }
-    if (wasIdle && this.#exchange === null && !this.#parser.isIdle) this.#armHeadTimeout();
+    if (this.isIdle) this.#giveReader();
+    else if (wasIdle && this.#exchange === null && !this.#isMessageOpen) this.#armHeadTimeout();
   }
 
   /** What waited behind the exchange that has just ended. */
@@ -373,8 +380,8 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       // `execute` goes on by itself.
       this.#parser.resume();
     } else if (this.#held === null) {
-      // Nothing waits: an idle connection keeps none of what it received.
-      this.#parser.reset();
+      // Nothing waits: an idle connection keeps nothing of what it received.
+      this.#giveReader();
       this.#resumeIfRoom();
     } else {
       this.#parser.resume();

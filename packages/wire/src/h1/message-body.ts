@@ -66,13 +66,17 @@ export class MessageBody {
   #remaining = 0;
   #trailers: TrailerSection | undefined = undefined;
   readonly #chunkLine: ChunkLine;
-  readonly #sink: BodySink;
+  #sink: BodySink;
   readonly #limits: H1Limits;
 
   constructor(sink: BodySink, limits: H1Limits) {
     this.#sink = sink;
     this.#limits = limits;
     this.#chunkLine = new ChunkLine(limits);
+  }
+
+  attach(sink: BodySink): void {
+    this.#sink = sink;
   }
 
   get isDone(): boolean {

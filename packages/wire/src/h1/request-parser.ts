@@ -55,13 +55,19 @@ export class H1RequestParser {
   readonly #grammar: RequestGrammar;
   readonly #reader: HeadReader;
   readonly #body: MessageBody;
-  readonly #sink: H1RequestSink;
+  #sink: H1RequestSink;
 
   constructor(sink: H1RequestSink, limits: H1Limits = defaultH1Limits) {
     this.#sink = sink;
     this.#grammar = new RequestGrammar(this.head, limits);
     this.#reader = new HeadReader(this.#grammar);
     this.#body = new MessageBody(sink, limits);
+  }
+
+  /** From now on `sink` is told; between messages only. */
+  attach(sink: H1RequestSink): void {
+    this.#sink = sink;
+    this.#body.attach(sink);
   }
 
   /** True between messages: nothing of a request has been received since the last one ended. */
