@@ -86,6 +86,7 @@ const listener = sockets.listen(
       applicationProtocols: [],
       peerIdentity: null,
       isMutualTls: false,
+      tls: null,
     };
     connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {});
   },

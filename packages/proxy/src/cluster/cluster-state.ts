@@ -10,6 +10,7 @@ import type { CompiledAssignment } from './compile-endpoints.ts';
 import { EndpointState, endpointLabel } from './endpoint-state.ts';
 import { buildHostSet, localityKey, type HostSet } from './host-set.ts';
 import { OriginalDestinations } from './original-destinations.ts';
+import { plainTransport, type UpstreamTransport } from '../tls/transport.ts';
 import { priorityLimits, type SharedLimitsMemory } from './shared-limits.ts';
 
 export interface ClusterEnvironment {
@@ -120,6 +121,10 @@ export class ClusterState implements Cluster {
     if (this.#destinations !== null) return this.#destinations.find(address, port, nowMs);
     const label = endpointLabel(address, port);
     return this.#endpoints.find((endpoint) => endpoint.label === label) ?? null;
+  }
+
+  transportFor(_endpoint: Endpoint): UpstreamTransport {
+    return plainTransport;
   }
 
   setEndpoints(assignment: CompiledAssignment, version: string): void {

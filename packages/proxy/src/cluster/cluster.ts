@@ -7,6 +7,7 @@
  */
 import type { HeaderList } from '@sluice/wire';
 import type { TcpKeepalive } from '../io/keepalive.ts';
+import type { UpstreamTransport } from '../tls/transport.ts';
 import type { ServiceIdentity } from './service-identity.ts';
 
 export type ClusterType = 'STATIC' | 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';
@@ -41,6 +42,8 @@ export interface Cluster {
   /** Endpoint for an explicit address (ORIGINAL_DST and pass-through); created on demand, bounded. */
   endpointFor(address: string, port: number): Endpoint | null;
   readonly endpoints: readonly Endpoint[];
+  /** How this endpoint is reached: by `transport_socket_matches`, else the cluster's own. Asked per connection. */
+  transportFor(endpoint: Endpoint): UpstreamTransport;
   /** Opaque to the configuration side: bound counters, set by telemetry when the cluster is compiled. */
   stats: ClusterStats;
 }

@@ -107,6 +107,7 @@ function run(input: Uint8Array): void {
     applicationProtocols: [],
     peerIdentity: null,
     isMutualTls: false,
+    tls: null,
   };
   connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {
     isGone = true;

@@ -19,6 +19,7 @@ import type {
   RouteRequest,
   RouteTable,
 } from '../route/route.ts';
+import { plainTransport } from '../tls/transport.ts';
 import type { AccessLogger, RequestRecord } from '../telemetry/record.ts';
 
 export class CountingLimit implements Limit {
@@ -127,6 +128,7 @@ export function testCluster(name: string, endpoints: Endpoint[], more: Partial<C
     stats: countedStats(),
     endpoints,
     endpointFor: () => null,
+    transportFor: () => plainTransport,
     /** Round robin over those not tried. */
     pick(context: PickContext) {
       const fresh = context.avoidTried

@@ -134,6 +134,7 @@ function factsOf(connection: Connection): ConnectionFacts {
     applicationProtocols: [],
     peerIdentity: null,
     isMutualTls: false,
+    tls: null,
   };
 }
 

@@ -20,6 +20,7 @@ import type {
   SocketProvider,
 } from './connection.ts';
 import type { IoLoop } from './io-loop.ts';
+import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
 import { setKeepalive } from './keepalive.ts';
 import { nativeSockets } from './native-socket.ts';
 import { QueuedConnection } from './queued-connection.ts';
@@ -57,6 +58,16 @@ class BunConnection extends QueuedConnection {
   }
   get remotePort(): number {
     return this.#socket?.remotePort ?? 0;
+  }
+
+  startTls(
+    _context: TlsServerContext,
+    _peeked: Uint8Array | null,
+    _timeoutMs: number,
+    handler: TlsHandshakeHandler,
+  ): void {
+    super.terminate();
+    handler.onTlsFailed(this, { kind: 'protocol', reason: 'no TLS engine' });
   }
 
   pause(): void {

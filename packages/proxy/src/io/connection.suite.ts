@@ -109,6 +109,7 @@ export function connectionSuite(name: string, create: (loop: IoLoop) => Provider
       keepalive: null,
       connectTimeoutMs: 1000,
       highWaterBytes: 65_536,
+      tls: null,
       ...more,
     };
   }

@@ -10,6 +10,8 @@
  * before onClose. A handler that throws loses its connection, never the process.
  */
 import type { TcpKeepalive } from './keepalive.ts';
+import type { TlsClientContext, TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
+import type { TlsFacts } from './tls-facts.ts';
 
 export interface ConnectionHandler {
   /** The receiver owns `data`: it is never reused, so parts may be kept or written on without a copy. */
@@ -34,7 +36,8 @@ export interface ConnectHandler extends ConnectionHandler {
  */
 export type CloseCause = 'local' | 'remote' | 'reset' | 'overflow';
 
-export type ConnectFailure = 'refused' | 'timeout' | 'unreachable' | 'no-descriptor' | 'failed';
+/** `tls`: the handshake failed or its outcome was refused; `Connection.failureDetail` says why. */
+export type ConnectFailure = 'refused' | 'timeout' | 'unreachable' | 'no-descriptor' | 'failed' | 'tls';
 
 export interface Connection {
   handler: ConnectionHandler;
@@ -54,6 +57,20 @@ export interface Connection {
   readonly isWritable: boolean;
   readonly bytesRead: number;
   readonly bytesWritten: number;
+  /** Null on a plain connection and until the handshake has been judged. */
+  readonly tls: TlsFacts | null;
+  /** Why TLS failed, for `%…_TRANSPORT_FAILURE_REASON%`; empty = it did not. */
+  readonly failureDetail: string;
+  /**
+   * Server side: makes this plain connection a TLS one; `peeked` is what was read of it so far. Until
+   * `handler` hears of the outcome nobody else hears of the connection. 0 ms = no limit.
+   */
+  startTls(
+    context: TlsServerContext,
+    peeked: Uint8Array | null,
+    timeoutMs: number,
+    handler: TlsHandshakeHandler,
+  ): void;
 
   /**
    * Room for `byteCount` octets that are written in place: fill the returned buffer from `writeOffset`,
@@ -87,9 +104,11 @@ export interface ConnectTarget {
   readonly sourceAddress: string | null;
   /** Null = off. */
   readonly keepalive: TcpKeepalive | null;
-  /** 0 = the kernel's own. */
+  /** 0 = the kernel's own. Covers the TLS handshake too. */
   readonly connectTimeoutMs: number;
   readonly highWaterBytes: number;
+  /** Null = plain. `onConnect` then comes after the handshake was judged, and nothing is sent before. */
+  readonly tls: TlsClientContext | null;
 }
 
 /** What accepting needs; both twins implement it. */

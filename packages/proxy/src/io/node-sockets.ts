@@ -14,6 +14,7 @@ import type {
   SocketProvider,
 } from './connection.ts';
 import type { IoLoop } from './io-loop.ts';
+import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
 import { QueuedConnection } from './queued-connection.ts';
 
 export function nodeSockets(
@@ -88,6 +89,16 @@ class NodeConnection extends QueuedConnection {
   }
   get remotePort(): number {
     return this.#socket.remotePort ?? 0;
+  }
+
+  startTls(
+    _context: TlsServerContext,
+    _peeked: Uint8Array | null,
+    _timeoutMs: number,
+    handler: TlsHandshakeHandler,
+  ): void {
+    super.terminate();
+    handler.onTlsFailed(this, { kind: 'protocol', reason: 'no TLS engine' });
   }
 
   pause(): void {

@@ -9,6 +9,8 @@
  */
 import type { CloseCause, Connection, ConnectionHandler } from './connection.ts';
 import { type IoLoop, JOIN_BYTES } from './io-loop.ts';
+import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
+import type { TlsFacts } from './tls-facts.ts';
 
 /** Bytes above the high-water mark that producers may still write: two of the kernel's largest reads and heads. */
 const OVERSHOOT_BYTES = 2 * 1024 * 1024;
@@ -26,6 +28,8 @@ export abstract class QueuedConnection implements Connection {
   bytesRead = 0;
   bytesWritten = 0;
   writeOffset = 0;
+  tls: TlsFacts | null = null;
+  failureDetail = '';
   abstract readonly localAddress: string;
   abstract readonly localPort: number;
   abstract readonly remoteAddress: string;
@@ -93,6 +97,12 @@ export abstract class QueuedConnection implements Connection {
 
   abstract pause(): void;
   abstract resume(): void;
+  abstract startTls(
+    context: TlsServerContext,
+    peeked: Uint8Array | null,
+    timeoutMs: number,
+    handler: TlsHandshakeHandler,
+  ): void;
 
   end(): void {
     if (this.#sending !== 'open') return;

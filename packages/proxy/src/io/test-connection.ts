@@ -1,5 +1,7 @@
 /** A connection in memory for tests and fuzzing: what is written is kept, events are calls. */
 import type { CloseCause, Connection, ConnectionHandler } from './connection.ts';
+import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
+import type { TlsFacts } from './tls-facts.ts';
 
 export class MemoryConnection implements Connection {
   handler: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
@@ -17,6 +19,8 @@ export class MemoryConnection implements Connection {
   bytesWritten = 0;
   bufferedBytes = 0;
   writeOffset = 0;
+  tls: TlsFacts | null = null;
+  failureDetail = '';
   written: Uint8Array[] = [];
   #room: Uint8Array = new Uint8Array(0);
 
@@ -33,6 +37,16 @@ export class MemoryConnection implements Connection {
     this.#keep(data.slice(start, end));
   }
   flush(): void {}
+  /** Memory has no engine: every handshake fails. */
+  startTls(
+    _context: TlsServerContext,
+    _peeked: Uint8Array | null,
+    _timeoutMs: number,
+    handler: TlsHandshakeHandler,
+  ): void {
+    this.isOpen = false;
+    handler.onTlsFailed(this, { kind: 'protocol', reason: 'a connection in memory cannot be encrypted' });
+  }
   pause(): void {
     this.isPaused = true;
   }

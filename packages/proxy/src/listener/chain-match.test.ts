@@ -17,6 +17,7 @@ const facts = (changes: Partial<ConnectionFacts> = {}): ConnectionFacts => ({
   applicationProtocols: [],
   peerIdentity: null,
   isMutualTls: false,
+  tls: null,
   ...changes,
 });
 

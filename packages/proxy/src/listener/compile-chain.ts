@@ -41,6 +41,7 @@ export function compileChain(
         networkFilters,
         terminal,
         transportSocketConnectTimeoutMs: message.transportSocketConnectTimeout ?? 0,
+        transport: null,
       };
     }
     const binding = compileNetworkFilter(filter, context, at);

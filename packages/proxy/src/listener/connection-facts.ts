@@ -1,5 +1,7 @@
 /** Facts of one downstream connection, shared by listeners, filters and records. */
 
+import type { TlsFacts } from '../io/tls-facts.ts';
+
 /** What is known about a connection. Filled in as listener filters learn more. */
 export interface ConnectionFacts {
   localAddress: string;
@@ -16,4 +18,6 @@ export interface ConnectionFacts {
   /** SPIFFE ID of the peer once mutual TLS has proven it; null before. */
   peerIdentity: string | null;
   isMutualTls: boolean;
+  /** Null on a plain connection. */
+  tls: TlsFacts | null;
 }

@@ -44,6 +44,7 @@ const facts = (
   applicationProtocols: [],
   peerIdentity: null,
   isMutualTls: false,
+  tls: null,
 });
 
 function newSet() {

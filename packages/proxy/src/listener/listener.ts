@@ -7,6 +7,7 @@
 import type { HttpFilterBinding, ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
 import type { RouteTable } from '../route/route.ts';
 import type { AccessLogger } from '../telemetry/record.ts';
+import type { DownstreamTransport } from '../tls/transport.ts';
 import type { ConnectionFacts } from './connection-facts.ts';
 
 export type { ConnectionFacts };
@@ -36,7 +37,10 @@ export interface FilterChain {
   readonly version: string;
   readonly networkFilters: readonly NetworkFilterBinding[];
   readonly terminal: HttpManagerConfig | TcpProxyConfig;
+  /** 0 = none. */
   readonly transportSocketConnectTimeoutMs: number;
+  /** Null = plain. */
+  readonly transport: DownstreamTransport | null;
 }
 
 export interface HttpManagerConfig {

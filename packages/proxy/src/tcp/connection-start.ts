@@ -70,6 +70,7 @@ function factsOf(connection: Connection): ConnectionFacts {
     applicationProtocols: [],
     peerIdentity: null,
     isMutualTls: false,
+    tls: null,
   };
 }
 

@@ -64,7 +64,7 @@ function chainOf(
   terminal: FilterChain['terminal'],
   networkFilters: NetworkFilterBinding[] = [],
 ): FilterChain {
-  return { name: 'chain', version: '1', networkFilters, terminal, transportSocketConnectTimeoutMs: 0 };
+  return { name: 'chain', version: '1', networkFilters, terminal, transportSocketConnectTimeoutMs: 0, transport: null };
 }
 
 function listen(

@@ -213,6 +213,7 @@ export class TcpProxy implements ConnectHandler, Served {
         sourceAddress: cluster.sourceAddress,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
+        tls: cluster.transportFor(endpoint).tls,
         highWaterBytes: cluster.bufferLimitBytes,
       },
       this,

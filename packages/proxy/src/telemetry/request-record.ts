@@ -26,6 +26,7 @@ export const NO_CONNECTION: ConnectionFacts = Object.freeze({
   applicationProtocols: [],
   peerIdentity: null,
   isMutualTls: false,
+  tls: null,
 });
 
 /** A request that goes wrong again and again must not grow its trail without bound. */

@@ -21,7 +21,7 @@ export function createConnector(services: PoolServices): UpstreamConnector {
 
 function poolOf(cluster: Cluster, endpoint: Endpoint, services: PoolServices): H1Pool {
   const current = endpoint.pool;
-  if (current instanceof H1Pool && (current.isOf(cluster) || current.key === poolKey(cluster)))
+  if (current instanceof H1Pool && (current.isOf(cluster) || current.key === poolKey(cluster, endpoint)))
     return current;
   current?.drain();
   const pool = new H1Pool(cluster, endpoint, services);

@@ -30,8 +30,8 @@ export interface PoolServices {
   readonly clock: Clock;
 }
 
-export function poolKey(cluster: Cluster): string {
-  return `${cluster.protocol} raw_buffer ${cluster.sourceAddress ?? ''}`;
+export function poolKey(cluster: Cluster, endpoint: Endpoint): string {
+  return `${cluster.protocol} ${cluster.transportFor(endpoint).key} ${cluster.sourceAddress ?? ''}`;
 }
 
 export class H1Pool implements EndpointPool, H1ConnectionOwner {
@@ -48,7 +48,7 @@ export class H1Pool implements EndpointPool, H1ConnectionOwner {
   constructor(cluster: Cluster, endpoint: Endpoint, services: PoolServices) {
     this.#cluster = cluster;
     this.endpoint = endpoint;
-    this.key = poolKey(cluster);
+    this.key = poolKey(cluster, endpoint);
     this.#services = services;
   }
 
@@ -180,6 +180,7 @@ export class H1Pool implements EndpointPool, H1ConnectionOwner {
         sourceAddress: cluster.sourceAddress,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
+        tls: cluster.transportFor(this.endpoint).tls,
         highWaterBytes: cluster.bufferLimitBytes,
       },
       connection,

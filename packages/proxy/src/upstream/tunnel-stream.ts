@@ -55,6 +55,7 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
         sourceAddress: cluster.sourceAddress,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
+        tls: cluster.transportFor(this.endpoint).tls,
         highWaterBytes: cluster.bufferLimitBytes,
       },
       this,

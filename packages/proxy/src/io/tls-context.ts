@@ -1,0 +1,110 @@
+/**
+ * What the sockets ask of TLS policy, and what they tell it: `tls/` implements these, `io/` calls them.
+ *
+ * Settings are immutable: the engine's context is made once per settings object and credential, never per
+ * connection, so a new credential is a new settings object. The judge has the last word after the
+ * engine's own verdict, and runs before any handler hears of the connection.
+ */
+import type { Connection } from './connection.ts';
+import type { LocalCertificate, PeerCertificate, TlsFacts } from './tls-facts.ts';
+
+/** Protocol numbers of RFC 5246 and RFC 8446, which is what the engine wants. */
+export type TlsVersion = 0x0301 | 0x0302 | 0x0303 | 0x0304;
+
+export interface TlsCredential {
+  /** Leaf first. */
+  readonly chainPem: string;
+  readonly keyPem: string;
+  /** Differs between any two credentials. */
+  readonly generation: string;
+  readonly facts: LocalCertificate;
+}
+
+export interface TlsSettings {
+  readonly role: 'server' | 'client';
+  /** A server always has one. */
+  readonly credential: TlsCredential | null;
+  /** Roots that the peer's chain must lead to; null = the chain is not verified by the engine. */
+  readonly trustedPem: string | null;
+  /** Server: the client is asked for a certificate. Whether it must have one, the judge says. */
+  readonly asksForCertificate: boolean;
+  /** In order of preference; empty = no ALPN. */
+  readonly alpn: readonly string[];
+  readonly minVersion: TlsVersion;
+  readonly maxVersion: TlsVersion;
+  /** TLS 1.2 suites in OpenSSL's syntax; empty = the engine's choice. */
+  readonly ciphers: string;
+}
+
+/** What a ClientHello says, before anything is decided. */
+export interface ClientHello {
+  /** Lower case; empty = none. */
+  readonly serverName: string;
+  readonly protocols: readonly string[];
+  /** The client can verify ECDSA signatures. */
+  readonly acceptsEcdsa: boolean;
+}
+
+/** The handshake as the engine saw it. */
+export interface HandshakeOutcome {
+  /** Code of the chain's verification (`CERT_HAS_EXPIRED`, …); null = it leads to a trusted root, or was not asked for. */
+  readonly chainError: string | null;
+  readonly peer: PeerCertificate | null;
+  readonly alpn: string;
+  readonly serverName: string;
+  readonly isResumed: boolean;
+}
+
+/** Why a handshake failed: `reason` is text for logs, `kind` what is counted. */
+export interface TlsFailure {
+  readonly kind: TlsFailureKind;
+  readonly reason: string;
+}
+
+/** `closed`: the peer went away; `protocol`: the engine refused; the rest are verdicts on certificates. */
+export type TlsFailureKind =
+  | 'closed'
+  | 'timeout'
+  | 'protocol'
+  | 'no-credential'
+  | 'no-certificate'
+  | 'untrusted'
+  | 'revoked'
+  | 'san'
+  | 'hash';
+
+export interface TlsServerContext {
+  /** What to shake hands with, or why not at all (a secret has not arrived). */
+  settingsFor(hello: ClientHello): TlsSettings | TlsFailure;
+  /** Null = accepted. Called with the settings that the handshake began with. */
+  judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null;
+  /** Counts; `facts` of a handshake that was accepted. */
+  onHandshake(facts: TlsFacts): void;
+  onFailure(failure: TlsFailure): void;
+  /** Told of every accepted connection, so that a renewal or a revocation can end it. */
+  onSecured(connection: Connection): void;
+}
+
+export interface TlsClientContext {
+  settings(): TlsSettings | TlsFailure;
+  /** SNI; empty = none. */
+  readonly serverName: string;
+  judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null;
+  onHandshake(facts: TlsFacts): void;
+  onFailure(failure: TlsFailure): void;
+  onSecured(connection: Connection): void;
+  /** Sessions to resume, newest last; 0 = off. */
+  readonly maxSessions: number;
+}
+
+/** Hears how a server-side handshake ended: one of the two, exactly once. */
+export interface TlsHandshakeHandler {
+  /** Sets `connection.handler`; plaintext follows. */
+  onSecured(connection: Connection, facts: TlsFacts): void;
+  /** The connection is dead; its handler is not told. */
+  onTlsFailed(connection: Connection, failure: TlsFailure): void;
+}
+
+export function isTlsFailure(value: TlsSettings | TlsFailure): value is TlsFailure {
+  return 'reason' in value;
+}

@@ -1,0 +1,17 @@
+/** Transport sockets as the data path sees them: what a filter chain does first, and how an endpoint is reached. */
+import type { TlsClientContext, TlsServerContext } from '../io/tls-context.ts';
+
+export interface DownstreamTransport {
+  readonly tls: TlsServerContext;
+}
+
+export interface UpstreamTransport {
+  /** Part of the pool's key: differs between transports, and changes with each generation of a credential. */
+  readonly key: string;
+  /** Null = plain. */
+  readonly tls: TlsClientContext | null;
+  /** What is offered by ALPN, in order; empty where nothing is. */
+  readonly offersAlpn: readonly string[];
+}
+
+export const plainTransport: UpstreamTransport = { key: 'raw_buffer', tls: null, offersAlpn: [] };
