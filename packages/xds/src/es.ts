@@ -86,6 +86,7 @@ export * as httpStatus from './gen/es/envoy/type/v3/http_status_pb.js';
 export * as metadata from './gen/es/envoy/type/metadata/v3/metadata_pb.js';
 export * as customTag from './gen/es/envoy/type/tracing/v3/custom_tag_pb.js';
 export * as rpcStatus from './gen/es/google/rpc/status_pb.js';
+export * as istioCa from './gen/es/istio/v1/auth/ca_pb.js';
 export * as methodAwareRetry from './gen/es/sluice/extensions/retry/v1/method_aware_retry_pb.js';
 export * as udpaTypedStruct from './gen/es/udpa/type/v1/typed_struct_pb.js';
 export * as xdsTypedStruct from './gen/es/xds/type/v3/typed_struct_pb.js';
