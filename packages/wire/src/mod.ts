@@ -67,3 +67,15 @@ export {
 export type { WriteConnection } from './h1/write-fields.ts';
 export { reasonPhrase, writeRequestHead, writeResponseHead } from './h1/write-head.ts';
 export type { RequestWriteOptions, ResponseWriteOptions } from './h1/write-head.ts';
+export { H2ErrorCode, h2ErrorName } from './h2/error-code.ts';
+export { defaultH2Limits } from './h2/limits.ts';
+export type { H2Limits } from './h2/limits.ts';
+export type {
+  H2LocalSettings,
+  H2Output,
+  H2SessionOptions,
+  H2SessionSink,
+  H2Stats,
+} from './h2/session-types.ts';
+export type { H2Session } from './h2/session.ts';
+export type { H2Pseudo, H2Stream } from './h2/stream.ts';
