@@ -79,3 +79,11 @@ export type {
 } from './h2/session-types.ts';
 export type { H2Session } from './h2/session.ts';
 export type { H2Pseudo, H2Stream } from './h2/stream.ts';
+export { MAX_PROXY_V1_BYTES, PP2, PROXY_V2_FIXED_BYTES } from './proxy-protocol/proxy-header.ts';
+export type { ProxyEndpoint, ProxyHeader, ProxyTlv } from './proxy-protocol/proxy-header.ts';
+export { DEFAULT_MAX_PROXY_HEADER_BYTES, readProxyHeader } from './proxy-protocol/read-proxy-header.ts';
+export type { ProxyHeaderRead } from './proxy-protocol/read-proxy-header.ts';
+export { readProxySsl } from './proxy-protocol/ssl-info.ts';
+export type { ProxySslInfo } from './proxy-protocol/ssl-info.ts';
+export { writeProxyV1, writeProxyV2 } from './proxy-protocol/write-proxy-header.ts';
+export type { WriteV2Options } from './proxy-protocol/write-proxy-header.ts';
