@@ -246,6 +246,7 @@ const connectEvents: SocketHandler<BunConnection> = {
 function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): Connection {
   const connection = new BunConnection(loop, handler, target.highWaterBytes);
   connection.startConnecting(handler, target.connectTimeoutMs);
+  if (target.preface != null) connection.write(target.preface, 0, target.preface.length);
   const native = isIP(target.address) === 0 ? null : nativeSockets();
   if (native !== null)
     connectNatively(

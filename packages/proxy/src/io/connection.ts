@@ -109,6 +109,8 @@ export interface ConnectTarget {
   readonly highWaterBytes: number;
   /** Null = plain. `onConnect` then comes after the handshake was judged, and nothing is sent before. */
   readonly tls: TlsClientContext | null;
+  /** Octets that go before everything else, TLS included: a PROXY header. Absent = none. */
+  readonly preface?: Uint8Array | null;
 }
 
 /** What accepting needs; both twins implement it. */

@@ -221,6 +221,7 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
           keepAliveInitialDelay: target.keepalive?.timeMs ?? 0,
         };
   const connection = new NodeConnection(loop, netConnect(options), target.highWaterBytes, handler);
+  if (target.preface != null) connection.write(target.preface, 0, target.preface.length);
   if (target.connectTimeoutMs > 0) {
     const timer = loop.timers.schedule(target.connectTimeoutMs, () => {
       if (connection.isOpen && !connection.isConnected) connection.fail('ETIMEDOUT');

@@ -1,5 +1,6 @@
 /** Facts of one downstream connection, shared by listeners, filters and records. */
 
+import type { ProxyTlv } from '@sluice/wire';
 import type { TlsFacts } from '../io/tls-facts.ts';
 
 /** What is known about a connection. Filled in as listener filters learn more. */
@@ -20,4 +21,17 @@ export interface ConnectionFacts {
   isMutualTls: boolean;
   /** Null on a plain connection. */
   tls: TlsFacts | null;
+  /** Set where a PROXY header gave the addresses above; the socket's own are then here. */
+  proxied?: ProxiedFacts | null;
+}
+
+/** What a PROXY header has replaced or added. */
+export interface ProxiedFacts {
+  /** Of the proxy that wrote the header. */
+  readonly directRemoteAddress: string;
+  readonly directRemotePort: number;
+  /** As received, for those who pass them on. */
+  readonly tlvs: readonly ProxyTlv[];
+  /** Dynamic metadata that the listener filter's rules made of values: namespace, key, text. */
+  readonly metadata: ReadonlyMap<string, ReadonlyMap<string, string>>;
 }

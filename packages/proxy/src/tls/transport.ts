@@ -1,5 +1,6 @@
 /** Transport sockets as the data path sees them: what a filter chain does first, and how an endpoint is reached. */
 import type { TlsClientContext, TlsServerContext } from '../io/tls-context.ts';
+import type { UpstreamProxyHeader } from '../upstream/upstream-proxy-header.ts';
 
 export interface DownstreamTransport {
   readonly tls: TlsServerContext;
@@ -12,6 +13,8 @@ export interface UpstreamTransport {
   readonly tls: TlsClientContext | null;
   /** What is offered by ALPN, in order; empty where nothing is. */
   readonly offersAlpn: readonly string[];
+  /** Each connection begins with a PROXY header, before TLS; absent = it does not. */
+  readonly proxyHeader?: UpstreamProxyHeader | null;
 }
 
 export const plainTransport: UpstreamTransport = { key: 'raw_buffer', tls: null, offersAlpn: [] };
