@@ -17,6 +17,8 @@ export interface H2Output {
   commit(end: number): void;
   /** Sends [start, end) of `data`, which does not change afterwards. */
   write(data: Uint8Array, start: number, end: number): void;
+  /** False above the high-water mark: DATA then waits in its stream until `session.onOutputDrain()`. */
+  readonly isWritable: boolean;
 }
 
 /** What we announce in our SETTINGS. */

@@ -11,9 +11,7 @@ export interface H2Session {
   receive(data: Uint8Array, start: number, end: number, nowMs: number): void;
   /** The peer or the transport is gone: every open stream gets onReset; nothing is written. */
   onTransportClosed(): void;
-  /** Set by the owner: output has reached its high-water mark; DATA waits until onOutputDrain. */
-  isOutputBlocked: boolean;
-  /** Output takes octets again (clears isOutputBlocked): queued DATA goes on, round robin. */
+  /** `output.isWritable` is true again: queued DATA goes on, round robin. */
   onOutputDrain(): void;
   /** Client: null at the peer's MAX_CONCURRENT_STREAMS, while draining, or when ids are used up. */
   open(user: unknown): H2Stream | null;
