@@ -2,7 +2,13 @@
  * Keys of workloads and authorities: ECDSA P-256 unless asked for RSA. A private key leaves this module only as
  * PKCS#8 PEM, for a file of mode 0600 that its owner writes.
  */
-import { createHash, createPrivateKey, createPublicKey, generateKeyPair, generateKeyPairSync } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPair,
+  generateKeyPairSync,
+} from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { problem, type Problem } from './problem.ts';
@@ -67,7 +73,9 @@ export function importPrivateKey(pem: string): KeyPair | Problem {
 export function kindOf(key: KeyObject): KeyKind | Problem {
   const details = key.asymmetricKeyDetails;
   if (key.asymmetricKeyType === 'ec')
-    return details?.namedCurve === curve ? 'ecdsa-p256' : problem('unsupported', 'an elliptic curve other than P-256');
+    return details?.namedCurve === curve
+      ? 'ecdsa-p256'
+      : problem('unsupported', 'an elliptic curve other than P-256');
   if (key.asymmetricKeyType !== 'rsa') return problem('unsupported', 'a key that is neither ECDSA nor RSA');
   const bits = details?.modulusLength ?? 0;
   if (bits < minRsaBits) return problem('unsupported', `an RSA key of fewer than ${minRsaBits} bits`);
@@ -80,7 +88,12 @@ export function spkiSha256(spki: Uint8Array): string {
 }
 
 function pairOf(kind: KeyKind, privateKey: KeyObject, publicKey: KeyObject): KeyPair {
-  return { kind, privateKey, publicKey, spki: new Uint8Array(publicKey.export({ type: 'spki', format: 'der' })) };
+  return {
+    kind,
+    privateKey,
+    publicKey,
+    spki: new Uint8Array(publicKey.export({ type: 'spki', format: 'der' })),
+  };
 }
 
 function rsaBits(kind: Exclude<KeyKind, 'ecdsa-p256'>): number {

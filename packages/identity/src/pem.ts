@@ -28,7 +28,8 @@ export function parsePem(text: string): readonly PemBlock[] | Problem {
     const label = text.slice(at + begin.length, labelEnd);
     const end = `-----END ${label}-----`;
     const endAt = text.indexOf(end, labelEnd);
-    if (label.length > lineLength || endAt < 0) return problem('malformed', 'a PEM block without its last line');
+    if (label.length > lineLength || endAt < 0)
+      return problem('malformed', 'a PEM block without its last line');
     const body = text.slice(labelEnd + dashes.length, endAt).replace(/\s+/g, '');
     if (body === '' || !base64Form.test(body)) return problem('malformed', 'a PEM block that is not base64');
     blocks.push({ label, der: new Uint8Array(Buffer.from(body, 'base64')) });

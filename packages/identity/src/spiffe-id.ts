@@ -33,10 +33,16 @@ export function parseSpiffeId(text: string): SpiffeId | Problem {
   const trustDomain = slash < 0 ? text.slice(scheme.length) : text.slice(scheme.length, slash);
   const path = slash < 0 ? '' : text.slice(slash);
   if (!isTrustDomain(trustDomain))
-    return problem('wrong-identity', 'a trust domain has lower-case letters, digits, dots, dashes and underscores');
+    return problem(
+      'wrong-identity',
+      'a trust domain has lower-case letters, digits, dots, dashes and underscores',
+    );
   for (const segment of path.split('/').slice(1)) {
     if (!segmentForm.test(segment) || segment === '.' || segment === '..')
-      return problem('wrong-identity', 'a segment of a SPIFFE ID has letters, digits, dots, dashes and underscores');
+      return problem(
+        'wrong-identity',
+        'a segment of a SPIFFE ID has letters, digits, dots, dashes and underscores',
+      );
   }
   return { text, trustDomain, path };
 }

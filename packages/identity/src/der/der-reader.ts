@@ -47,7 +47,8 @@ export class DerReader {
 
   static over(bytes: Uint8Array, limits: DerLimits = certificateLimits): DerReader {
     const shared: Shared = { bytes, limits, problem: null, values: 0 };
-    if (bytes.length > limits.maxBytes) shared.problem = problem('too-large', `more than ${limits.maxBytes} bytes`);
+    if (bytes.length > limits.maxBytes)
+      shared.problem = problem('too-large', `more than ${limits.maxBytes} bytes`);
     return new DerReader(shared, 0, bytes.length, 0);
   }
 
@@ -148,7 +149,8 @@ export class DerReader {
   namedBits(): ReadonlySet<number> {
     const bytes = this.content(derTag.bitString);
     const unused = bytes[0] ?? 8;
-    if (unused > 7 || (bytes.length === 1 && unused !== 0) || bytes.length > 9) this.fail('not a named BIT STRING');
+    if (unused > 7 || (bytes.length === 1 && unused !== 0) || bytes.length > 9)
+      this.fail('not a named BIT STRING');
     const bits = new Set<number>();
     for (let bit = 0; bit < (bytes.length - 1) * 8 - unused; bit++) {
       if (((bytes[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0) bits.add(bit);
@@ -193,7 +195,8 @@ export class DerReader {
       length = 0;
       for (let index = 0; index < count; index++) length = length * 256 + (bytes[start + index] ?? 0);
       start += count;
-      if (length < 0x80 || length < 256 ** (count - 1)) return this.#refuse('a length not in its shortest form');
+      if (length < 0x80 || length < 256 ** (count - 1))
+        return this.#refuse('a length not in its shortest form');
     }
     const end = start + length;
     return end > this.#end ? this.#refuse('ends too early') : { start, end };

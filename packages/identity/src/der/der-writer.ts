@@ -48,7 +48,8 @@ export function derOid(text: string): Uint8Array {
   const content: number[] = [];
   for (const arc of [top * 40 + second, ...rest]) {
     const digits = [arc % 128];
-    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128)) digits.unshift((left % 128) + 128);
+    for (let left = Math.floor(arc / 128); left > 0; left = Math.floor(left / 128))
+      digits.unshift((left % 128) + 128);
     content.push(...digits);
   }
   return derValue(derTag.oid, Uint8Array.from(content));

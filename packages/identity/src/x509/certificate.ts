@@ -87,7 +87,8 @@ export function parseChain(pem: string): readonly Certificate[] | Problem {
     const certificate = parseCertificate(block.der);
     if (isProblem(certificate)) return certificate;
     chain.push(certificate);
-    if (chain.length > maxChainLength) return problem('too-large', `more than ${maxChainLength} certificates`);
+    if (chain.length > maxChainLength)
+      return problem('too-large', `more than ${maxChainLength} certificates`);
   }
   return chain.length === 0 ? problem('malformed', `no PEM block ${certificateLabel}`) : chain;
 }
@@ -126,7 +127,8 @@ function readTbs(bytes: Uint8Array, outerAlgorithm: string): Tbs | Problem {
   // Unique identifiers, which RFC 5280 §4.1.2.8 tells readers to accept and nobody uses.
   for (const tag of [contextTag(1), contextTag(2)]) if (tbs.peekTag() === tag) tbs.content(tag);
   const list = tbs.enterOptional(contextTagConstructed(3))?.enter(derTag.sequence);
-  if (list !== undefined && version !== version3) tbs.fail('extensions in a certificate that is not of version 3');
+  if (list !== undefined && version !== version3)
+    tbs.fail('extensions in a certificate that is not of version 3');
   const extensions = list === undefined ? noExtensions : readExtensions(list);
   tbs.finish();
   if (outer.problem !== null) return outer.problem;

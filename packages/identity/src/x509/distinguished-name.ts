@@ -61,5 +61,8 @@ function escapeValue(value: string): string {
   return value
     .replace(/[",+;<>\\]/g, (character) => `\\${character}`)
     .replace(/^[ #]| $/g, (character) => `\\${character}`)
-    .replace(/[\u0000-\u001f\u007f]/g, (character) => `\\${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
+    .replace(
+      /\p{Cc}/gu,
+      (character) => `\\${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    );
 }

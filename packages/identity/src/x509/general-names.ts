@@ -26,7 +26,12 @@ export function writeGeneralNames(names: Partial<SubjectAltNames>): Uint8Array {
 }
 
 export function readGeneralNames(octets: DerReader): SubjectAltNames {
-  const names = { uriSans: [] as string[], dnsSans: [] as string[], ipSans: [] as string[], emailSans: [] as string[] };
+  const names = {
+    uriSans: [] as string[],
+    dnsSans: [] as string[],
+    ipSans: [] as string[],
+    emailSans: [] as string[],
+  };
   const sequence = octets.enter(derTag.sequence);
   while (!sequence.isAtEnd) {
     const tag = sequence.peekTag();
@@ -53,7 +58,8 @@ function readIp(reader: DerReader, content: Uint8Array): string {
     return '';
   }
   const groups: string[] = [];
-  for (let at = 0; at < 16; at += 2) groups.push((((content[at] ?? 0) << 8) | (content[at + 1] ?? 0)).toString(16));
+  for (let at = 0; at < 16; at += 2)
+    groups.push((((content[at] ?? 0) << 8) | (content[at + 1] ?? 0)).toString(16));
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
 
@@ -66,5 +72,7 @@ function ipBytes(text: string): Uint8Array {
   const front = head === '' ? [] : head.split(':');
   const back = tail === '' ? [] : tail.split(':');
   const groups = [...front, ...Array<string>(8 - front.length - back.length).fill('0'), ...back];
-  return Uint8Array.from(groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff]));
+  return Uint8Array.from(
+    groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 0xff]),
+  );
 }
