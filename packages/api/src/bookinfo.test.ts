@@ -10,21 +10,16 @@ const isPresent = existsSync(folder);
 if (!isPresent) console.warn(`bookinfo tests skipped: ${folder} is not there`);
 
 const fault = 'spec.http[0].fault: is not supported yet';
-const tls = 'spec.trafficPolicy.tls.mode: ISTIO_MUTUAL is not supported yet';
 const notRunning = 'spec.gateways[0]: gateways do not run yet: these routes take effect only inside the mesh';
 
 /** File, objects read, and what is said about it. */
 const expected: readonly (readonly [string, number, readonly string[]])[] = [
   ['networking/bookinfo-gateway.yaml', 2, [notRunning]],
   ['networking/certmanager-gateway.yaml', 2, [notRunning]],
-  ['networking/destination-rule-all-mtls.yaml', 4, [tls, tls, tls, tls]],
+  ['networking/destination-rule-all-mtls.yaml', 4, []],
   ['networking/destination-rule-all.yaml', 4, []],
   ['networking/destination-rule-reviews.yaml', 1, []],
-  [
-    'networking/egress-rule-google-apis.yaml',
-    3,
-    ['spec.trafficPolicy.portLevelSettings[0].tls.mode: SIMPLE is not supported yet'],
-  ],
+  ['networking/egress-rule-google-apis.yaml', 3, []],
   ['networking/fault-injection-details-v1.yaml', 2, [fault]],
   ['networking/virtual-service-all-v1.yaml', 4, []],
   ['networking/virtual-service-details-v2.yaml', 1, []],

@@ -59,6 +59,7 @@ const honoured: readonly KindInfo[] = [
     { kind: 'ServiceAccount', plural: 'serviceaccounts', short: ['sa'], hasNoStatus: true },
     { kind: 'Pod', plural: 'pods', short: ['po'] },
     { kind: 'Endpoints', plural: 'endpoints', short: ['ep'], hasNoStatus: true },
+    { kind: 'Secret', plural: 'secrets', hasNoStatus: true },
   ]),
   ...declare('discovery.k8s.io', ['v1', 'v1beta1'], 'honoured', [
     { kind: 'EndpointSlice', plural: 'endpointslices', hasNoStatus: true },
@@ -72,6 +73,9 @@ const honoured: readonly KindInfo[] = [
     { kind: 'Sidecar', plural: 'sidecars' },
     { kind: 'Gateway', plural: 'gateways', short: ['gw'] },
   ]),
+  ...declare('security.istio.io', ['v1', 'v1beta1'], 'honoured', [
+    { kind: 'PeerAuthentication', plural: 'peerauthentications', short: ['pa'] },
+  ]),
   ...declare(gatewayApi, ['v1', 'v1beta1'], 'honoured', [
     { kind: 'HTTPRoute', plural: 'httproutes' },
     { kind: 'Gateway', plural: 'gateways', short: ['gtw'] },
@@ -81,9 +85,7 @@ const honoured: readonly KindInfo[] = [
 ];
 
 const later: readonly KindInfo[] = [
-  ...declare('', ['v1'], 'later', [{ kind: 'Secret', plural: 'secrets', hasNoStatus: true }]),
   ...declare('security.istio.io', ['v1', 'v1beta1'], 'later', [
-    { kind: 'PeerAuthentication', plural: 'peerauthentications', short: ['pa'] },
     { kind: 'AuthorizationPolicy', plural: 'authorizationpolicies', short: ['ap'] },
     { kind: 'RequestAuthentication', plural: 'requestauthentications', short: ['ra'] },
   ]),

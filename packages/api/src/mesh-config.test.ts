@@ -72,9 +72,9 @@ test('the support table says what is honoured, what is not yet, and what is not 
     supportTable().find((entry) => entry.kind === kind && entry.path === path)?.support;
   expect(of('networking.istio.io/VirtualService', 'spec.http[].timeout')).toBe('honoured');
   expect(of('networking.istio.io/VirtualService', 'spec.http[].fault.delay.fixedDelay')).toBe('later');
-  expect(of('networking.istio.io/VirtualService', 'spec.tcp[].route')).toBe('later');
+  expect(of('networking.istio.io/VirtualService', 'spec.tcp[].route')).toBe('honoured');
   expect(of('/Pod', 'spec.containers[].image')).toBe('unused');
-  expect(of('security.istio.io/PeerAuthentication', '')).toBe('later');
+  expect(of('security.istio.io/AuthorizationPolicy', '')).toBe('later');
 });
 
 test('the reference names every field once, in tables that hold', () => {

@@ -36,11 +36,25 @@ export interface MeshSettings {
   readonly defaultHttpRetryPolicy: MeshConfig['defaultHttpRetryPolicy'];
   readonly outboundTrafficPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
   readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
+  /** Clients use mutual TLS wherever the endpoint's sidecar can. */
+  readonly autoMtls: boolean;
+  readonly trustDomainAliases: readonly string[];
+  /** TLS between sidecars, and with everybody else. */
+  readonly meshTls: TlsLimits;
+  readonly tlsDefaults: TlsLimits;
+  /** How long an undeclared port waits for the first bytes; 0 = for ever. */
+  readonly protocolDetectionTimeoutMs: number;
   readonly drainDurationMs: number;
   readonly terminationDrainDurationMs: number;
   /** 0 means one worker loop per core. */
   readonly concurrency: number;
   readonly holdApplicationUntilProxyStarts: boolean;
+}
+
+export interface TlsLimits {
+  readonly minVersion: 'TLSv1_2' | 'TLSv1_3';
+  /** Of TLS 1.2, by preference; empty for Istio's own. */
+  readonly cipherSuites: readonly string[];
 }
 
 export interface ControlPorts {
@@ -72,6 +86,9 @@ export const defaultControlPorts: ControlPorts = {
   sidecars: undefined,
 };
 
+/** Pains of the field: clients of server-first protocols hang while a proxy waits for them to speak. */
+const detectionTimeoutMs = 50;
+
 /** Settings where no file, or no `meshConfig:`, says otherwise. */
 export function meshSettings(config: MeshConfig = {}): MeshSettings {
   const proxy = config.defaultConfig ?? {};
@@ -87,10 +104,22 @@ export function meshSettings(config: MeshConfig = {}): MeshSettings {
     defaultHttpRetryPolicy: config.defaultHttpRetryPolicy,
     outboundTrafficPolicy: config.outboundTrafficPolicy?.mode ?? 'ALLOW_ANY',
     pathNormalization: normalization === 'DEFAULT' ? 'BASE' : normalization,
+    autoMtls: config.enableAutoMtls ?? true,
+    trustDomainAliases: config.trustDomainAliases ?? [],
+    meshTls: tlsLimits(config.meshMTLS),
+    tlsDefaults: tlsLimits(config.tlsDefaults),
+    protocolDetectionTimeoutMs: milliseconds(config.protocolDetectionTimeout, detectionTimeoutMs),
     drainDurationMs: milliseconds(proxy.drainDuration, 45_000),
     terminationDrainDurationMs: milliseconds(proxy.terminationDrainDuration, 5000),
     concurrency: proxy.concurrency ?? 1,
     holdApplicationUntilProxyStarts: proxy.holdApplicationUntilProxyStarts ?? false,
+  };
+}
+
+function tlsLimits(config: MeshConfig['meshMTLS'] = {}): TlsLimits {
+  return {
+    minVersion: config.minProtocolVersion === 'TLSV1_3' ? 'TLSv1_3' : 'TLSv1_2',
+    cipherSuites: config.cipherSuites ?? [],
   };
 }
 
@@ -138,6 +167,10 @@ function checkMesh(mesh: MeshConfig | undefined, findings: Findings): void {
       if (problem !== undefined) findings.add('invalid-host', at, problem);
     });
   }
+  findings.each(mesh?.trustDomainAliases, [...path, 'trustDomainAliases'], (domain, at) => {
+    const problem = hostnameProblem(domain);
+    if (problem !== undefined) findings.add('invalid-host', at, problem);
+  });
   findings.check(mesh?.rootNamespace, [...path, 'rootNamespace'], (namespace, at) => {
     const problem = labelNameProblem(namespace);
     if (problem !== undefined) findings.add('invalid-name', at, problem);

@@ -3,22 +3,29 @@ import type { KubeObject, ResourceOf } from './object.ts';
 import { groupOf } from './object.ts';
 import type { EndpointsContent, EndpointSliceContent } from './schema/core/endpoints.ts';
 import type { PodSpec, PodStatus } from './schema/core/pod.ts';
+import type { SecretContent } from './schema/core/secret.ts';
 import type { ServiceSpec } from './schema/core/service.ts';
 import type { GatewayClassSpec, GatewaySpec } from './schema/gateway-api/gateway.ts';
 import type { HttpRouteSpec } from './schema/gateway-api/http-route.ts';
 import type { ReferenceGrantSpec } from './schema/gateway-api/reference-grant.ts';
 import type { DestinationRuleSpec } from './schema/istio/destination-rule.ts';
 import type { IstioGatewaySpec } from './schema/istio/gateway.ts';
+import type { PeerAuthenticationSpec } from './schema/istio/peer-authentication.ts';
 import type { SidecarSpec } from './schema/istio/sidecar.ts';
 import type { VirtualServiceSpec } from './schema/istio/virtual-service.ts';
 import type { ServiceEntrySpec, WorkloadEntrySpec, WorkloadGroupSpec } from './schema/istio/workload.ts';
 
 export const istioNetworkingGroup = 'networking.istio.io';
+export const istioSecurityGroup = 'security.istio.io';
 export const gatewayApiGroup = 'gateway.networking.k8s.io';
 
 export type Service = ResourceOf<ServiceSpec>;
 export interface Pod extends ResourceOf<PodSpec> {
   status?: PodStatus;
+}
+export type Secret = KubeObject & SecretContent;
+export interface PeerAuthentication extends KubeObject {
+  spec?: PeerAuthenticationSpec;
 }
 export type Endpoints = KubeObject & EndpointsContent;
 export type EndpointSlice = KubeObject & EndpointSliceContent;
@@ -41,6 +48,7 @@ export interface ResourceTypes {
   '/ServiceAccount': KubeObject;
   '/Pod': Pod;
   '/Endpoints': Endpoints;
+  '/Secret': Secret;
   'discovery.k8s.io/EndpointSlice': EndpointSlice;
   'networking.istio.io/VirtualService': VirtualService;
   'networking.istio.io/DestinationRule': DestinationRule;
@@ -49,6 +57,7 @@ export interface ResourceTypes {
   'networking.istio.io/WorkloadGroup': WorkloadGroup;
   'networking.istio.io/Sidecar': Sidecar;
   'networking.istio.io/Gateway': IstioGateway;
+  'security.istio.io/PeerAuthentication': PeerAuthentication;
   'gateway.networking.k8s.io/HTTPRoute': HttpRouteObject;
   'gateway.networking.k8s.io/Gateway': GatewayObject;
   'gateway.networking.k8s.io/GatewayClass': GatewayClass;

@@ -8,7 +8,7 @@ import { kindOf } from '../kind-lookup.ts';
 import { isKind } from '../resource-types.ts';
 import { defaultHttpRoute, defaultGateway } from './gateway-api.ts';
 import { defaultDestinationRule, defaultServiceEntry, defaultVirtualService } from './istio.ts';
-import { defaultPod, defaultService } from './core.ts';
+import { defaultPod, defaultSecret, defaultService } from './core.ts';
 
 export interface DefaultsOptions {
   readonly namespace?: string;
@@ -30,6 +30,7 @@ export function withDefaults<T extends KubeObject>(object: T, options: DefaultsO
 function fill(object: KubeObject): void {
   if (isKind(object, '/Service')) defaultService(object);
   else if (isKind(object, '/Pod')) defaultPod(object);
+  else if (isKind(object, '/Secret')) defaultSecret(object);
   else if (isKind(object, 'discovery.k8s.io/EndpointSlice')) {
     for (const port of object.ports ?? []) port.protocol ??= 'TCP';
     for (const endpoint of object.endpoints) endpoint.conditions = { ready: true, ...endpoint.conditions };

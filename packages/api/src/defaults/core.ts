@@ -1,5 +1,6 @@
-/** Kubernetes' defaults of Service and Pod. */
-import type { Pod, Service } from '../resource-types.ts';
+/** Kubernetes' defaults of Service, Pod and Secret. */
+import type { Pod, Secret, Service } from '../resource-types.ts';
+import { foldStringData } from '../secret-content.ts';
 
 export function defaultService({ spec }: Service): void {
   spec.type ??= 'ClusterIP';
@@ -17,4 +18,12 @@ export function defaultPod({ spec }: Pod): void {
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
     for (const port of container.ports ?? []) port.protocol ??= 'TCP';
   }
+}
+
+/** Text becomes base64, so that there is one place to read. */
+export function defaultSecret(secret: Secret): void {
+  secret.type ??= 'Opaque';
+  const { data } = foldStringData(secret);
+  if (data !== undefined) secret.data = data;
+  delete secret.stringData;
 }

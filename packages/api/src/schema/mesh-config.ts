@@ -56,12 +56,21 @@ const proxyConfig = z.strictObject({
   runtimeValues: optional(opaque, 'Runtime flags'),
 });
 
+const tlsConfig = z.strictObject({
+  minProtocolVersion: optional(z.enum(['TLS_AUTO', 'TLSV1_2', 'TLSV1_3']), 'Oldest version taken', {
+    default: 'TLSV1_2',
+  }),
+  cipherSuites: optional(textList, 'Suites of TLS 1.2, by preference; those of TLS 1.3 are fixed', {
+    default: "Istio's",
+  }),
+  ecdhCurves: optional(textList, 'Curves of the key exchange'),
+});
+
 /** Fields of MeshConfig without effect yet, with the shape they have. */
 const otherFields = {
   proxyListenPort: optional(port, 'Outbound port of sidecars', { default: '15001' }),
   proxyInboundListenPort: optional(port, 'Inbound port of sidecars', { default: '15006' }),
   proxyHttpPort: optional(port, 'Forward proxy port'),
-  protocolDetectionTimeout: optional(duration, 'Limit of protocol detection'),
   ingressClass: optional(text, 'Ingress class'),
   ingressService: optional(text, 'Ingress service'),
   ingressControllerMode: optional(text, 'Ingress'),
@@ -69,8 +78,6 @@ const otherFields = {
   enableTracing: optional(flag, 'Tracing'),
   inboundTrafficPolicy: optional(opaque, 'Inbound traffic to unknown ports'),
   configSources: optional(opaqueList, 'Sources of configuration'),
-  enableAutoMtls: optional(flag, 'Mutual TLS between sidecars', { default: 'true' }),
-  trustDomainAliases: optional(textList, 'Further trust domains'),
   caCertificates: optional(opaqueList, 'Authorities'),
   defaultServiceExportTo: optional(textList, 'Visibility of services'),
   defaultVirtualServiceExportTo: optional(textList, 'Visibility of VirtualServices'),
@@ -87,8 +94,6 @@ const otherFields = {
   extensionProviders: optional(opaqueList, 'Providers of telemetry and authorization'),
   defaultProviders: optional(opaque, 'Providers used by default'),
   discoverySelectors: optional(opaqueList, 'Namespaces that count'),
-  tlsDefaults: optional(opaque, 'TLS'),
-  meshMTLS: optional(opaque, 'TLS between sidecars'),
   tcpKeepalive: optional(opaque, 'TCP keep-alive'),
   hboneIdleTimeout: optional(duration, 'Idle limit of tunnels'),
   serviceScopeConfigs: optional(opaqueList, 'Scopes of services'),
@@ -108,6 +113,15 @@ export const meshConfig = z.strictObject({
   accessLogEncoding: optional(z.enum(['TEXT', 'JSON']), 'Format of the access log', { default: 'TEXT' }),
   accessLogFormat: optional(text, 'Fields of the access log', { default: "Istio's" }),
   defaultHttpRetryPolicy: optional(retryPolicy, 'Retries where no route says otherwise'),
+  enableAutoMtls: optional(flag, 'Mutual TLS wherever the sidecar at the other end can', { default: 'true' }),
+  trustDomainAliases: optional(textList, 'Further trust domains whose workloads are trusted'),
+  meshMTLS: optional(tlsConfig, 'TLS between sidecars'),
+  tlsDefaults: optional(tlsConfig, 'TLS with everybody else'),
+  protocolDetectionTimeout: optional(
+    duration,
+    'How long an undeclared port waits for the first bytes before they count as TCP; 0s means for ever',
+    { default: '50ms' },
+  ),
   outboundTrafficPolicy: optional(
     z.strictObject({
       mode: optional(z.enum(['REGISTRY_ONLY', 'ALLOW_ANY']), 'What happens to traffic for unknown hosts', {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ResourceTypes } from '../resource-types.ts';
 import { endpointsFields, endpointSliceFields } from './core/endpoints.ts';
 import { podSpec, podStatus } from './core/pod.ts';
+import { secretFields } from './core/secret.ts';
 import { namespaceSpec, serviceAccountFields, serviceSpec } from './core/service.ts';
 import { optional, required } from './field.ts';
 import { gatewayClassSpec, gatewaySpec } from './gateway-api/gateway.ts';
@@ -10,6 +11,7 @@ import { httpRouteSpec } from './gateway-api/http-route.ts';
 import { referenceGrantSpec } from './gateway-api/reference-grant.ts';
 import { destinationRuleSpec } from './istio/destination-rule.ts';
 import { istioGatewaySpec } from './istio/gateway.ts';
+import { peerAuthenticationSpec } from './istio/peer-authentication.ts';
 import { sidecarSpec } from './istio/sidecar.ts';
 import { virtualServiceSpec } from './istio/virtual-service.ts';
 import { serviceEntrySpec, workloadEntrySpec, workloadGroupSpec } from './istio/workload.ts';
@@ -38,6 +40,7 @@ export const objectSchemas: Readonly<Record<HonouredKind, z.ZodObject>> = {
   '/ServiceAccount': object(serviceAccountFields),
   '/Pod': object({ spec: required(podSpec, content) }, podStatus),
   '/Endpoints': object(endpointsFields),
+  '/Secret': object(secretFields),
   'discovery.k8s.io/EndpointSlice': object(endpointSliceFields),
   'networking.istio.io/VirtualService': withSpec(virtualServiceSpec),
   'networking.istio.io/DestinationRule': withSpec(destinationRuleSpec),
@@ -46,6 +49,7 @@ export const objectSchemas: Readonly<Record<HonouredKind, z.ZodObject>> = {
   'networking.istio.io/WorkloadGroup': withSpec(workloadGroupSpec),
   'networking.istio.io/Sidecar': withSpec(sidecarSpec),
   'networking.istio.io/Gateway': withSpec(istioGatewaySpec),
+  'security.istio.io/PeerAuthentication': withOptionalSpec(peerAuthenticationSpec),
   'gateway.networking.k8s.io/HTTPRoute': withSpec(httpRouteSpec),
   'gateway.networking.k8s.io/Gateway': withSpec(gatewaySpec),
   'gateway.networking.k8s.io/GatewayClass': withSpec(gatewayClassSpec),

@@ -22,21 +22,6 @@ const laterConnectionPool: readonly LaterField[] = [
   ...later('http.useClientProtocol', 'http.maxConcurrentStreams', 'http.http2KeepAlive'),
 ];
 
-const laterTlsModes = ['SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL'];
-const laterClientTls: readonly LaterField[] = [
-  { path: 'mode', values: laterTlsModes },
-  ...later(
-    'clientCertificate',
-    'privateKey',
-    'caCertificates',
-    'credentialName',
-    'subjectAltNames',
-    'sni',
-    'insecureSkipVerify',
-    'caCrl',
-  ),
-];
-
 const laterPortPolicy: readonly LaterField[] = [
   ...later(
     'loadBalancer.consistentHash',
@@ -47,7 +32,6 @@ const laterPortPolicy: readonly LaterField[] = [
     'outlierDetection',
   ),
   ...under('connectionPool', laterConnectionPool),
-  ...under('tls', laterClientTls),
 ];
 
 const laterPolicy: readonly LaterField[] = [
@@ -93,7 +77,6 @@ const laterMeshConfig = [
   'proxyListenPort',
   'proxyInboundListenPort',
   'proxyHttpPort',
-  'protocolDetectionTimeout',
   'ingressClass',
   'ingressService',
   'ingressControllerMode',
@@ -101,7 +84,6 @@ const laterMeshConfig = [
   'enableTracing',
   'inboundTrafficPolicy',
   'configSources',
-  'trustDomainAliases',
   'caCertificates',
   'defaultServiceExportTo',
   'defaultVirtualServiceExportTo',
@@ -117,15 +99,12 @@ const laterMeshConfig = [
   'extensionProviders',
   'defaultProviders',
   'discoverySelectors',
-  'tlsDefaults',
-  'meshMTLS',
   'tcpKeepalive',
   'hboneIdleTimeout',
   'serviceScopeConfigs',
   'certificates',
   'enableEnvoyAccessLogService',
   'disableEnvoyListenerLog',
-  'enableAutoMtls',
   'h2UpgradePolicy',
 ];
 
@@ -145,18 +124,13 @@ export const laterFields: Readonly<Record<string, readonly LaterField[]>> = {
     'spec.http[].corsPolicy',
     'spec.http[].delegate',
     'spec.http[].match[].statPrefix',
-    'spec.tls',
-    'spec.tcp',
+    'spec.tcp[].match[].sourceSubnet',
   ),
   'networking.istio.io/DestinationRule': [
-    ...later('spec.workloadSelector'),
     ...under('spec.trafficPolicy', laterPolicy),
     ...under('spec.subsets[].trafficPolicy', laterPolicy),
   ],
-  'networking.istio.io/ServiceEntry': [
-    { path: 'spec.resolution', values: ['DYNAMIC_DNS'] },
-    ...later('spec.subjectAltNames'),
-  ],
+  'networking.istio.io/ServiceEntry': [{ path: 'spec.resolution', values: ['DYNAMIC_DNS'] }],
   'networking.istio.io/WorkloadGroup': later('spec.probe.grpc'),
   'networking.istio.io/Sidecar': later(
     'spec.ingress',
@@ -196,7 +170,7 @@ export const laterFields: Readonly<Record<string, readonly LaterField[]>> = {
   ],
   'gateway.networking.k8s.io/GatewayClass': later('spec.parametersRef'),
   'sluice.yaml': [
-    ...under('meshConfig', later(...laterMeshConfig)),
+    ...under('meshConfig', later(...laterMeshConfig, 'meshMTLS.ecdhCurves', 'tlsDefaults.ecdhCurves')),
     ...under('meshConfig.defaultConfig', later(...laterProxyConfig)),
   ],
 };

@@ -11,10 +11,14 @@ import { checkHttpRoute } from './http-route.ts';
 import { checkDestinationRule } from './istio-destinations.ts';
 import { checkVirtualService } from './istio-routes.ts';
 import { checkIstioGateway, checkSidecar } from './istio-visibility.ts';
+import { checkPeerAuthentication } from './peer-authentication.ts';
+import { checkSecret } from './secret.ts';
 import { checkServiceEntry, checkWorkloadEntry, checkWorkloadGroup } from './istio-workloads.ts';
 
 export function checkContent(object: KubeObject, findings: Findings): void {
   if (isKind(object, '/Endpoints')) checkEndpoints(object, findings);
+  else if (isKind(object, '/Secret')) checkSecret(object, findings);
+  else if (isKind(object, 'security.istio.io/PeerAuthentication')) checkPeerAuthentication(object, findings);
   else if (isKind(object, 'discovery.k8s.io/EndpointSlice')) checkEndpointSlice(object, findings);
   else if (typeof object.spec === 'object' && object.spec !== null && !Array.isArray(object.spec))
     checkSpec(object, findings);

@@ -8,18 +8,20 @@ import type {
 } from '../schema/istio/traffic-policy.ts';
 import { checkLeastDuration } from './durations.ts';
 import type { Findings } from './findings.ts';
+import { checkClientTls } from './istio-client-tls.ts';
 import { checkExportTo } from './istio-common.ts';
 import { checkLabels } from './metadata.ts';
 import { hostProblem } from './names.ts';
 
 export function checkDestinationRule(object: DestinationRule, findings: Findings): void {
-  const { host, subsets, trafficPolicy, exportTo } = object.spec;
+  const { host, subsets, trafficPolicy, exportTo, workloadSelector } = object.spec;
   const path = ['spec'];
   findings.check(host, [...path, 'host'], (host, at) => {
     const problem = hostProblem(host, { wildcard: true, all: true });
     if (problem !== undefined) findings.add('invalid-host', at, problem);
   });
   checkExportTo(exportTo, [...path, 'exportTo'], findings);
+  checkLabels(workloadSelector?.matchLabels, [...path, 'workloadSelector', 'matchLabels'], findings);
   checkTrafficPolicy(trafficPolicy, [...path, 'trafficPolicy'], findings);
   const names = new Map<string, number>();
   findings.each(subsets, [...path, 'subsets'], (subset, at, index) => {
@@ -42,6 +44,7 @@ export function checkDestinationRule(object: DestinationRule, findings: Findings
 function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: Path, findings: Findings): void {
   findings.check(policy, path, (policy) => {
     checkLoadBalancer(policy, path, findings);
+    checkClientTls(policy.tls, [...path, 'tls'], findings);
     checkConnectionPool(policy.connectionPool, [...path, 'connectionPool'], findings);
     const ports = new Set<number>();
     findings.each(policy.portLevelSettings, [...path, 'portLevelSettings'], (settings, at) => {
@@ -52,6 +55,7 @@ function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: Path, findi
         findings.add('duplicate-port', [...at, 'port', 'number'], `has settings already`);
       else ports.add(number);
       checkLoadBalancer(settings, at, findings);
+      checkClientTls(settings.tls, [...at, 'tls'], findings);
       checkConnectionPool(settings.connectionPool, [...at, 'connectionPool'], findings);
     });
     if (policy.retryBudget !== undefined && policy.connectionPool?.http?.maxRetries !== undefined) {

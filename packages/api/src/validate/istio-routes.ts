@@ -8,6 +8,7 @@ import { checkLeastDuration, durationMs } from './durations.ts';
 import type { Findings } from './findings.ts';
 import { checkExportTo, checkRedirectStatus } from './istio-common.ts';
 import { checkRetries } from './istio-retries.ts';
+import { checkConnectionRoutes } from './istio-l4-routes.ts';
 import { checkLabels } from './metadata.ts';
 import { headerNameProblem, headerValueProblem, hostProblem } from './names.ts';
 import { regexProblem } from './regex.ts';
@@ -24,6 +25,7 @@ export function checkVirtualService(object: VirtualService, findings: Findings):
   checkHosts(spec.hosts, Array.isArray(gateways) && gateways.includes('mesh'), [...path, 'hosts'], findings);
   checkGateways(spec.gateways, [...path, 'gateways'], findings);
   checkExportTo(spec.exportTo, [...path, 'exportTo'], findings);
+  checkConnectionRoutes(spec, path, findings);
   const names = new Map<string, number>();
   findings.each(spec.http, [...path, 'http'], (route, at, index) => {
     checkHttpRoute(route, at, findings);

@@ -79,8 +79,8 @@ spec:
 
   test('kinds for later are refused by name, cluster kinds are skipped with a notice', () => {
     expect(
-      problemsOf('apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\n'),
-    ).toEqual(['f.yaml:2:7: error [not-supported-yet] kind: PeerAuthentication is not supported yet']);
+      problemsOf('apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n'),
+    ).toEqual(['f.yaml:2:7: error [not-supported-yet] kind: AuthorizationPolicy is not supported yet']);
     const deployment = read(
       'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {anything: 1}\n',
     );

@@ -87,4 +87,30 @@ spec: {gatewayClassName: sluice, listeners: [{name: http, port: 80, protocol: HT
   'apiVersion: v1\nkind: Pod\nmetadata: {name: a, labels: {app: a}}\nspec: {containers: [{name: a, image: x, ports: [{containerPort: 80, name: web}]}]}\nstatus: {podIP: 10.0.0.1, conditions: [{type: Ready, status: "True"}]}\n',
   'apiVersion: v1\nkind: Endpoints\nmetadata: {name: a}\nsubsets: [{addresses: [{ip: 10.0.0.1}], ports: [{port: 80}]}]\n',
   'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a, labels: {kubernetes.io/service-name: a}}\naddressType: IPv4\nendpoints: [{addresses: [10.0.0.1], conditions: {ready: true}}]\nports: [{name: http, port: 80}]\n',
+  'apiVersion: security.istio.io/v1beta1\nkind: PeerAuthentication\nmetadata: {name: a}\nspec: {selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: {8080: {mode: DISABLE}}}\n',
+  'apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: empty}\n',
+  'apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: Opaque\ndata: {other: aGVsbG8=}\nstringData: {text: hello}\n',
+  `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: db}
+spec:
+  host: db.example.com
+  workloadSelector: {matchLabels: {app: a}}
+  trafficPolicy:
+    tls: {mode: MUTUAL, credentialName: db-client, sni: db.example.com, subjectAltNames: [db.example.com]}
+    portLevelSettings: [{port: {number: 443}, tls: {mode: SIMPLE, caCertificates: /etc/ca.pem, caCrl: /etc/crl.pem}}]
+  subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}]
+`,
+  `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: l4}
+spec:
+  hosts: [db.example.com]
+  tls:
+  - match: [{sniHosts: [db.example.com], port: 443, destinationSubnets: [10.0.0.0/8]}]
+    route: [{destination: {host: db.example.com}}]
+  tcp:
+  - match: [{port: 3306, sourceLabels: {app: a}}]
+    route: [{destination: {host: db.example.com, subset: v1}, weight: 80}, {destination: {host: db.example.com}, weight: 20}]
+`,
 ];

@@ -6,8 +6,10 @@
  */
 import { formatKey, hostCandidates, hostMatches, isWildcard } from '@sluice/api';
 import type {
+  Credential,
   DestinationRuleSpec,
   HttpRouteSpec,
+  PeerAuthenticationSpec,
   ReferenceGrantSpec,
   ResourceKey,
   SidecarSpec,
@@ -18,11 +20,18 @@ import { RuleIndex } from './destination-rule.ts';
 import type { MergedRule, RuleSource } from './destination-rule.ts';
 import { InstanceIndex, isSelectedBy } from './instance-index.ts';
 import type { Instance } from './instance.ts';
+import { PeerAuthenticationIndex } from './peer-authentication.ts';
+import type {
+  MutualTlsPolicy,
+  PeerAuthenticationSource,
+  WorkloadFacts,
+} from './peer-authentication.ts';
 import { readEndpointSlice, readEndpoints, readPod, readWorkloadEntry } from './read-instance.ts';
 import { readService, readServiceEntry } from './read-service.ts';
 import { RouteIndex } from './route-index.ts';
 import type { AppliedRoutes, HttpRouteSource, VirtualServiceSource } from './route-index.ts';
 import type { SidecarSource } from './scope.ts';
+import { SecretIndex, secretId } from './secret-index.ts';
 import { ServiceIndex } from './service-index.ts';
 import type { MeshService, MeshServicePort } from './service.ts';
 import { readExportTo } from './service.ts';
@@ -41,6 +50,10 @@ export interface ModelChange {
   readonly routes: boolean;
   readonly rules: boolean;
   readonly sidecars: boolean;
+  /** PeerAuthentications: what workloads take. */
+  readonly peerAuthentications: boolean;
+  /** `namespace/name` of Secrets whose certificates, keys or authorities changed. */
+  readonly secrets: ReadonlySet<string>;
   /** Instances with a sidecar of the mesh: their own listeners depend on them. */
   readonly instances: boolean;
 }
@@ -58,15 +71,19 @@ export class MeshModel {
   readonly #httpRoutes = new Map<string, HttpRouteSource>();
   readonly #rules = new Map<string, RuleSource>();
   readonly #sidecars = new Map<string, SidecarSource>();
+  readonly #peerAuthentications = new Map<string, PeerAuthenticationSource>();
+  readonly #secrets = new SecretIndex();
   readonly #grants = new Map<string, Grant>();
   #ruleIndex = new RuleIndex([]);
   #routeIndex = new RouteIndex([], []);
+  #peerAuthenticationIndex: PeerAuthenticationIndex;
   /** Grows with every change of services or grants: what references in routes resolve against. */
   #referenceEpoch = 0;
   #touched = newTouched();
 
   constructor(options: ModelOptions) {
     this.options = options;
+    this.#peerAuthenticationIndex = new PeerAuthenticationIndex([], options.rootNamespace);
   }
 
   get services(): ReadonlyMap<string, MeshService> {
@@ -91,6 +108,24 @@ export class MeshModel {
 
   get destinationRules(): ReadonlyMap<string, RuleSource> {
     return this.#rules;
+  }
+
+  get peerAuthentications(): ReadonlyMap<string, PeerAuthenticationSource> {
+    return this.#peerAuthentications;
+  }
+
+  get beatenPeerAuthentications(): PeerAuthenticationIndex['beaten'] {
+    return this.#peerAuthenticationIndex.beaten;
+  }
+
+  /** Which connections a workload takes; the same object as long as the same resources say so. */
+  mutualTls(workload: WorkloadFacts): MutualTlsPolicy {
+    return this.#peerAuthenticationIndex.of(workload);
+  }
+
+  /** Certificates and keys of a Secret, `NAME-cacert` included; null where there is none. */
+  credential(namespace: string, name: string): Credential | null {
+    return this.#secrets.find(namespace, name);
   }
 
   get referenceEpoch(): number {
@@ -184,6 +219,12 @@ export class MeshModel {
       case 'networking.istio.io/DestinationRule':
         this.#touched.rules = true;
         return put(this.#rules, key, stored?.serving ? this.#readRule(stored) : null);
+      case 'security.istio.io/PeerAuthentication':
+        this.#touched.peerAuthentications = true;
+        return put(this.#peerAuthentications, key, stored?.serving ? readPeerAuthentication(stored) : null);
+      case '/Secret':
+        if (this.#secrets.replace(key, stored)) this.#touched.secrets.add(secretId(key.namespace, key.name));
+        return;
       case 'networking.istio.io/Sidecar':
         this.#touched.sidecars = true;
         return put(this.#sidecars, key, stored?.serving ? readSidecar(stored) : null);
@@ -236,6 +277,13 @@ export class MeshModel {
     if (touched.routes)
       this.#routeIndex = new RouteIndex(this.#virtualServices.values(), this.#httpRoutes.values());
     if (touched.rules) this.#ruleIndex = new RuleIndex(this.#rules.values(), this.#ruleIndex);
+    if (touched.peerAuthentications) {
+      this.#peerAuthenticationIndex = new PeerAuthenticationIndex(
+        this.#peerAuthentications.values(),
+        this.options.rootNamespace,
+        this.#peerAuthenticationIndex,
+      );
+    }
     if (touched.grants || touched.services.size > 0) this.#referenceEpoch += 1;
     return touched;
   }
@@ -287,6 +335,8 @@ interface Touched {
   routes: boolean;
   rules: boolean;
   sidecars: boolean;
+  peerAuthentications: boolean;
+  secrets: Set<string>;
   instances: boolean;
 }
 
@@ -298,6 +348,8 @@ function newTouched(): Touched {
     routes: false,
     rules: false,
     sidecars: false,
+    peerAuthentications: false,
+    secrets: new Set(),
     instances: false,
   };
 }
@@ -312,6 +364,15 @@ function readSidecar(stored: StoredObject): SidecarSource {
     key: stored.key,
     namespace: stored.key.namespace,
     spec: (stored.serving?.spec ?? {}) as SidecarSpec,
+    createdMs: stored.createdMs,
+  };
+}
+
+function readPeerAuthentication(stored: StoredObject): PeerAuthenticationSource {
+  return {
+    key: stored.key,
+    namespace: stored.key.namespace,
+    spec: (stored.serving?.spec ?? {}) as PeerAuthenticationSpec,
     createdMs: stored.createdMs,
   };
 }

@@ -1,5 +1,5 @@
 /** What @sluice/api says of objects, in the forms the store and the folder source take it. */
-import { readObjects, validateObject, withDefaults, type Problem } from '@sluice/api';
+import { foldStringData, isKind, readObjects, validateObject, withDefaults, type Problem } from '@sluice/api';
 import type { ReadResourceText } from './folder.ts';
 import type { Admission } from './object-store.ts';
 import type { FolderObject } from './store.ts';
@@ -7,7 +7,8 @@ import type { FolderObject } from './store.ts';
 export const admission: Admission = {
   admit(object) {
     const { problems, value } = validateObject(object);
-    return { object: value ?? object, problems };
+    const admitted = value ?? object;
+    return { object: isKind(admitted, '/Secret') ? foldStringData(admitted) : admitted, problems };
   },
   withDefaults: (object) => withDefaults(object),
 };

@@ -16,8 +16,11 @@ export const forwardProxy = 'sluice.dev/forward-proxy';
 /** Capability: HTTP/2 on both sides; what Envoy has by itself. */
 export const http2Streams = 'sluice.dev/http2';
 
+/** Capability: TLS on both sides, with certificates by SDS; what Envoy has by itself. Others get plaintext. */
+export const transportTls = 'sluice.dev/tls';
+
 /** What nodes can do that announce nothing, by user agent (design §6, Node contract). */
-export const builtInCapabilities: Readonly<Record<string, readonly string[]>> = { envoy: [http2Streams] };
+export const builtInCapabilities: Readonly<Record<string, readonly string[]>> = { envoy: [http2Streams, transportTls] };
 
 export interface ProxyNode {
   readonly id: string;

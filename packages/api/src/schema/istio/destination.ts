@@ -40,3 +40,4 @@ export const routeDestination = z.strictObject({
   destination: required(destination, 'The service instances to send to'),
   weight: optional(nonNegative, 'Share relative to the other destinations'),
 });
+export type RouteDestination = z.infer<typeof routeDestination>;

@@ -176,15 +176,21 @@ const clientTls = z.strictObject({
     z.enum(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']),
     'Whether and how connections are encrypted',
   ),
-  clientCertificate: optional(text, 'File with the client certificate'),
+  clientCertificate: optional(text, 'File with the client certificate, with mode MUTUAL'),
   privateKey: optional(text, 'File with its key'),
-  caCertificates: optional(text, 'File with authorities that servers are verified by'),
-  credentialName: optional(text, 'Secret with key, certificate and authorities'),
+  caCertificates: optional(text, 'File with authorities that servers are verified by', {
+    default: 'those of the system',
+  }),
+  credentialName: optional(
+    text,
+    'Secret in the namespace of the caller with key, certificate and authorities',
+  ),
   subjectAltNames: optional(textList, 'Names of which the server must prove one'),
   sni: optional(text, 'Server name sent'),
   insecureSkipVerify: optional(flag, 'Do not verify the server', { default: 'false' }),
   caCrl: optional(text, 'File with revoked certificates'),
 });
+export type ClientTlsSettings = z.infer<typeof clientTls>;
 
 const commonPolicy = {
   loadBalancer: optional(loadBalancer, 'Load balancing'),
