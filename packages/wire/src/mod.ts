@@ -20,6 +20,9 @@ export {
   writeGrpcPrefix,
 } from './grpc/message-framing.ts';
 export type { GrpcMessageSink } from './grpc/message-framing.ts';
+export { GrpcMessageCounter } from './grpc/message-counter.ts';
+export { GrpcWebTextDecoder, GrpcWebTextEncoder } from './grpc/web-text.ts';
+export { GRPC_WEB_TRAILERS_FLAG, frameGrpcWebTrailers } from './grpc/web-trailers.ts';
 export {
   GrpcStatus,
   decodeGrpcMessage,
