@@ -1,5 +1,7 @@
 /** What compiling a Cluster message yields: all that does not depend on its endpoints. */
+import type { H2Settings } from '../http/h2-settings.ts';
 import type { BalancerPolicy } from './balancer.ts';
+import type { UpstreamProtocol } from './compile-protocol.ts';
 import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { ClusterType } from './cluster.ts';
 import type { ServiceIdentity } from './service-identity.ts';
@@ -16,7 +18,8 @@ export interface ClusterSettings {
   readonly poolIdleTimeoutMs: number;
   readonly maxConnectionDurationMs: number;
   readonly bufferLimitBytes: number;
-  readonly protocol: 'h1' | 'h2' | 'downstream';
+  readonly protocol: UpstreamProtocol;
+  readonly http2: H2Settings;
   readonly sourceAddress: string | null;
   readonly keepalive: TcpKeepalive | null;
   readonly origin: string | null;

@@ -84,6 +84,9 @@ export class ClusterState implements Cluster {
   get protocol(): ClusterSettings['protocol'] {
     return this.settings.protocol;
   }
+  get http2(): ClusterSettings['http2'] {
+    return this.settings.http2;
+  }
   get sourceAddress(): string | null {
     return this.settings.sourceAddress;
   }

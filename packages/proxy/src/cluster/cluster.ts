@@ -6,8 +6,11 @@
  * removed stays usable for the exchanges that hold it and is freed after the last of them.
  */
 import type { HeaderList } from '@sluice/wire';
+import type { H2Settings } from '../http/h2-settings.ts';
+import type { H2CodecStats } from '../http/h2-codec-stats.ts';
 import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
+import type { UpstreamProtocol } from './compile-protocol.ts';
 import type { ServiceIdentity } from './service-identity.ts';
 
 export type ClusterType = 'STATIC' | 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';
@@ -26,8 +29,8 @@ export interface Cluster {
   readonly maxConnectionDurationMs: number;
   /** Bytes that may wait for one upstream connection (per_connection_buffer_limit_bytes). */
   readonly bufferLimitBytes: number;
-  /** `h1` until upstream HTTP/2 arrives; part of the pool's key. */
-  readonly protocol: 'h1' | 'h2' | 'downstream';
+  readonly protocol: UpstreamProtocol;
+  readonly http2: H2Settings;
   readonly sourceAddress: string | null;
   readonly keepalive: TcpKeepalive | null;
   readonly origin: string | null;
@@ -147,10 +150,13 @@ export interface ClusterStats {
   requestCancelled(): void;
   noHealthyEndpoint(): void;
   connectionOpened(): void;
+  /** Which HTTP an open connection turned out to speak. */
+  connectionSpeaks(protocol: 'h1' | 'h2'): void;
   connectionClosed(byRemote: boolean): void;
   connectFailed(): void;
   connectTimeout(): void;
   connectionOverflow(): void;
   bytesSent(count: number): void;
   bytesReceived(count: number): void;
+  readonly http2: H2CodecStats;
 }

@@ -1,6 +1,5 @@
 /** Cluster message → settings, with all problems. Run on the main thread as a check, in loops in earnest. */
-import { UpstreamHttpProtocolOptionsTable, unpackAny } from '@sluice/xds';
-import type { Cluster as ClusterMessage, CommonHttpProtocolOptions } from '@sluice/xds';
+import type { Cluster as ClusterMessage } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { ClusterSettings, DnsSettings, OriginalDstSettings } from './cluster-settings.ts';
@@ -8,6 +7,7 @@ import type { ClusterType } from './cluster.ts';
 import { compileBalancing } from './compile-balancing.ts';
 import { compileAssignment } from './compile-endpoints.ts';
 import { compileLimits } from './compile-limits.ts';
+import { compileUpstreamHttp } from './compile-protocol.ts';
 import { serviceFromMetadata } from './service-identity.ts';
 import { reportUnhonouredCluster } from './unhonoured-cluster.ts';
 
@@ -20,8 +20,6 @@ const defaultCleanupMs = 5_000;
 const minDnsRefreshMs = 1;
 const maxNameLength = 1024;
 
-const protocolOptionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
-
 export function compileCluster(message: ClusterMessage, scope: ProblemScope): ClusterSettings {
   if (message.name === '') scope.at('name').error('must not be empty');
   if (message.name.length > maxNameLength)
@@ -29,7 +27,7 @@ export function compileCluster(message: ClusterMessage, scope: ProblemScope): Cl
   reportUnhonouredCluster(message, scope);
   const type = message.type ?? 'STATIC';
   checkEndpoints(message, type, scope);
-  const http = compileProtocolOptions(message, scope);
+  const http = compileUpstreamHttp(message, scope);
   const connectTimeoutMs = message.connectTimeout ?? defaultConnectTimeoutMs;
   if (connectTimeoutMs <= 0) scope.at('connect_timeout').error('must be greater than 0');
   const metadata = message.metadata?.filterMetadata ?? null;
@@ -45,6 +43,7 @@ export function compileCluster(message: ClusterMessage, scope: ProblemScope): Cl
     maxConnectionDurationMs: http.common?.maxConnectionDuration ?? 0,
     bufferLimitBytes: message.perConnectionBufferLimitBytes ?? defaultBufferBytes,
     protocol: http.protocol,
+    http2: http.http2,
     sourceAddress: sourceAddress(message, scope),
     keepalive: keepalive(message),
     origin: typeof istio === 'string' ? istio : null,
@@ -82,42 +81,6 @@ function checkEndpoints(message: ClusterMessage, type: ClusterType, scope: Probl
   const { endpoints } = compileAssignment(assignment, isDns, at);
   if (type === 'LOGICAL_DNS' && endpoints.length !== 1)
     at.error('must name exactly one endpoint with type LOGICAL_DNS');
-}
-
-interface HttpOptions {
-  readonly common: CommonHttpProtocolOptions | undefined;
-  readonly protocol: ClusterSettings['protocol'];
-}
-
-function compileProtocolOptions(message: ClusterMessage, scope: ProblemScope): HttpOptions {
-  const at = scope.at('typed_extension_protocol_options');
-  let common = message.commonHttpProtocolOptions;
-  for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
-    const options = key === protocolOptionsKey ? unpackAny(any, UpstreamHttpProtocolOptionsTable) : undefined;
-    if (options === undefined) {
-      at.unhonoured(`[${key}]`, 'unknown protocol options');
-      continue;
-    }
-    const here = at.at(`[${key}]`);
-    common = options.commonHttpProtocolOptions;
-    here.unhonouredWhenSet({ http_filters: options.httpFilters }, 'upstream filters are not supported');
-    if (options.explicitHttpConfig?.http2ProtocolOptions !== undefined) {
-      here
-        .at('explicit_http_config')
-        .unhonoured('http2_protocol_options', 'HTTP/2 upstream is not supported');
-    }
-    // With an HTTP/1.1 downstream "use the downstream protocol" means HTTP/1.1.
-  }
-  if (message.http2ProtocolOptions !== undefined) {
-    scope.unhonoured('http2_protocol_options', 'HTTP/2 upstream is not supported');
-  }
-  scope
-    .at('common_http_protocol_options')
-    .unhonouredWhenSet(
-      { max_headers_count: common?.maxHeadersCount, max_stream_duration: common?.maxStreamDuration },
-      'not supported upstream',
-    );
-  return { common, protocol: 'h1' };
 }
 
 function sourceAddress(message: ClusterMessage, scope: ProblemScope): string | null {

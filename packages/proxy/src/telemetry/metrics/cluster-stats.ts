@@ -3,6 +3,8 @@
  */
 import type { Counter, Gauge, Histogram, MetricsRegistry } from '@sluice/runtime';
 import type { ClusterStats } from '../../cluster/cluster.ts';
+import type { H2CodecStats } from '../../http/h2-codec-stats.ts';
+import { clusterHttp2Stats } from './http2-stats.ts';
 import {
   CodeCounters,
   codeFamilies,
@@ -37,6 +39,8 @@ const DEFINITIONS = {
   cancelled: counter('upstream_rq_cancelled', 'Requests given up before they got a connection.'),
   noneHealthy: counter('upstream_cx_none_healthy', 'Requests that found no healthy endpoint.'),
   connections: counter('upstream_cx_total', 'Connections opened.'),
+  http1Connections: counter('upstream_cx_http1_total', 'Connections opened that speak HTTP/1.1.'),
+  http2Connections: counter('upstream_cx_http2_total', 'Connections opened that speak HTTP/2.'),
   activeConnections: gauge('upstream_cx_active', 'Open connections.'),
   closed: counter('upstream_cx_destroy', 'Connections closed.'),
   closedByRemote: counter('upstream_cx_destroy_remote', 'Connections closed by the upstream.'),
@@ -74,12 +78,14 @@ class BoundClusterStats implements ClusterStats {
   #received: Counter | null = null;
   readonly #rare = new Map<Name, Counter>();
   #activeConnections: Gauge | null = null;
+  readonly http2: H2CodecStats;
 
   constructor(registry: MetricsRegistry, label: string) {
     const { stats, codes } = familiesOf(registry);
     this.#families = stats;
     this.#label = label;
     this.#codes = new CodeCounters(codes, label);
+    this.http2 = clusterHttp2Stats(registry, label);
   }
 
   requestStarted(): void {
@@ -132,6 +138,10 @@ class BoundClusterStats implements ClusterStats {
   connectionOpened(): void {
     this.#count('connections');
     (this.#activeConnections ??= this.#families.gauge('activeConnections', this.#label)).add(1);
+  }
+
+  connectionSpeaks(protocol: 'h1' | 'h2'): void {
+    this.#count(protocol === 'h2' ? 'http2Connections' : 'http1Connections');
   }
 
   connectionClosed(byRemote: boolean): void {

@@ -1,0 +1,93 @@
+/** Which HTTP a cluster speaks: HttpProtocolOptions, and the older fields of the cluster itself. */
+import { UpstreamHttpProtocolOptionsTable, unpackAny } from '@sluice/xds';
+import type {
+  Cluster as ClusterMessage,
+  CommonHttpProtocolOptions,
+  Http1ProtocolOptions,
+  Http2ProtocolOptions,
+  UpstreamHttpProtocolOptions,
+  UpstreamTlsNameOptions,
+} from '@sluice/xds';
+import type { ProblemScope } from '../config/problems.ts';
+import { compileH2Settings } from '../http/compile-h2-settings.ts';
+import { defaultH2Settings, type H2Settings } from '../http/h2-settings.ts';
+
+const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+/** `auto`: what ALPN says; `downstream`: what the request came in. */
+export type UpstreamProtocol = 'h1' | 'h2' | 'auto' | 'downstream';
+
+export interface UpstreamHttp {
+  readonly protocol: UpstreamProtocol;
+  readonly http2: H2Settings;
+  readonly common: CommonHttpProtocolOptions | undefined;
+  /** Names that TLS takes from the request: `auto_sni`, `auto_san_validation`. */
+  readonly tlsNames: UpstreamTlsNameOptions | undefined;
+}
+
+export function compileUpstreamHttp(message: ClusterMessage, scope: ProblemScope): UpstreamHttp {
+  let http: UpstreamHttp = {
+    protocol: message.http2ProtocolOptions === undefined ? 'h1' : 'h2',
+    http2: compileH2Settings(message.http2ProtocolOptions, scope.at('http2_protocol_options')),
+    common: message.commonHttpProtocolOptions,
+    tlsNames: undefined,
+  };
+  const at = scope.at('typed_extension_protocol_options');
+  for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
+    const options = key === optionsKey ? unpackAny(any, UpstreamHttpProtocolOptionsTable) : undefined;
+    if (options === undefined) at.unhonoured(`[${key}]`, 'unknown protocol options');
+    else http = compileOptions(options, at.at(`[${key}]`));
+  }
+  scope.at('common_http_protocol_options').unhonouredWhenSet(
+    {
+      max_headers_count: http.common?.maxHeadersCount,
+      max_stream_duration: http.common?.maxStreamDuration,
+    },
+    'not supported upstream',
+  );
+  return http;
+}
+
+function compileOptions(options: UpstreamHttpProtocolOptions, scope: ProblemScope): UpstreamHttp {
+  scope.unhonouredWhenSet({ http_filters: options.httpFilters }, 'upstream filters are not supported');
+  const { explicitHttpConfig, useDownstreamProtocolConfig, autoConfig } = options;
+  const rest = {
+    common: options.commonHttpProtocolOptions,
+    tlsNames: options.upstreamHttpProtocolOptions,
+  };
+  if (useDownstreamProtocolConfig !== undefined)
+    return {
+      ...rest,
+      ...bothProtocols('downstream', useDownstreamProtocolConfig, scope.at('use_downstream_protocol_config')),
+    };
+  if (autoConfig !== undefined)
+    return { ...rest, ...bothProtocols('auto', autoConfig, scope.at('auto_config')) };
+  const at = scope.at('explicit_http_config');
+  if (explicitHttpConfig === undefined) at.error('one of the upstream protocol options must be set');
+  reportHttp1(explicitHttpConfig?.httpProtocolOptions, at);
+  const http2 = explicitHttpConfig?.http2ProtocolOptions;
+  if (http2 === undefined) return { ...rest, protocol: 'h1', http2: defaultH2Settings };
+  return { ...rest, protocol: 'h2', http2: compileH2Settings(http2, at.at('http2_protocol_options')) };
+}
+
+interface BothOptions {
+  readonly httpProtocolOptions?: Http1ProtocolOptions;
+  readonly http2ProtocolOptions?: Http2ProtocolOptions;
+}
+
+function bothProtocols(protocol: UpstreamProtocol, options: BothOptions, scope: ProblemScope) {
+  reportHttp1(options.httpProtocolOptions, scope);
+  const http2 = compileH2Settings(options.http2ProtocolOptions, scope.at('http2_protocol_options'));
+  return { protocol, http2 };
+}
+
+/** Upstream, HTTP/1 has nothing to choose here: names keep their case, trailers pass. */
+function reportHttp1(options: Http1ProtocolOptions | undefined, scope: ProblemScope): void {
+  if (options === undefined) return;
+  scope.at('http_protocol_options').unhonouredWhenSet(
+    {
+      override_stream_error_on_invalid_http_message: options.overrideStreamErrorOnInvalidHttpMessage,
+    },
+    'an invalid response always ends its connection',
+  );
+}
