@@ -1,0 +1,307 @@
+/**
+ * The workload's identity over its life: a first certificate by token, renewal by the certificate itself
+ * long before the end, another try after every failure, an end that is told.
+ *
+ *     empty ──signed──► current ──renewal time──► current, renewing ──signed──► current …
+ *                          └────────── notAfter passed ──────────► expired ──signed──► current
+ *
+ * The private key is made here, goes into a 0600 file and to the TLS engine, and nowhere else.
+ */
+import {
+  createCsr,
+  csrPem,
+  exportPrivateKey,
+  generateKey,
+  isProblem,
+  type KeyPair,
+} from '@sluice/identity';
+import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
+import { GrpcStatus } from '@sluice/wire';
+import type { JsonObject } from '@sluice/xds';
+import { credentialOf, credentialText, readCredentialText, type Credential } from './credential.ts';
+import type { IdentityStore } from './identity-dir.ts';
+import type { IdentityMetrics } from './identity-metrics.ts';
+import type { IdentityOptions } from './identity-options.ts';
+import { clockProblem, renewAtMs } from './renewal-plan.ts';
+import type { SigningAnswer, SigningRequest } from './signing-client.ts';
+import { TrustRoots } from './trust-roots.ts';
+import type { AuthorityTrust } from './signing-tls.ts';
+import { WakeWatch } from './wake-watch.ts';
+
+export interface SigningCall {
+  readonly request: SigningRequest;
+  readonly trust: AuthorityTrust;
+  /** What the connection shows; null = nothing. */
+  readonly credential: Credential | null;
+}
+
+export interface SigningOutcome {
+  readonly answer: SigningAnswer;
+  /** The root that a pin led to; empty without pins. */
+  readonly pinnedRootPem: string;
+  /** The authority could not be verified. */
+  readonly isUntrusted: boolean;
+}
+
+export interface AgentDeps {
+  readonly options: Pick<IdentityOptions, 'spiffeId' | 'keyKind' | 'allowExpiredRenewalMs'>;
+  readonly timers: TimerWheel;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: IdentityMetrics;
+  readonly store: IdentityStore | null;
+  /** Node metadata for the authority. */
+  readonly metadata: JsonObject;
+  /** The token of the moment, or null when there is none. Throws with words when it cannot be read. */
+  readToken(): string | null;
+  /** Roots given by the operator; null = none. */
+  readRoots(): string | null;
+  /** Never rejects. */
+  sign(call: SigningCall): Promise<SigningOutcome>;
+  onCredential(credential: Credential): void;
+  onRoots(rootsPem: string): void;
+  onExpired(credential: Credential): void;
+}
+
+type Proof = 'certificate' | 'token';
+
+/** Asked for; authorities give what they see fit. Istio's default. */
+const wantedValidityS = 24 * 3_600;
+/** First tries follow quickly: everything waits for the first certificate. */
+const backoff = { baseMs: 500, maxMs: 60_000 };
+
+export class IdentityAgent {
+  readonly #deps: AgentDeps;
+  readonly #renewal: TimerNode;
+  readonly #expiry: TimerNode;
+  readonly #wake: WakeWatch;
+  readonly #roots: TrustRoots;
+  #current: Credential | null = null;
+  /** Kept over failed tries: an authority that signed and whose answer was lost may be asked again for the same key. */
+  #key: KeyPair | null = null;
+  #renewAtMs = 0;
+  #failures = 0;
+  #isAsking = false;
+  #isStopped = false;
+  /** A proof that was refused lets the other one have the next try. */
+  #refused: Proof | null = null;
+
+  constructor(deps: AgentDeps) {
+    this.#deps = deps;
+    this.#renewal = new TimerNode(() => void this.#renew());
+    this.#expiry = new TimerNode(() => this.#lookAtExpiry());
+    this.#wake = new WakeWatch(deps.timers, (jumpMs) => this.#woke(jumpMs));
+    this.#roots = new TrustRoots(deps.store, deps.logger, (pem) => deps.onRoots(pem));
+  }
+
+  get current(): Credential | null {
+    return this.#current;
+  }
+
+  /** When the next renewal is planned, wall clock; 0 before the first certificate. */
+  get renewalDueMs(): number {
+    return this.#renewAtMs;
+  }
+
+  get isExpired(): boolean {
+    return this.#current !== null && this.#current.notAfterMs <= this.#wallMs();
+  }
+
+  start(): void {
+    this.#roots.load();
+    this.#restore();
+    this.#wake.start();
+    if (this.#current === null || this.isExpired) void this.#renew();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#wake.stop();
+    this.#deps.timers.disarm(this.#renewal);
+    this.#deps.timers.disarm(this.#expiry);
+  }
+
+  /** The trust bundle as the control plane sends it: from now on it decides, and not what authorities answer. */
+  takeBundle(rootsPem: string): void {
+    this.#roots.fromControlPlane(rootsPem);
+  }
+
+  /** What was kept goes on; what cannot be read is told of and replaced. */
+  #restore(): void {
+    const stored = this.#deps.store?.load() ?? null;
+    if (stored === null) return;
+    const credential = readCredentialText(stored.pem, stored.obtainedMs, this.#deps.options.spiffeId);
+    if (isProblem(credential)) {
+      this.#deps.logger.warning('the stored certificate cannot be used; a new one is asked for', {
+        problem: credential.message,
+      });
+      return;
+    }
+    this.#take(credential);
+    this.#deps.logger.info('going on with the stored certificate', describe(credential, this.#renewAtMs));
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#isAsking || this.#isStopped) return;
+    this.#isAsking = true;
+    const proof = this.#chooseProof();
+    const failure = await this.#ask(proof).catch((error: unknown) => ({
+      message: error instanceof Error ? error.message : String(error),
+      isRefusal: false,
+    }));
+    this.#isAsking = false;
+    if (this.#isStopped) return;
+    if (failure === null) this.#succeeded();
+    else this.#failed(failure, proof);
+  }
+
+  /** Null when a new credential is in use, else what went wrong. */
+  async #ask(proof: Proof): Promise<Failure | null> {
+    const { options, metadata } = this.#deps;
+    const token = proof === 'token' ? attempt(() => this.#deps.readToken()) : null;
+    if (token instanceof Error) return { message: token.message, isRefusal: true };
+    if (proof === 'token' && token === null)
+      return { message: 'there is neither a token nor a certificate that may renew itself', isRefusal: true };
+    const trust = this.#roots.towardsAuthority(token, () => this.#deps.readRoots());
+    if (typeof trust === 'string') return { message: trust, isRefusal: false };
+    this.#key ??= await generateKey(options.keyKind);
+    const id = options.spiffeId || this.#current?.spiffeId || '';
+    const csr = csrPem(createCsr(this.#key, id === '' ? {} : { uriSans: [id] }));
+    const { answer, pinnedRootPem, isUntrusted } = await this.#deps.sign({
+      request: { csrPem: csr, validitySeconds: wantedValidityS, metadata, token: token ?? '' },
+      trust,
+      credential: proof === 'certificate' ? this.#current : null,
+    });
+    if (this.#isStopped) return null;
+    if (answer.kind === 'refused')
+      return { message: answer.message, isRefusal: isUntrusted || isRefusal(answer.code) };
+    return this.#accept(answer.chainPem, pinnedRootPem);
+  }
+
+  #accept(chainPem: string, pinnedRootPem: string): Failure | null {
+    const { options, logger, store } = this.#deps;
+    if (this.#key === null) return { message: 'an answer to no question', isRefusal: false };
+    const keyPem = exportPrivateKey(this.#key);
+    const credential = credentialOf(keyPem, chainPem, this.#wallMs(), options.spiffeId);
+    if (isProblem(credential))
+      return { message: `the authority's answer cannot be used: ${credential.message}`, isRefusal: false };
+    const clocks = clockProblem(credential);
+    if (clocks !== null) logger.error('the clocks of this machine and of the authority differ', { problem: clocks });
+    if (credential.notAfterMs <= credential.obtainedMs)
+      return { message: clocks ?? 'the certificate has expired', isRefusal: false };
+    this.#key = null;
+    const unsaved = attempt(() => store?.save(credentialText(credential)));
+    if (unsaved instanceof Error)
+      logger.error('the new certificate could not be stored; a restart will not find it', { error: unsaved.message });
+    // Roots first: what is shown from now on must be verifiable by those who follow our bundle.
+    this.#roots.fromAuthority(pinnedRootPem, credential.root);
+    this.#take(credential);
+    return null;
+  }
+
+  #take(credential: Credential): void {
+    const { random, metrics, timers } = this.#deps;
+    this.#current = credential;
+    this.#renewAtMs = renewAtMs(credential, random.next());
+    metrics.took(credential, this.#renewAtMs);
+    timers.arm(this.#renewal, this.#untilRenewalMs());
+    this.#armExpiry();
+    if (credential.notAfterMs > this.#wallMs()) this.#deps.onCredential(credential);
+    else this.#lookAtExpiry();
+  }
+
+  #succeeded(): void {
+    this.#failures = 0;
+    this.#refused = null;
+    this.#deps.metrics.renewals.inc();
+    if (this.#current !== null)
+      this.#deps.logger.info('certificate received', describe(this.#current, this.#renewAtMs));
+  }
+
+  #failed(failure: Failure, proof: Proof): void {
+    const { logger, metrics, random, timers } = this.#deps;
+    this.#failures++;
+    this.#refused = failure.isRefusal ? proof : null;
+    metrics.failures.inc();
+    const pauseMs = reconnectBackoffMs(backoff, this.#failures, random);
+    const level = this.#current === null || this.isExpired ? 'error' : 'warning';
+    logger[level]('no certificate could be had', {
+      by: proof,
+      problem: failure.message,
+      retryInMs: Math.round(pauseMs),
+      ...(this.#current === null ? {} : { expires: new Date(this.#current.notAfterMs).toISOString() }),
+    });
+    timers.arm(this.#renewal, pauseMs);
+  }
+
+  /** A certificate speaks for itself while it may; the token is for the first time, and for when that failed. */
+  #chooseProof(): Proof {
+    const { notAfterMs } = this.#current ?? { notAfterMs: 0 };
+    const mayRenew =
+      this.#current !== null && this.#wallMs() < notAfterMs + this.#deps.options.allowExpiredRenewalMs;
+    if (!mayRenew) return 'token';
+    return this.#refused === 'certificate' && hasToken(this.#deps) ? 'token' : 'certificate';
+  }
+
+  #woke(jumpMs: number): void {
+    this.#deps.logger.info('the clock jumped: the machine slept or its time was set', {
+      jumpMs: Math.round(jumpMs),
+    });
+    if (this.#current === null) return;
+    this.#lookAtExpiry();
+    if (this.#failures > 0 || this.#untilRenewalMs() === 0) void this.#renew();
+    else this.#deps.timers.arm(this.#renewal, this.#untilRenewalMs());
+  }
+
+  #lookAtExpiry(): void {
+    const current = this.#current;
+    if (current === null) return;
+    if (!this.isExpired) return this.#armExpiry();
+    this.#deps.onExpired(current);
+  }
+
+  #armExpiry(): void {
+    const leftMs = (this.#current?.notAfterMs ?? 0) - this.#wallMs();
+    if (leftMs > 0) this.#deps.timers.arm(this.#expiry, leftMs);
+  }
+
+  #untilRenewalMs(): number {
+    return Math.max(0, this.#renewAtMs - this.#wallMs());
+  }
+
+  #wallMs(): number {
+    return this.#deps.timers.clock.wallMs();
+  }
+}
+
+interface Failure {
+  readonly message: string;
+  /** The proof was not taken, or the authority not believed: another proof may do. */
+  readonly isRefusal: boolean;
+}
+
+function isRefusal(code: number): boolean {
+  return code === GrpcStatus.unauthenticated || code === GrpcStatus.permissionDenied;
+}
+
+function hasToken(deps: AgentDeps): boolean {
+  const token = attempt(() => deps.readToken());
+  return typeof token === 'string';
+}
+
+function attempt<T>(run: () => T): T | Error {
+  try {
+    return run();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function describe(credential: Credential, renewalDueMs: number): Record<string, string> {
+  return {
+    id: credential.spiffeId,
+    serial: credential.leaf.serial,
+    expires: new Date(credential.notAfterMs).toISOString(),
+    renewal: new Date(renewalDueMs).toISOString(),
+  };
+}

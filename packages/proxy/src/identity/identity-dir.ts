@@ -1,0 +1,92 @@
+/**
+ * Where a workload keeps its credential, so that a restart goes on with it instead of needing a new token.
+ *
+ * Key and chain are one file: a rename puts both in place at once, so that no crash leaves a key beside
+ * another key's certificate. Directory 0700, files 0600; what is found with wider modes is narrowed.
+ */
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+export interface StoredCredential {
+  /** Private key, then the chain, leaf first. */
+  readonly pem: string;
+  /** Wall clock, ms, of when it was written. */
+  readonly obtainedMs: number;
+}
+
+/** What the agent needs of a place that outlives the process. */
+export interface IdentityStore {
+  load(): StoredCredential | null;
+  loadRoots(): string | null;
+  save(pem: string): void;
+  saveRoots(pem: string): void;
+}
+
+const credentialFile = 'credential.pem';
+const rootsFile = 'roots.pem';
+const directoryMode = 0o700;
+const fileMode = 0o600;
+const othersMask = 0o077;
+
+export class IdentityDir implements IdentityStore {
+  readonly #path: string;
+
+  /** Throws when the directory cannot be made or is somebody else's. */
+  constructor(path: string) {
+    this.#path = path;
+    mkdirSync(path, { recursive: true, mode: directoryMode });
+    if ((statSync(path).mode & othersMask) !== 0) chmodSync(path, directoryMode);
+  }
+
+  load(): StoredCredential | null {
+    const pem = this.#read(credentialFile);
+    return pem === null
+      ? null
+      : { pem, obtainedMs: Math.floor(statSync(join(this.#path, credentialFile)).mtimeMs) };
+  }
+
+  loadRoots(): string | null {
+    return this.#read(rootsFile);
+  }
+
+  save(pem: string): void {
+    this.#write(credentialFile, pem);
+  }
+
+  saveRoots(pem: string): void {
+    this.#write(rootsFile, pem);
+  }
+
+  #read(name: string): string | null {
+    const path = join(this.#path, name);
+    if (!existsSync(path)) return null;
+    if ((statSync(path).mode & othersMask) !== 0) chmodSync(path, fileMode);
+    return readFileSync(path, 'utf8');
+  }
+
+  #write(name: string, text: string): void {
+    const path = join(this.#path, name);
+    const temporary = `${path}.new`;
+    rmSync(temporary, { force: true });
+    const fd = openSync(temporary, 'wx', fileMode);
+    try {
+      writeSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  }
+}
