@@ -15,6 +15,9 @@ test('trims once, when a large configuration has been quiet for 2 s, and never a
   pass(10_000);
   expect(trims).toBe(0);
   trim.applied(1);
+  pass(10_000);
+  expect(trims).toBe(0);
+  trim.applied(99);
   pass(1_500);
   trim.applied(1_000);
   pass(1_500);

@@ -14,6 +14,7 @@ export class HeapTrim {
   readonly #timers: TimerWheel;
   readonly #timer: TimerNode;
   #resources = 0;
+  #lastMs = -Infinity;
 
   constructor(timers: TimerWheel, trim: () => void) {
     this.#timers = timers;
@@ -23,8 +24,11 @@ export class HeapTrim {
     });
   }
 
-  /** So many resources were decoded or compiled. */
+  /** So many resources were decoded or compiled. What came before a quiet spell belongs to another update. */
   applied(resources: number): void {
+    const nowMs = this.#timers.clock.nowMs();
+    if (nowMs - this.#lastMs > quietMs) this.#resources = 0;
+    this.#lastMs = nowMs;
     this.#resources += resources;
     if (this.#resources < manyResources) return;
     if (this.#timer.isArmed) this.#timers.disarm(this.#timer);

@@ -273,7 +273,8 @@ export class ProxyProcess {
     for (const { name, problem } of rejected) {
       this.deps.logger.error('a resource was refused', { type: update.typeUrl, name, problem });
     }
-    this.#changed();
+    // A virtual host names nothing that is subscribed to.
+    if (update.typeUrl !== xdsTypes.virtualHost || !this.#wasReady) this.#changed();
     return rejected;
   }
 

@@ -14,7 +14,7 @@ import { compileCluster } from '../cluster/compile-cluster.ts';
 import type { ClusterSettings } from '../cluster/cluster-settings.ts';
 import { compileAssignment } from '../cluster/compile-endpoints.ts';
 import { compileListener } from '../listener/compile-listener.ts';
-import { compileRouteTable } from '../route/compile-table.ts';
+import { checkVirtualHost, compileRouteTable } from '../route/compile-table.ts';
 import { compileContexts, type CompileFacts } from '../workers/compile-contexts.ts';
 import { newProblems, type ProblemScope } from './problems.ts';
 import { judge, type UnsupportedFields, type Verdict } from './verdict.ts';
@@ -50,7 +50,7 @@ export class ConfigChecker {
     });
   }
 
-  /** `table`: the live table it joins, whose other hosts must not share its domains. */
+  /** `table`: the live table it joins; `siblings`: its other hosts, which must not share its domains. */
   virtualHost(
     message: VirtualHost,
     table: RouteConfiguration,
@@ -58,7 +58,7 @@ export class ConfigChecker {
     decoded: UnhonouredReport | null,
   ): Judged<unknown> {
     return this.#judge(decoded, (scope) =>
-      compileRouteTable(table, '', [...siblings, message], null, this.#contexts.routes, scope),
+      checkVirtualHost(table, message, siblings, this.#contexts.routes, scope),
     );
   }
 

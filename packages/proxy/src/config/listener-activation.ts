@@ -153,7 +153,7 @@ export class ListenerActivation {
     const message = this.#tables.get(table);
     if (message === undefined) return `belongs to route table "${table}", which this proxy does not have`;
     const hosts = this.#hosts.get(table) ?? new Map<string, VirtualHost>();
-    const siblings = [...hosts.values()].filter((other) => other.name !== host.name);
+    const siblings = siblingsOf(host, message, hosts);
     const judged = this.#deps.checker.virtualHost(host, message, siblings, decoded);
     if (judged.rejection !== null) {
       store.change('virtualHost', resource, {
@@ -283,6 +283,16 @@ export class ListenerActivation {
   #closeUnused(sockets: readonly ListenSocket[], used: readonly ListenSocket[]): void {
     for (const socket of sockets) if (!used.includes(socket)) socket.close();
   }
+}
+
+/** What the table holds beside `host`; a host of VHDS takes the place of the inline one of its name. */
+function siblingsOf(
+  host: VirtualHost,
+  table: RouteConfiguration,
+  hosts: ReadonlyMap<string, VirtualHost>,
+): VirtualHost[] {
+  const inline = table.virtualHosts.filter(({ name }) => !hosts.has(name));
+  return [...hosts.values(), ...inline].filter(({ name }) => name !== host.name);
 }
 
 function tableOf(resource: string): string {

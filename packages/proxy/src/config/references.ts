@@ -18,8 +18,17 @@ export function endpointsOf(cluster: Cluster): NamedSource | null {
   return { name: config?.serviceName || cluster.name, fetchTimeoutMs: timeoutOf(config?.edsConfig) };
 }
 
+/** Messages never change once decoded: all listeners are asked after every update, so the answer is kept. */
+const knownTables = new WeakMap<Listener, readonly NamedSource[]>();
+
 /** The route tables a listener waits for. */
-export function routeTablesOf(listener: Listener): NamedSource[] {
+export function routeTablesOf(listener: Listener): readonly NamedSource[] {
+  let tables = knownTables.get(listener);
+  if (tables === undefined) knownTables.set(listener, (tables = findRouteTables(listener)));
+  return tables;
+}
+
+function findRouteTables(listener: Listener): NamedSource[] {
   const tables = new Map<string, NamedSource>();
   for (const chain of [...listener.filterChains, listener.defaultFilterChain]) {
     for (const filter of chain?.filters ?? []) {

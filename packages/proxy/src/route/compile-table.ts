@@ -15,11 +15,17 @@ import type { CompiledRoute, CompiledVirtualHost, RouteRequest, RouteTable } fro
 /** Envoy's default (RouteConfiguration.max_direct_response_body_size_bytes). */
 const defaultMaxDirectBodyBytes = 4096;
 
-/** Compiled hosts by content, for the next version of the same table. */
-export type HostCache = ReadonlyMap<string, VirtualHostEntry>;
+/** `key`: of the content that it was compiled from, the table's settings included. */
+interface KeyedHost {
+  readonly key: string;
+  readonly entry: VirtualHostEntry;
+}
+
+/** Compiled hosts by name, for the next version of the same table. */
+export type HostCache = ReadonlyMap<string, KeyedHost>;
 
 /** Hosts of a table that arrives in parts, compiled as they came. */
-export type PreparedHosts = Map<VirtualHost, { readonly key: string; readonly entry: VirtualHostEntry }>;
+export type PreparedHosts = Map<VirtualHost, KeyedHost>;
 
 export class CompiledRouteTable implements RouteTable {
   readonly name: string;
@@ -50,6 +56,16 @@ export class CompiledRouteTable implements RouteTable {
     return this.#find(request)?.host ?? null;
   }
 
+  /** The same table but for one host, which is new or takes the place of the one of its name. */
+  withHost(name: string, host: KeyedHost, version: string, scope: ProblemScope): CompiledRouteTable {
+    const domains = this.#domains.copy();
+    for (const domain of this.hosts.get(name)?.entry.domains ?? []) domains.remove(domain);
+    for (const [i, domain] of host.entry.domains.entries())
+      domains.add(domain, host.entry, scope.at('domains', i));
+    const hosts = new Map(this.hosts).set(name, host);
+    return new CompiledRouteTable(this.name, version, hosts, domains, this.#ignorePort);
+  }
+
   #find(request: RouteRequest): VirtualHostEntry | null {
     const host = this.#ignorePort ? withoutPort(request.authority) : request.authority;
     return this.#domains.find(host);
@@ -67,10 +83,8 @@ export function prepareHosts(
   const defaults = compileDefaults(part, context, scope);
   const settings = settingsOf(part);
   for (const [i, host] of part.virtualHosts.entries()) {
-    const key = `${settings} ${contentHash(canonicalJson(host))}`;
-    const entry =
-      previous?.hosts.get(key) ?? compileVirtualHost(host, defaults, context, scope.at('virtual_hosts', i));
-    prepared.set(host, { key, entry });
+    const keyed = compileKeyed(host, settings, previous, defaults, context, scope.at('virtual_hosts', i));
+    prepared.set(host, keyed);
   }
 }
 
@@ -87,24 +101,82 @@ export function compileRouteTable(
   reportUnhonoured(message, scope);
   const defaults = compileDefaults(message, context, scope);
   const settings = settingsOf(message);
-  const hosts = new Map<string, VirtualHostEntry>();
+  const hosts = new Map<string, KeyedHost>();
   const domains = new DomainTable<VirtualHostEntry>();
   const names = new Set<string>();
   for (const [host, at] of hostsOf(message, extra, scope)) {
     if (names.has(host.name)) at.at('name').error(`virtual host "${host.name}" occurs twice`);
     names.add(host.name);
-    const ready = prepared.get(host);
-    const key = ready?.key ?? `${settings} ${contentHash(canonicalJson(host))}`;
-    const entry = ready?.entry ?? previous?.hosts.get(key) ?? compileVirtualHost(host, defaults, context, at);
-    hosts.set(key, entry);
-    for (const [i, domain] of host.domains.entries()) domains.add(domain, entry, at.at('domains', i));
+    const keyed = prepared.get(host) ?? compileKeyed(host, settings, previous, defaults, context, at);
+    hosts.set(host.name, keyed);
+    for (const [i, domain] of host.domains.entries()) domains.add(domain, keyed.entry, at.at('domains', i));
   }
   return new CompiledRouteTable(message.name, version, hosts, domains, message.ignorePortInHostMatching);
 }
 
+/** The table with one virtual host put in: what VHDS changes costs that host, not the table. */
+export function replaceVirtualHost(
+  table: CompiledRouteTable,
+  message: RouteConfiguration,
+  host: VirtualHost,
+  version: string,
+  context: RouteCompileContext,
+  scope: ProblemScope,
+): CompiledRouteTable {
+  const at = scope.at(`vhds[${host.name}]`);
+  const defaults = compileDefaults(message, context, scope);
+  const keyed = compileKeyed(host, settingsOf(message), table, defaults, context, at);
+  return table.withHost(host.name, keyed, version, at);
+}
+
+/** Reports what is wrong with a virtual host that is to join a table of `siblings`. */
+export function checkVirtualHost(
+  message: RouteConfiguration,
+  host: VirtualHost,
+  siblings: Iterable<VirtualHost>,
+  context: RouteCompileContext,
+  scope: ProblemScope,
+): void {
+  const at = scope.at(`vhds[${host.name}]`);
+  compileVirtualHost(host, compileDefaults(message, context, scope), context, at);
+  const own = new DomainTable<VirtualHost>();
+  for (const [i, domain] of host.domains.entries()) own.add(domain, host, at.at('domains', i));
+  for (const sibling of siblings)
+    for (const domain of sibling.domains)
+      if (own.has(domain))
+        at.at('domains').error(`"${domain}" belongs to virtual host "${sibling.name}" already`);
+}
+
+function compileKeyed(
+  host: VirtualHost,
+  settings: string,
+  previous: CompiledRouteTable | null,
+  defaults: TableDefaults,
+  context: RouteCompileContext,
+  scope: ProblemScope,
+): KeyedHost {
+  const key = `${settings} ${keyOf(host)}`;
+  const known = previous?.hosts.get(host.name);
+  return known?.key === key ? known : { key, entry: compileVirtualHost(host, defaults, context, scope) };
+}
+
+/** Messages never change once decoded, so their hashes are remembered. */
+const keys = new WeakMap<object, string>();
+
+function keyOf(host: VirtualHost): string {
+  let key = keys.get(host);
+  if (key === undefined) keys.set(host, (key = contentHash(canonicalJson(host))));
+  return key;
+}
+
 /** What all hosts of a table depend on beside themselves. */
 function settingsOf(message: RouteConfiguration): string {
-  return contentHash(canonicalJson({ ...message, virtualHosts: [] }));
+  let settings = keys.get(message);
+  if (settings === undefined) {
+    settings = contentHash(canonicalJson({ ...message, virtualHosts: [] }));
+    keys.set(message, settings);
+  }
+  return settings;
 }
 
 function* hostsOf(

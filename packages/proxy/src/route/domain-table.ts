@@ -5,9 +5,9 @@
 import type { ProblemScope } from '../config/problems.ts';
 
 export class DomainTable<T> {
-  readonly #exact = new Map<string, T>();
-  readonly #suffixes = new Map<string, T>();
-  readonly #prefixes = new Map<string, T>();
+  #exact = new Map<string, T>();
+  #suffixes = new Map<string, T>();
+  #prefixes = new Map<string, T>();
   #suffixLengths: number[] = [];
   #prefixLengths: number[] = [];
   #any: T | null = null;
@@ -20,6 +20,36 @@ export class DomainTable<T> {
     else if (inner.includes('*') || (lower.length > 1 && lower.startsWith('*') && lower.endsWith('*'))) {
       scope.error(`"${domain}": a wildcard may stand at one end only`);
     } else if (!this.#put(lower, value)) scope.error(`domain "${domain}" occurs twice in the table`);
+  }
+
+  /** A table of its own with the same entries. */
+  copy(): DomainTable<T> {
+    const copy = new DomainTable<T>();
+    copy.#exact = new Map(this.#exact);
+    copy.#suffixes = new Map(this.#suffixes);
+    copy.#prefixes = new Map(this.#prefixes);
+    copy.#suffixLengths = this.#suffixLengths;
+    copy.#prefixLengths = this.#prefixLengths;
+    copy.#any = this.#any;
+    return copy;
+  }
+
+  /** Exactly this domain, not what it would match. */
+  has(domain: string): boolean {
+    const lower = toLower(domain);
+    if (lower === '*') return this.#any !== null;
+    const [table, key] = this.#placeOf(lower);
+    return table.has(key);
+  }
+
+  remove(domain: string): void {
+    const lower = domain.toLowerCase();
+    if (lower === '*') {
+      this.#any = null;
+      return;
+    }
+    const [table, key] = this.#placeOf(lower);
+    if (table.delete(key)) this.#countLengths(table);
   }
 
   find(host: string): T | null {
@@ -43,15 +73,22 @@ export class DomainTable<T> {
       this.#any = value;
       return true;
     }
-    const isSuffix = domain.startsWith('*');
-    const isPrefix = domain.endsWith('*');
-    const table = isSuffix ? this.#suffixes : isPrefix ? this.#prefixes : this.#exact;
-    const key = isSuffix ? domain.slice(1) : isPrefix ? domain.slice(0, -1) : domain;
+    const [table, key] = this.#placeOf(domain);
     if (table.has(key)) return false;
     table.set(key, value);
-    if (isSuffix) this.#suffixLengths = lengthsOf(this.#suffixes);
-    if (isPrefix) this.#prefixLengths = lengthsOf(this.#prefixes);
+    this.#countLengths(table);
     return true;
+  }
+
+  #placeOf(domain: string): readonly [Map<string, T>, string] {
+    if (domain.startsWith('*')) return [this.#suffixes, domain.slice(1)];
+    if (domain.endsWith('*')) return [this.#prefixes, domain.slice(0, -1)];
+    return [this.#exact, domain];
+  }
+
+  #countLengths(table: Map<string, T>): void {
+    if (table === this.#suffixes) this.#suffixLengths = lengthsOf(table);
+    else if (table === this.#prefixes) this.#prefixLengths = lengthsOf(table);
   }
 }
 

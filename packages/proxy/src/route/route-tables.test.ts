@@ -52,3 +52,45 @@ describe('a route table that arrives in parts', () => {
     ]);
   });
 });
+
+describe('a virtual host that comes by itself', () => {
+  const vhds = (...names: string[]) =>
+    parseJsonMessage(RouteConfigurationTable, {
+      name: 't',
+      virtual_hosts: hosts(...names),
+      vhds: { config_source: { ads: {} } },
+    });
+  const host = (name: string, domain: string, cluster: string) => {
+    const [made] = parseJsonMessage(RouteConfigurationTable, {
+      name: 't',
+      virtual_hosts: [{ name, domains: [domain], routes: [{ match: { prefix: '/' }, route: { cluster } }] }],
+    }).virtualHosts;
+    if (made === undefined) throw new Error('no host');
+    return made;
+  };
+  const clusterOf = (tables: RouteTables, authority: string): unknown => {
+    const action = tables.find('t')?.match(request('/', { authority }), () => 0)?.action;
+    return action?.kind === 'forward' && action.clusters.kind === 'single' ? action.clusters.cluster : null;
+  };
+
+  test('takes the place of the one of its name, with its domains, and leaves the others as they are', () => {
+    const tables = new RouteTables(contexts.routes);
+    tables.put(vhds('a', 'b'), '1');
+    const other = tables.find('t')?.hosts.get('b');
+    tables.putVirtualHost('t', host('a', 'a2', 'new'), '2');
+    expect(['a', 'a2', 'b'].map((name) => clusterOf(tables, name))).toEqual([null, 'new', 'to-b']);
+    expect(tables.find('t')?.hosts.get('b')).toBe(other!);
+    tables.putVirtualHost('t', host('c', 'a', 'third'), '3');
+    expect(['a', 'a2', 'b'].map((name) => clusterOf(tables, name))).toEqual(['third', 'new', 'to-b']);
+    tables.removeVirtualHost('t', 'a');
+    tables.removeVirtualHost('t', 'c');
+    expect(['a', 'a2', 'b'].map((name) => clusterOf(tables, name))).toEqual(['to-a', null, 'to-b']);
+  });
+
+  test('with a domain of another host is refused, and the table stays', () => {
+    const tables = new RouteTables(contexts.routes);
+    tables.put(vhds('a', 'b'), '1');
+    expect(() => tables.putVirtualHost('t', host('c', 'B', 'new'), '2')).toThrow('occurs twice');
+    expect(['a', 'b'].map((name) => clusterOf(tables, name))).toEqual(['to-a', 'to-b']);
+  });
+});

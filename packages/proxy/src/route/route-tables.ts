@@ -2,7 +2,13 @@
 import type { RouteConfiguration, VirtualHost } from '@sluice/xds';
 import { formatProblem, newProblems, type ProblemScope } from '../config/problems.ts';
 import type { RouteCompileContext } from './compile-context.ts';
-import { CompiledRouteTable, compileRouteTable, prepareHosts, type PreparedHosts } from './compile-table.ts';
+import {
+  CompiledRouteTable,
+  compileRouteTable,
+  prepareHosts,
+  replaceVirtualHost,
+  type PreparedHosts,
+} from './compile-table.ts';
 
 interface LiveTable {
   message: RouteConfiguration;
@@ -63,8 +69,12 @@ export class RouteTables {
   putVirtualHost(table: string, host: VirtualHost, version: string): void {
     const live = this.#live.get(table);
     if (live === undefined) return;
-    const extra = new Map(live.extra).set(host.name, host);
-    this.#compile(live.message, version, extra, live.table);
+    const scope = newProblems();
+    const replaced = replaceVirtualHost(live.table, live.message, host, version, this.#context, scope);
+    refuseErrors(table, scope);
+    live.extra.set(host.name, host);
+    live.version = version;
+    live.table = replaced;
   }
 
   removeVirtualHost(table: string, host: string): void {

@@ -1,0 +1,25 @@
+import { expect, test } from 'bun:test';
+import { parseJsonMessage, RouteConfigurationTable } from '@sluice/xds';
+import { formatProblem, newProblems } from '../config/problems.ts';
+import { checkVirtualHost } from './compile-table.ts';
+import { contexts } from './route-requests.test-double.ts';
+
+const table = parseJsonMessage(RouteConfigurationTable, {
+  name: 't',
+  virtual_hosts: [
+    { name: 'a', domains: ['a', '*.a'], routes: [] },
+    { name: 'b', domains: ['b', '*'], routes: [] },
+  ],
+});
+
+test('names the host that has a domain already, and every domain that is no domain', () => {
+  const [a, b] = table.virtualHosts;
+  const joining = { ...a!, name: 'c', domains: ['c', '*.A', '*', 'x*y'] };
+  const scope = newProblems();
+  checkVirtualHost(table, joining, [a!, b!], contexts.routes, scope);
+  expect(scope.problems.map(formatProblem)).toEqual([
+    'vhds[c].domains[3]: "x*y": a wildcard may stand at one end only',
+    'vhds[c].domains: "*.a" belongs to virtual host "a" already',
+    'vhds[c].domains: "*" belongs to virtual host "b" already',
+  ]);
+});
