@@ -17,3 +17,5 @@ export { runTranscript } from './transcript.ts';
 export type { TranscriptCommand, TranscriptHandler } from './transcript.ts';
 export { fakeTime } from './fake-time.ts';
 export type { FakeTime } from './fake-time.ts';
+export { TestAuthority } from './certificate-factory.ts';
+export type { TestAuthorityOptions, TestLeaf, TestLeafOptions } from './certificate-factory.ts';
