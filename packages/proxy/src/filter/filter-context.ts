@@ -15,7 +15,7 @@ import type {
   SideReply,
   SideRequest,
 } from './filter.ts';
-import type { Direction } from './filter-run.ts';
+import type { Direction, FilterRun, Overflow } from './filter-run.ts';
 
 export interface ContextHost {
   readonly routeRequest: RouteRequest;
@@ -29,7 +29,8 @@ export interface ContextHost {
   setDestination(address: string, port: number): void;
   answerFrom(position: number, reply: LocalReply): void;
   resumeFrom(position: number): void;
-  collectBody(direction: Direction, limitBytes: number): void;
+  runOf(direction: Direction): FilterRun;
+  bodyReplaced(direction: Direction, byteCount: number): void;
   callCluster(cluster: string, request: SideRequest, onReply: (reply: SideReply) => void): Cancel;
   findCluster(name: string): Cluster | null;
 }
@@ -94,8 +95,16 @@ export class FilterContext implements HttpFilterContext {
   resume(): void {
     this.#host?.resumeFrom(this.#position);
   }
-  bufferBody(direction: Direction, limitBytes: number): void {
-    this.#host?.collectBody(direction, limitBytes);
+  bufferBody(direction: Direction, limitBytes: number, overflow: Overflow = 'refuse'): void {
+    this.#host?.runOf(direction).collect(limitBytes, overflow);
+  }
+  rewriteBody(direction: Direction): void {
+    this.#host?.bodyReplaced(direction, -1);
+  }
+  appendBody(data: Uint8Array): void {
+    const response = this.#host?.runOf('response');
+    const run = response?.isIterating === true ? response : this.#host?.runOf('request');
+    run?.append(data);
   }
   call(cluster: string, request: SideRequest, onReply: (reply: SideReply) => void): Cancel {
     if (this.#host === null) return nothingToCancel;

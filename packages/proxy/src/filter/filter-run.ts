@@ -8,6 +8,8 @@
  *
  * Held bytes are references to what was received, which is never rewritten. They are withheld credit, so
  * their amount is bounded by the stream's window, or by the limit that `bufferBody` names.
+ * At the end each filter sees its last data, then the trailers, before the next one does, so that what it
+ * appends to the body still reaches those behind it.
  * Invariant: a filter sees the head before data, data in order, and nothing after `stop`.
  */
 import type { HeaderList } from '@sluice/wire';
@@ -30,6 +32,9 @@ export interface FilterRunOwner {
 }
 
 export type Direction = 'request' | 'response';
+
+/** What happens to a collected body beyond its limit: the owner refuses it, or the rest is dropped. */
+export type Overflow = 'refuse' | 'cut';
 
 const EMPTY = new Uint8Array(0);
 
@@ -67,6 +72,9 @@ export class FilterRun {
   #hasPaused = false;
   /** Limit of the whole-body buffer; 0 = not collecting. */
   #collectLimitBytes = 0;
+  #overflow: Overflow = 'refuse';
+  /** The first step whose filter has not seen the trailers. */
+  #trailerStep = 0;
 
   constructor(direction: Direction, owner: FilterRunOwner) {
     this.direction = direction;
@@ -110,6 +118,7 @@ export class FilterRun {
     this.#trailers = null;
     this.#collectLimitBytes = 0;
     this.#firstStep = fromStep;
+    this.#trailerStep = fromStep;
   }
 
   stop(): void {
@@ -133,7 +142,7 @@ export class FilterRun {
       this.#owner.passData(this.direction, data, start, end);
       return;
     }
-    this.#runData(this.#firstStep, data, start, end, false);
+    this.#runData(this.#firstStep, data, start, end);
   }
 
   end(trailers: HeaderList | null): void {
@@ -145,8 +154,16 @@ export class FilterRun {
   }
 
   /** The filter at this position asks to see the whole body before its head goes on. */
-  collect(limitBytes: number): void {
+  collect(limitBytes: number, overflow: Overflow): void {
     this.#collectLimitBytes = Math.max(1, limitBytes);
+    this.#overflow = overflow;
+  }
+
+  /** From a filter's `on…Trailers`: bytes that go on behind the body, through the filters after this one. */
+  append(data: Uint8Array): void {
+    const chunk = this.#chunk;
+    const waiting = chunk.end - chunk.start;
+    chunk.replace(waiting === 0 ? data : Buffer.concat([chunk.data.subarray(chunk.start, chunk.end), data]));
   }
 
   /** Does nothing unless the filter at this position is the one that paused. */
@@ -175,8 +192,7 @@ export class FilterRun {
     this.#owner.passHead(this.direction, isEnd);
   }
 
-  /** `isEnd`: the chunk is the last, and may be empty. */
-  #runData(from: number, data: Uint8Array, start: number, end: number, isEnd: boolean): void {
+  #runData(from: number, data: Uint8Array, start: number, end: number): void {
     const plan = this.#plan!;
     const stopAt = this.#isPaused ? this.#heldStep : this.#steps;
     const chunk = this.#chunk;
@@ -187,7 +203,7 @@ export class FilterRun {
       if (!plan.hasData[step]) continue;
       const filter = this.#owner.filterAt(plan.order[step]!);
       if (filter === null) continue;
-      const verdict = this.#callData(filter, plan.order[step]!, isEnd);
+      const verdict = this.#callData(filter, plan.order[step]!, false);
       if (verdict === 'continue' && !this.#isStopped) continue;
       this.#halt(verdict, step, step + 1);
       break;
@@ -211,8 +227,11 @@ export class FilterRun {
   }
 
   #hold(data: Uint8Array): void {
-    this.#held.push(data);
-    this.#heldBytes += data.length;
+    const isCut = this.#collectLimitBytes > 0 && this.#overflow === 'cut';
+    const kept = isCut ? data.subarray(0, Math.max(0, this.#collectLimitBytes - this.#heldBytes)) : data;
+    if (isCut && kept.length === 0) return;
+    this.#held.push(kept);
+    this.#heldBytes += kept.length;
     if (this.#collectLimitBytes > 0 && this.#heldBytes > this.#collectLimitBytes)
       this.#owner.bodyTooLarge(this.direction);
   }
@@ -251,7 +270,7 @@ export class FilterRun {
       this.#heldBytes -= data.length;
       const waiting = this.#held;
       this.#held = [];
-      this.#runData(this.#heldStep, data, 0, data.length, false);
+      this.#runData(this.#heldStep, data, 0, data.length);
       // What a filter held of this chunk comes before what waited behind it.
       this.#held = this.#held.length === 0 ? waiting : [...this.#held, ...waiting];
     }
@@ -261,28 +280,42 @@ export class FilterRun {
   #runEnd(from: number): void {
     if (this.#hasPassedEnd) return;
     const plan = this.#plan!;
-    if (plan.hasAnyData) {
-      this.#runData(from, EMPTY, 0, 0, true);
-      if (this.#isStopped || this.#isPaused) return;
-    }
-    const trailers = this.#trailers;
-    if (trailers !== null && plan.hasAnyTrailers && !this.#runTrailers(from, trailers)) return;
+    const showsTrailers = this.#trailers !== null && plan.hasAnyTrailers;
+    if ((plan.hasAnyData || showsTrailers) && !this.#runLastSteps(from)) return;
     this.#hasPassedEnd = true;
-    this.#owner.passEnd(this.direction, trailers);
+    const trailers = this.#trailers;
+    // A filter that took all of them (into the body, say) leaves none.
+    this.#owner.passEnd(this.direction, trailers !== null && trailers.count === 0 ? null : trailers);
   }
 
-  #runTrailers(from: number, trailers: HeaderList): boolean {
+  /** False: a filter has paused or answered, and the end has not passed. */
+  #runLastSteps(from: number): boolean {
     const plan = this.#plan!;
-    for (let step = from; step < this.#steps; step++) {
-      if (!plan.hasTrailers[step]) continue;
+    const chunk = this.#chunk;
+    chunk.replace(EMPTY);
+    for (let step = Math.min(from, this.#trailerStep); step < this.#steps; step++) {
+      if (step >= from && plan.hasData[step]) {
+        const filter = this.#owner.filterAt(plan.order[step]!);
+        const verdict = filter === null ? 'continue' : this.#callData(filter, plan.order[step]!, true);
+        if (verdict !== 'continue' || this.#isStopped) return this.#haltAtEnd(verdict, step);
+      }
+      if (step < this.#trailerStep) continue;
+      this.#trailerStep = step + 1;
+      const trailers = this.#trailers;
+      if (trailers === null || !plan.hasTrailers[step]) continue;
       const filter = this.#owner.filterAt(plan.order[step]!);
-      if (filter === null) continue;
-      const verdict = this.#callTrailers(filter, plan.order[step]!, trailers);
-      if (verdict === 'continue' && !this.#isStopped) continue;
-      this.#halt(verdict, step, step + 1);
-      return false;
+      const verdict = filter === null ? 'continue' : this.#callTrailers(filter, plan.order[step]!, trailers);
+      if (verdict !== 'continue' || this.#isStopped) return this.#haltAtEnd(verdict, step);
     }
-    return true;
+    if (chunk.end > chunk.start) this.#owner.passData(this.direction, chunk.data, chunk.start, chunk.end);
+    return !this.#isStopped;
+  }
+
+  #haltAtEnd(verdict: FilterVerdict, step: number): false {
+    const chunk = this.#chunk;
+    this.#halt(verdict, step, step + 1);
+    if (this.#isPaused && chunk.end > chunk.start) this.#hold(chunk.data.subarray(chunk.start, chunk.end));
+    return false;
   }
 
   #callHead(filter: HttpFilter, position: number): FilterVerdict {

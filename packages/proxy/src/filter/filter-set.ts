@@ -26,8 +26,10 @@ export class FilterSet {
 
   begin(): void {
     const { bindings } = this.#chain;
-    for (let i = 0; i < bindings.length; i++)
-      this.#filters[i] = bindings[i]!.factory.create(bindings[i]!.config);
+    for (let i = 0; i < bindings.length; i++) {
+      if (this.#filters[i]?.isReusable !== true)
+        this.#filters[i] = bindings[i]!.factory.create(bindings[i]!.config);
+    }
   }
 
   /** Null when it is switched off for this route, or by default and not switched on. */

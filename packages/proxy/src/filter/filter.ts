@@ -25,6 +25,8 @@ export interface HttpFilter {
   /** True for filters that may call `replace` on chunks they did not collect: a declared length is dropped. */
   readonly rewritesRequestBody?: boolean;
   readonly rewritesResponseBody?: boolean;
+  /** The next exchange of the same stream gets this instance again: after `onEnd` it is as new. */
+  readonly isReusable?: boolean;
   /** Called once when the exchange ends, however it ends; late callbacks never follow it. */
   onEnd?(x: HttpFilterContext): void;
 }
@@ -37,7 +39,7 @@ export interface BodyChunk {
   data: Uint8Array;
   start: number;
   end: number;
-  /** Replaces the chunk: after `bufferBody` freely, otherwise only with `rewrites…Body` declared. */
+  /** Replaces the chunk: after `bufferBody` freely, otherwise only with `rewriteBody` called or `rewrites…Body` set. */
   replace(data: Uint8Array): void;
 }
 
@@ -68,9 +70,14 @@ export interface HttpFilterContext {
   resume(): void;
   /**
    * From `on…Head`, then return `'pause'`: the exchange holds head and whole body, up to `limitBytes` (beyond:
-   * 413 or 500 by direction), shows the body to `on…Data` in one chunk, and goes on with head and body.
+   * 413 or 500 by direction, or with `cut` the rest is dropped), shows the body to `on…Data` in one chunk, and
+   * goes on with head and body.
    */
-  bufferBody(direction: 'request' | 'response', limitBytes: number): void;
+  bufferBody(direction: 'request' | 'response', limitBytes: number, overflow?: 'refuse' | 'cut'): void;
+  /** From `on…Head`: this filter will replace chunks of this body, so a declared length is not forwarded. */
+  rewriteBody(direction: 'request' | 'response'): void;
+  /** From `on…Trailers`: bytes that go on behind the body, through the filters after this one. */
+  appendBody(data: Uint8Array): void;
   /** A call of the filter's own through a cluster; cancelled when the exchange ends. */
   call(cluster: string, request: SideRequest, onReply: (reply: SideReply) => void): Cancel;
   findCluster(name: string): Cluster | null;
@@ -149,7 +156,16 @@ export interface ConfigProblem {
 export interface ListenerFilter {
   /** `needMore` up to `maxPeekBytes`; the listener's filter timeout bounds the wait. */
   onPeek(facts: ConnectionFacts, bytes: Uint8Array, isEnd: boolean): 'continue' | 'needMore' | 'close';
+  /** Read after `continue`: so many octets were no part of the stream (a PROXY header) and are dropped. */
+  readonly consumedBytes?: number;
 }
+
+/** What a listener filter may count. */
+export interface ListenerFilterStats {
+  proxyHeader(outcome: ProxyHeaderOutcome): void;
+}
+
+export type ProxyHeaderOutcome = 'v1' | 'v2' | 'absent' | 'missing' | 'disallowed' | 'invalid';
 
 export interface ListenerFilterBinding {
   readonly name: string;
@@ -158,7 +174,7 @@ export interface ListenerFilterBinding {
   readonly needsBytes: boolean;
   /** Absent: to every connection. Asked once, after the filters before it have run. */
   readonly appliesTo?: (facts: ConnectionFacts) => boolean;
-  create(): ListenerFilter;
+  create(stats: ListenerFilterStats): ListenerFilter;
 }
 
 /** Sees a connection's bytes before the terminal filter; may close it. */

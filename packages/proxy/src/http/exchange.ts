@@ -219,8 +219,8 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#finishIfDone();
   }
 
-  collectBody(direction: Direction, limitBytes: number): void {
-    (direction === 'request' ? this.#requestRun : this.#responseRun).collect(limitBytes);
+  runOf(direction: Direction): FilterRun {
+    return direction === 'request' ? this.#requestRun : this.#responseRun;
   }
 
   callCluster(cluster: string, request: SideRequest, onReply: (reply: SideReply) => void): Cancel {
