@@ -131,9 +131,3 @@ describe('inside', () => {
     ).toBe('1.2.3.4');
   });
 });
-
-test('x-forwarded-client-cert counts only over mutual TLS', () => {
-  const cert = { 'x-forwarded-client-cert': 'URI=spiffe://cluster.local/ns/a/sa/b' };
-  expect(judge(cert, {}).out).not.toHaveProperty('x-forwarded-client-cert');
-  expect(judge(cert, {}, { isMutualTls: true }).out).toHaveProperty('x-forwarded-client-cert');
-});

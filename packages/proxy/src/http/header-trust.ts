@@ -3,13 +3,14 @@
  *
  * An edge listener faces strangers: proxy-internal names, request ids and forwarding headers that no
  * trusted proxy wrote are removed, so that what goes on inside means something. Inside, callers are
- * believed. In either case `x-forwarded-client-cert` counts only over mutual TLS.
+ * believed. `x-forwarded-client-cert` has rules of its own (`forwarded-client-cert.ts`).
  */
 import { H, type HeaderList } from '@sluice/wire';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { HttpManagerConfig } from '../listener/listener.ts';
 import type { IdSource } from '../telemetry/request-id.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
+import { judgeClientCert } from './forwarded-client-cert.ts';
 import type { RequestMessage } from './streams.ts';
 
 /** Longer request ids are replaced: they end up in every log line. */
@@ -29,7 +30,7 @@ export function judgeRequestHeaders(
     removeInternalNames(headers);
     if (config.trustedHops === 0) for (const id of UNTRUSTED_FORWARDING) headers.remove(id);
   }
-  if (!facts.isMutualTls) headers.remove(H.xForwardedClientCert);
+  judgeClientCert(headers, facts, config.clientCert);
   judgeForwardedFor(headers, facts, config, record);
   judgeForwardedProto(message, facts, config);
   judgeRequestId(headers, config, ids, record);

@@ -21,6 +21,7 @@ import type {
 } from '../route/route.ts';
 import { plainTransport } from '../tls/transport.ts';
 import type { AccessLogger, RequestRecord } from '../telemetry/record.ts';
+import { clientCertConfig } from './forwarded-client-cert.ts';
 
 export class CountingLimit implements Limit {
   readonly isRatio = false;
@@ -297,6 +298,14 @@ export function testManager(
     routes: () => table,
     routeTableName: 'test',
     isEdge: false,
+    clientCert: clientCertConfig({
+      mode: 'SANITIZE',
+      subject: false,
+      cert: false,
+      chain: false,
+      dns: false,
+      uri: false,
+    }),
     useRemoteAddress: false,
     trustedHops: 0,
     skipXffAppend: false,

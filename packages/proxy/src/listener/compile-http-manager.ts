@@ -2,6 +2,7 @@
 import { contentHash, canonicalJson } from '@sluice/runtime';
 import type { HttpConnectionManager, Listener as ListenerMessage } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
+import { clientCertConfig } from '../http/forwarded-client-cert.ts';
 import { compileRouteTable } from '../route/compile-table.ts';
 import type { RouteTable } from '../route/route.ts';
 import { compileAccessLoggers } from './compile-access-loggers.ts';
@@ -41,6 +42,7 @@ export function compileHttpManager(
     filters: compileHttpFilters(message.httpFilters, context.httpFilters, scope),
     ...compileRoutes(message, context, scope),
     ...traitsOf(listener, message),
+    clientCert: clientCertOf(message),
     useRemoteAddress: message.useRemoteAddress ?? false,
     trustedHops: message.xffNumTrustedHops,
     skipXffAppend: message.skipXffAppend,
@@ -101,6 +103,18 @@ function traitsOf(listener: ListenerMessage, message: HttpConnectionManager): Li
     isEdge: typeof edge === 'boolean' ? edge : (message.useRemoteAddress ?? false),
     isForwardProxy: own?.['forward_proxy'] === true,
   };
+}
+
+function clientCertOf(message: HttpConnectionManager): HttpManagerConfig['clientCert'] {
+  const details = message.setCurrentClientCertDetails;
+  return clientCertConfig({
+    mode: message.forwardClientCertDetails,
+    subject: details?.subject ?? false,
+    cert: details?.cert ?? false,
+    chain: details?.chain ?? false,
+    dns: details?.dns ?? false,
+    uri: details?.uri ?? false,
+  });
 }
 
 function pathNormalization(message: HttpConnectionManager): PathNormalization {

@@ -5,6 +5,7 @@
  * in content keeps that chain object, so its connections are not drained.
  */
 import type { HttpFilterBinding, ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
+import type { ClientCertConfig } from '../http/forwarded-client-cert.ts';
 import type { RouteTable } from '../route/route.ts';
 import type { AccessLogger } from '../telemetry/record.ts';
 import type { DownstreamTransport } from '../tls/transport.ts';
@@ -53,6 +54,8 @@ export interface HttpManagerConfig {
   readonly routeTableName: string;
   /** Edge listeners strip what strangers may not set (design §6, Trust). */
   readonly isEdge: boolean;
+  /** What the next hop is told of the client's certificate. */
+  readonly clientCert: ClientCertConfig;
   readonly useRemoteAddress: boolean;
   readonly trustedHops: number;
   readonly skipXffAppend: boolean;

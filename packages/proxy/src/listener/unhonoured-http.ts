@@ -27,14 +27,6 @@ export function reportUnhonouredHttp(message: HttpConnectionManager, scope: Prob
     },
     unsupported,
   );
-  // Without mutual TLS the header is always dropped, which is what SANITIZE asks for.
-  if (message.forwardClientCertDetails !== 'SANITIZE') {
-    scope.unhonoured('forward_client_cert_details', 'connections have no client certificate');
-  }
-  scope.unhonouredWhenSet(
-    { set_current_client_cert_details: message.setCurrentClientCertDetails },
-    unsupported,
-  );
   scope.at('tracing').unhonouredWhenSet(
     {
       verbose: message.tracing?.verbose,
