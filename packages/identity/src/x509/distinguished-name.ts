@@ -61,8 +61,5 @@ function escapeValue(value: string): string {
   return value
     .replace(/[",+;<>\\]/g, (character) => `\\${character}`)
     .replace(/^[ #]| $/g, (character) => `\\${character}`)
-    .replace(
-      /\p{Cc}/gu,
-      (character) => `\\${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-    );
+    .replace(/\p{Cc}/gu, (character) => `\\${character.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
