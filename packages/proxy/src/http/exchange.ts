@@ -30,6 +30,7 @@ import { routerConfigOf } from '../filter/router/router-factory.ts';
 import type { RouterHost } from '../filter/router/router-host.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { CompiledRoute, RouteRequest, WeightedCluster } from '../route/route.ts';
+import { noteGrpcOutcome } from '../telemetry/grpc-status.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import { FLAG, responseFlagBit } from '../telemetry/response-flags.ts';
@@ -480,6 +481,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     record.responseEndMs = services.clock.nowMs();
     this.#stream.flush();
     try {
+      noteGrpcOutcome(record);
       const hasPaused = this.#requestRun.hasPaused || this.#responseRun.hasPaused;
       this.#filters.end(this.#routeConfigs(), hasPaused);
       this.#binding.metrics.onRequestEnd(record);

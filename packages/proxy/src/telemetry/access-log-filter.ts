@@ -2,7 +2,15 @@
  * Envoy's access log filters as predicates over a record. Filters that are not honoured are reported
  * with their path and let nothing through, so that a refused filter never floods a log.
  */
-import type { AccessLogFilter, ComparisonFilter, HeaderFilter, JsonValue, RuntimeFilter } from '@sluice/xds';
+import { grpcStatusName, GrpcStatus, grpcStatusOfHttp } from '@sluice/wire';
+import type {
+  AccessLogFilter,
+  ComparisonFilter,
+  GrpcStatusFilter,
+  HeaderFilter,
+  JsonValue,
+  RuntimeFilter,
+} from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import { compileHeaderPredicate } from '../route/header-predicate.ts';
 import { shareOf } from '../route/runtime-fraction.ts';
@@ -50,9 +58,8 @@ export function compileAccessLogFilter(
   if (filter.responseFlagFilter !== undefined) {
     return compileFlags(filter.responseFlagFilter.flags, scope.at('response_flag_filter'));
   }
-  if (filter.grpcStatusFilter !== undefined)
-    scope.unhonoured('grpc_status_filter', 'gRPC status is not a log filter here');
-  else if (filter.metadataFilter !== undefined)
+  if (filter.grpcStatusFilter !== undefined) return compileGrpcStatuses(filter.grpcStatusFilter);
+  if (filter.metadataFilter !== undefined)
     scope.unhonoured('metadata_filter', 'dynamic metadata is not a log filter here');
   else scope.error('names no filter');
   return NOTHING;
@@ -124,6 +131,22 @@ function compileFlags(names: readonly string[], scope: ProblemScope): RecordPred
   }
   // Without names: any flag.
   return names.length === 0 ? (record) => record.flags !== 0 : (record) => (record.flags & wanted) !== 0;
+}
+
+/** As in Envoy, a request that is not gRPC has the status that stands for its HTTP status. */
+function compileGrpcStatuses({ statuses, exclude }: GrpcStatusFilter): RecordPredicate {
+  const wanted = new Set(statuses.map(grpcStatusNumber));
+  return (record) => {
+    const status = record.grpcStatus < 0 ? grpcStatusOfHttp(record.status) : record.grpcStatus;
+    return wanted.has(status) !== exclude;
+  };
+}
+
+function grpcStatusNumber(name: GrpcStatusFilter['statuses'][number]): number {
+  for (let status = 0; status <= GrpcStatus.unauthenticated; status++) {
+    if (grpcStatusName(status).replace('CANCELLED', 'CANCELED') === name) return status;
+  }
+  throw new Error(`${name} is not in the table of gRPC statuses`);
 }
 
 function durationMs(record: RequestRecord): number {

@@ -4,7 +4,8 @@
  * Two switches, by kind of value, so that the log writer can print numbers and header octets without
  * making strings of them.
  */
-import type { HeaderList } from '@sluice/wire';
+import { grpcStatusName, type HeaderList } from '@sluice/wire';
+import { grpcStatusCamelName } from './grpc-status.ts';
 import type { CompiledOperator, HeaderReference } from './operators.ts';
 import type { RequestRecord } from './record.ts';
 import { responseFlagsLong, responseFlagsShort } from './response-flags.ts';
@@ -37,7 +38,7 @@ export function numberValue(record: RequestRecord, operator: CompiledOperator): 
     case 'DOWNSTREAM_REMOTE_PORT':
       return remotePort(record);
     case 'DOWNSTREAM_DIRECT_REMOTE_PORT':
-      return record.connection.remotePort;
+      return directRemotePort(record);
     case 'GRPC_STATUS_NUMBER':
       return record.grpcStatus < 0 ? Number.NaN : record.grpcStatus;
     default:
@@ -80,6 +81,11 @@ export function textValue(record: RequestRecord, operator: CompiledOperator): st
       return given(record.requestId);
     case 'TRACE_ID':
       return given(record.traceId);
+    case 'GRPC_STATUS':
+      if (record.grpcStatus < 0) return null;
+      return operator.path[0] === 'SNAKE_STRING'
+        ? grpcStatusName(record.grpcStatus)
+        : grpcStatusCamelName(record.grpcStatus);
     default:
       return null;
   }
@@ -96,7 +102,7 @@ export function addressHost(record: RequestRecord, operator: CompiledOperator): 
     case 'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT':
       return record.clientAddress !== '' ? record.clientAddress : connection.remoteAddress;
     default:
-      return connection.remoteAddress;
+      return connection.proxied?.directRemoteAddress ?? connection.remoteAddress;
   }
 }
 
@@ -108,7 +114,7 @@ export function addressPort(record: RequestRecord, operator: CompiledOperator): 
     case 'DOWNSTREAM_REMOTE_ADDRESS':
       return remotePort(record);
     case 'DOWNSTREAM_DIRECT_REMOTE_ADDRESS':
-      return record.connection.remotePort;
+      return directRemotePort(record);
     default:
       return -1;
   }
@@ -157,7 +163,8 @@ export function headerIndex(headers: HeaderList, reference: HeaderReference): nu
 
 /** Dynamic metadata at a path of namespace and keys; undefined when there is none. */
 export function metadataValue(record: RequestRecord, path: readonly string[]): unknown {
-  const namespace = record.metadata?.get(path[0] ?? '');
+  const name = path[0] ?? '';
+  const namespace = record.metadata?.get(name) ?? record.connection.proxied?.metadata.get(name);
   if (namespace === undefined) return undefined;
   const [, key, ...deeper] = path;
   if (key === undefined) return Object.fromEntries(namespace);
@@ -188,6 +195,11 @@ function localPort(record: RequestRecord): number {
 function remotePort(record: RequestRecord): number {
   const { clientAddress, connection } = record;
   return clientAddress === '' || clientAddress === connection.remoteAddress ? connection.remotePort : 0;
+}
+
+/** Of the socket, whatever a PROXY header or a forwarding header said. */
+function directRemotePort({ connection }: RequestRecord): number {
+  return connection.proxied?.directRemotePort ?? connection.remotePort;
 }
 
 function given(text: string): string | null {

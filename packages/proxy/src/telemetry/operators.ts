@@ -43,7 +43,7 @@ export interface ProcessFacts {
   environment(name: string): string | null;
 }
 
-type Argument = 'none' | 'header' | 'time' | 'metadata' | 'variable';
+type Argument = 'none' | 'header' | 'time' | 'metadata' | 'variable' | 'grpcFormat';
 
 interface Specification {
   readonly kind: ValueKind;
@@ -100,6 +100,7 @@ const SPECIFICATIONS = {
   ENVIRONMENT: { kind: 'constant', argument: 'variable' },
   STREAM_ID: octets,
   TRACE_ID: octets,
+  GRPC_STATUS: { kind: 'text', argument: 'grpcFormat' },
   GRPC_STATUS_NUMBER: number,
   DYNAMIC_METADATA: { kind: 'metadata', argument: 'metadata' },
 } as const satisfies Record<string, Specification>;
@@ -121,7 +122,7 @@ export function compileOperator(
     problems.push(`unknown operator %${name}%`);
     return null;
   }
-  const operator = {
+  const operator: CompiledOperator = {
     name: name as OperatorName,
     kind: specification.kind,
     maxLength: maxLength ?? -1,
@@ -153,11 +154,35 @@ export function compileOperator(
       problems.push(`operator %${name}% needs a namespace, e.g. %${name}(istio.authz:policy)%`);
       return null;
     }
+    case 'grpcFormat':
+      return readGrpcFormat(operator, argument, problems);
     case 'variable': {
       if (argument !== '') return { ...operator, constant: process.environment(argument) };
       problems.push(`operator %${name}% needs the name of an environment variable`);
       return null;
     }
+  }
+}
+
+/** `path` says which of the two spellings; as a number it is another operator. */
+function readGrpcFormat(
+  operator: CompiledOperator,
+  argument: string,
+  problems: string[],
+): CompiledOperator | null {
+  switch (argument) {
+    case '':
+    case 'CAMEL_STRING':
+      return { ...operator, path: ['CAMEL_STRING'] };
+    case 'SNAKE_STRING':
+      return { ...operator, path: ['SNAKE_STRING'] };
+    case 'NUMBER':
+      return { ...operator, name: 'GRPC_STATUS_NUMBER', kind: 'number' };
+    default:
+      problems.push(
+        `operator %${operator.name}% takes CAMEL_STRING, SNAKE_STRING or NUMBER, found "${argument}"`,
+      );
+      return null;
   }
 }
 

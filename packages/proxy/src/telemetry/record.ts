@@ -71,8 +71,13 @@ export interface RequestRecord extends FormatFacts {
   decisions: Decision[];
   /** Dynamic metadata by filter name, then key; null until a filter sets some. */
   metadata: Map<string, Map<string, unknown>> | null;
-  /** `grpc-status` of the reply; -1 when it is not gRPC. */
+  /** The request speaks gRPC, or gRPC-Web that was translated to it. Known at the end. */
+  isGrpc: boolean;
+  /** `grpc-status` of the reply, or what stands for its HTTP status; -1 when the request is not gRPC. */
   grpcStatus: number;
+  /** gRPC messages that passed, when a filter counts them. */
+  requestMessages: number;
+  responseMessages: number;
   setMetadata(namespace: string, key: string, value: unknown): void;
   getMetadata(namespace: string, key: string): unknown;
   /** Back to a fresh record, without allocation. */

@@ -85,7 +85,10 @@ class ReusableRequestRecord implements RequestRecord {
   upstreamBytesReceived = 0;
   decisions: Decision[] = [];
   metadata: Map<string, Map<string, unknown>> | null = null;
+  isGrpc = false;
   grpcStatus = -1;
+  requestMessages = 0;
+  responseMessages = 0;
   readonly #process: ProcessFacts;
 
   constructor(process: ProcessFacts) {
@@ -109,7 +112,9 @@ class ReusableRequestRecord implements RequestRecord {
   }
 
   getMetadata(namespace: string, key: string): unknown {
-    return this.metadata?.get(namespace)?.get(key);
+    return (
+      this.metadata?.get(namespace)?.get(key) ?? this.connection.proxied?.metadata.get(namespace)?.get(key)
+    );
   }
 
   reset(): void {
@@ -159,7 +164,10 @@ class ReusableRequestRecord implements RequestRecord {
     this.upstreamBytesReceived = 0;
     if (this.decisions.length > 0) this.decisions.length = 0;
     this.metadata = null;
+    this.isGrpc = false;
     this.grpcStatus = -1;
+    this.requestMessages = 0;
+    this.responseMessages = 0;
   }
 }
 

@@ -58,6 +58,8 @@ export interface IstioHttpFamilies {
   readonly durationMs: Family<Histogram>;
   readonly requestBytes: Family<Histogram>;
   readonly responseBytes: Family<Histogram>;
+  readonly requestMessages: Family<Counter>;
+  readonly responseMessages: Family<Counter>;
 }
 
 export interface IstioTcpFamilies {
@@ -79,6 +81,8 @@ export const istioHttpFamilies = perRegistry((registry: MetricsRegistry): IstioH
     durationMs: histogram('istio_request_duration_milliseconds', 'Duration of requests.', DURATION_BOUNDS_MS),
     requestBytes: histogram('istio_request_bytes', 'Sizes of request bodies.', SIZE_BOUNDS_BYTES),
     responseBytes: histogram('istio_response_bytes', 'Sizes of response bodies.', SIZE_BOUNDS_BYTES),
+    requestMessages: counter('istio_request_messages_total', 'gRPC messages sent by clients.'),
+    responseMessages: counter('istio_response_messages_total', 'gRPC messages sent by servers.'),
   };
 });
 

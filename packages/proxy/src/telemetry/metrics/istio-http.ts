@@ -12,11 +12,14 @@ import { PeerCache, type PeerOptions, type PeerPair } from './istio-peers.ts';
 interface Bound {
   readonly status: number;
   readonly flags: number;
+  readonly isGrpc: boolean;
   readonly grpcStatus: number;
   readonly requests: Counter;
   readonly durationMs: Histogram;
   readonly requestBytes: Histogram;
   readonly responseBytes: Histogram;
+  /** Null unless the requests are gRPC. */
+  readonly messages: { readonly request: Counter; readonly response: Counter } | null;
 }
 
 /** Outcomes kept per pair; a service has a handful. Beyond it, the registry's own look-up still bounds. */
@@ -36,6 +39,9 @@ export class IstioHttpMetrics {
     bound.durationMs.observe(durationMs);
     bound.requestBytes.observe(record.bytesReceived);
     bound.responseBytes.observe(record.bytesSent);
+    if (bound.messages === null) return;
+    bound.messages.request.inc(record.requestMessages);
+    bound.messages.response.inc(record.responseMessages);
   }
 }
 
@@ -62,11 +68,11 @@ class Outcomes {
   }
 
   #bind(record: RequestRecord): Bound {
-    const { status, flags, grpcStatus } = record;
+    const { status, flags, isGrpc, grpcStatus } = record;
     const peers = peerLabelValues({
       ...this.#pair,
       reporter: this.#reporter,
-      protocol: grpcStatus >= 0 ? 'grpc' : 'http',
+      protocol: isGrpc ? 'grpc' : 'http',
     });
     const grpc = grpcStatus >= 0 ? `${grpcStatus}` : '';
     const labels = [...peers, `${status}`, grpc, responseFlagsShort(flags), this.#pair.securityPolicy];
@@ -74,11 +80,18 @@ class Outcomes {
     const bound: Bound = {
       status,
       flags,
+      isGrpc,
       grpcStatus,
       requests: families.requests.labels(labels),
       durationMs: families.durationMs.labels(labels),
       requestBytes: families.requestBytes.labels(labels),
       responseBytes: families.responseBytes.labels(labels),
+      messages: isGrpc
+        ? {
+            request: families.requestMessages.labels(labels),
+            response: families.responseMessages.labels(labels),
+          }
+        : null,
     };
     if (this.#bound.length < MAX_OUTCOMES) this.#bound.push(bound);
     return bound;
@@ -87,6 +100,9 @@ class Outcomes {
 
 function isFor(bound: Bound, record: RequestRecord): boolean {
   return (
-    bound.status === record.status && bound.flags === record.flags && bound.grpcStatus === record.grpcStatus
+    bound.status === record.status &&
+    bound.flags === record.flags &&
+    bound.isGrpc === record.isGrpc &&
+    bound.grpcStatus === record.grpcStatus
   );
 }

@@ -296,14 +296,24 @@ describe("Istio's standard metrics", () => {
     ]);
   });
 
-  test('gRPC replies carry their status', () => {
+  test('gRPC replies carry their status and count messages', () => {
     const registry = new MetricsRegistry();
+    const metrics = createRequestMetrics(registry, options());
+    metrics.onRequestEnd(finishedRequest());
     const record = finishedRequest();
+    record.isGrpc = true;
     record.grpcStatus = 14;
-    createRequestMetrics(registry, options()).onRequestEnd(record);
+    record.requestMessages = 3;
+    record.responseMessages = 1;
+    metrics.onRequestEnd(record);
+    metrics.onRequestEnd(record);
+    const labels = { request_protocol: 'grpc', grpc_response_status: '14' };
     expect(seriesOf(registry, 'istio_requests_total')).toMatchObject([
-      { labels: { request_protocol: 'grpc', grpc_response_status: '14' } },
+      { value: 1, labels: { request_protocol: 'http', grpc_response_status: '' } },
+      { value: 2, labels },
     ]);
+    expect(seriesOf(registry, 'istio_request_messages_total')).toMatchObject([{ value: 6, labels }]);
+    expect(seriesOf(registry, 'istio_response_messages_total')).toMatchObject([{ value: 2, labels }]);
   });
 
   test('names that clients invent stay bounded: beyond the cap they share one series', () => {
