@@ -13,6 +13,7 @@ import type {
   JsonValue,
   Listener as ListenerMessage,
   RouteConfiguration,
+  Secret,
   VirtualHost,
 } from '@sluice/xds';
 import type { EndpointHealth, EndpointStats } from './cluster/cluster.ts';
@@ -39,6 +40,10 @@ export type ToLoop =
   | { kind: 'removeRoutes'; name: string }
   | { kind: 'putVirtualHost'; table: string; version: string; host: VirtualHost }
   | { kind: 'removeVirtualHost'; table: string; host: string }
+  /** Sent before what names it, and again when it changes. Every DataSource in it is inline. */
+  | { kind: 'putSecret'; name: string; version: string; secret: Secret }
+  /** What names it refuses connections from now on. */
+  | { kind: 'removeSecret'; name: string }
   | { kind: 'setLogLevel'; component: string; level: string }
   /** Closes accepting sockets; connections end with `Connection: close`, at `afterMs` by force. */
   | { kind: 'drain'; afterMs: number }

@@ -2,6 +2,7 @@
 import type { ToLoop } from '../data-loop.ts';
 
 export class LiveMessages {
+  readonly #secrets = new Map<string, ToLoop>();
   readonly #clusters = new Map<string, ToLoop>();
   readonly #endpoints = new Map<string, ToLoop>();
   readonly #routes = new Map<string, ToLoop>();
@@ -11,6 +12,10 @@ export class LiveMessages {
 
   remember(message: ToLoop): void {
     switch (message.kind) {
+      case 'putSecret':
+        return void this.#secrets.set(message.name, message);
+      case 'removeSecret':
+        return void this.#secrets.delete(message.name);
       case 'putCluster':
         return void this.#clusters.set(message.cluster.name, message);
       case 'removeCluster':
@@ -41,6 +46,7 @@ export class LiveMessages {
 
   *inOrder(): Iterable<ToLoop> {
     yield* this.#levels.values();
+    yield* this.#secrets.values();
     yield* this.#clusters.values();
     yield* this.#endpoints.values();
     yield* this.#routes.values();
