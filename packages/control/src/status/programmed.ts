@@ -35,7 +35,13 @@ interface Count {
 /** Resource (formatted key) → the types that something of it travels in. */
 type TypesByKey = ReadonlyMap<string, ReadonlySet<string>>;
 
-const byScope = new WeakMap<OriginIndex, TypesByKey>();
+/** `own`: with a proxy's own listeners. A Sidecar belongs to its scope. */
+interface KnownTypes {
+  readonly types: TypesByKey;
+  readonly own: WeakMap<Provenance['listeners'], TypesByKey>;
+}
+
+const byScope = new WeakMap<OriginIndex, KnownTypes>();
 
 export function countProgress(proxies: Iterable<ProxyProgress>): ReadonlyMap<string, Progress> {
   const counts = new Map<string, Count>();
@@ -101,8 +107,18 @@ const maxWords = 1024;
 
 function typesOf({ scope, listeners, sidecar }: Provenance): TypesByKey {
   let shared = byScope.get(scope);
-  if (!shared) byScope.set(scope, (shared = turnAround(scope)));
-  if (listeners.size === 0 && sidecar === null) return shared;
+  if (!shared) byScope.set(scope, (shared = { types: turnAround(scope), own: new WeakMap() }));
+  if (listeners.size === 0 && sidecar === null) return shared.types;
+  let own = shared.own.get(listeners);
+  if (!own) shared.own.set(listeners, (own = withOwn(shared.types, listeners, sidecar)));
+  return own;
+}
+
+function withOwn(
+  shared: TypesByKey,
+  listeners: Provenance['listeners'],
+  sidecar: Provenance['sidecar'],
+): TypesByKey {
   const own = new Map(shared);
   const add = (key: string, type: string): void => {
     const known = own.get(key);

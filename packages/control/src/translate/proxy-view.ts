@@ -44,6 +44,7 @@ export class ProxyView {
   };
   #snapshot: AdsSnapshot | null = null;
   #ownListeners: readonly NamedResource[] = [];
+  #listenerOrigins: ReadonlyMap<string, readonly ResourceKey[]> = new Map();
 
   /** The same object as before when nothing changed for this proxy. */
   refresh({ node, scope, model, settings, version, servicesEpoch }: ProxyInputs): AdsSnapshot {
@@ -61,8 +62,11 @@ export class ProxyView {
       inboundClustersOf(node, leading, settings),
     );
     this.#own.sweep();
-    this.#ownListeners = listeners;
-    this.#listeners = resourceSet(this.#listeners, listeners);
+    if (listeners !== this.#ownListeners) {
+      this.#ownListeners = listeners;
+      this.#listenerOrigins = originsOf(listeners);
+      this.#listeners = resourceSet(this.#listeners, listeners);
+    }
     this.#clusters = this.#sets.get('clusters', [scope.clusters, inbound], () =>
       resourceSet(this.#clusters, [
         ...[...scope.clusters].map(([name, resource]) => ({ name, resource })),
@@ -73,9 +77,9 @@ export class ProxyView {
     return this.#assemble(scope, version);
   }
 
-  /** Origins of what is the proxy's own; what it shares with its scope is the scope's to tell. */
+  /** Origins of what is the proxy's own, the same object until that changes; what it shares with its scope is the scope's to tell. */
   get listenerOrigins(): ReadonlyMap<string, readonly ResourceKey[]> {
-    return originsOf(this.#ownListeners);
+    return this.#listenerOrigins;
   }
 
   #assemble(scope: ScopeView, version: string): AdsSnapshot {

@@ -5,6 +5,7 @@
  * name by name, so that a push costs what changed. A refused version stays in `rejected` until its content
  * changes; until then the client is left with its last good one.
  */
+import { changedNames } from './changed-names.ts';
 import type { AdsResource, AdsResources } from './snapshot.ts';
 import { SuspectQueue } from './nack.ts';
 import { allowsWildcard, coversChildren, isFullState, parentName, wildcard } from './types.ts';
@@ -79,9 +80,8 @@ export class ServerType {
     if (resources === previous) return;
     this.#desired = resources;
     this.#byAlias = undefined;
-    if (changed !== undefined && previous !== undefined) {
-      for (const name of changed) this.evaluate(name);
-    } else this.evaluateAll();
+    if (previous === undefined || resources === undefined) this.evaluateAll();
+    else for (const name of changed ?? changedNames(previous, resources)) this.evaluate(name);
   }
 
   /** State of the world: the names are the whole subscription. Returns whether it changed. */
@@ -164,7 +164,8 @@ export class ServerType {
 
   /** The client has taken a response. What it unsubscribed from in the meantime does not count as held. */
   accepted(answered: InFlight): void {
-    if (!this.isDelta && isFullState(this.typeUrl)) {
+    const isAll = !this.isDelta && isFullState(this.typeUrl);
+    if (isAll) {
       this.known.clear();
       this.uncertain.clear();
     }
@@ -173,7 +174,10 @@ export class ServerType {
       if (this.wants(name)) this.known.set(name, resource);
     }
     this.#removed(answered.removed);
-    this.evaluateAll();
+    if (isAll) this.evaluateAll();
+    else
+      for (const names of [answered.sent.keys(), answered.removed])
+        for (const name of names) this.evaluate(name);
   }
 
   /** The client has refused a response; with nothing new in it, its removals are taken as done: asking again helps nobody. */
@@ -210,9 +214,8 @@ export class ServerType {
 
   /** A name that is an alias, or the parent of virtual hosts, is answered by other names. */
   #standsForOthers(name: string): boolean {
-    if (this.#aliases().has(name)) return true;
-    if (!coversChildren(this.typeUrl)) return false;
-    return !name.includes('/');
+    if (coversChildren(this.typeUrl) && !name.includes('/')) return true;
+    return this.#aliases().has(name);
   }
 
   #aliases(): ReadonlyMap<string, string> {
