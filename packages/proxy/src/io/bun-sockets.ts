@@ -20,12 +20,40 @@ import type {
   SocketProvider,
 } from './connection.ts';
 import type { IoLoop } from './io-loop.ts';
-import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
+import type { TlsClientContext, TlsSettings } from './tls-context.ts';
+import { alpnWire, chainOf, engineContext, type EngineCertificate, type EngineView } from './tls-engine.ts';
 import { setKeepalive } from './keepalive.ts';
 import { nativeSockets } from './native-socket.ts';
-import { QueuedConnection } from './queued-connection.ts';
+import { SecurableConnection, silent } from './securable-connection.ts';
 
-type BunSocket = Socket<BunConnection>;
+type BunSocket = Socket<SocketOwner>;
+
+/** Who hears of a socket's events. */
+interface SocketOwner {
+  attach(socket: BunSocket): void;
+  onSocketData(data: Uint8Array): void;
+  onSocketDrain(): void;
+  onSocketEnd(): void;
+  onSocketClose(error: unknown): void;
+  onSocketSecured(error: unknown): void;
+  onSocketSession(session: Uint8Array): void;
+  failConnecting(failure: ConnectFailure): void;
+}
+
+/**
+ * Owns the plain socket below an engine: Bun goes on reporting its events, ciphertext included, which the
+ * connection hears of through the engine.
+ */
+const unplugged: SocketOwner = {
+  attach() {},
+  onSocketData() {},
+  onSocketDrain() {},
+  onSocketEnd() {},
+  onSocketClose() {},
+  onSocketSecured() {},
+  onSocketSession() {},
+  failConnecting() {},
+};
 
 export function bunSockets(loop: IoLoop): SocketProvider {
   return {
@@ -34,15 +62,17 @@ export function bunSockets(loop: IoLoop): SocketProvider {
   };
 }
 
-/** Never called: the owner sets a handler while the connection is handed over. */
-const unowned = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
-
-class BunConnection extends QueuedConnection {
+class BunConnection extends SecurableConnection implements SocketOwner {
   #socket: BunSocket | null = null;
   #localAddress: string | null = null;
   #remoteAddress: string | null = null;
   #connecting: ConnectHandler | null = null;
   #connectTimer: TimerNode | null = null;
+  #connectTls: TlsClientContext | null = null;
+  /** What the engine had decrypted when the reader paused; null = nothing. */
+  #held: Uint8Array[] | null = null;
+  #isEndHeld = false;
+  #session: Uint8Array | null = null;
 
   get fd(): number {
     return this.#socket === null ? -1 : this.#socket.fd;
@@ -60,16 +90,6 @@ class BunConnection extends QueuedConnection {
     return this.#socket?.remotePort ?? 0;
   }
 
-  startTls(
-    _context: TlsServerContext,
-    _peeked: Uint8Array | null,
-    _timeoutMs: number,
-    handler: TlsHandshakeHandler,
-  ): void {
-    super.terminate();
-    handler.onTlsFailed(this, { kind: 'protocol', reason: 'no TLS engine' });
-  }
-
   pause(): void {
     if (this.isPaused || !this.isOpen) return;
     this.isPaused = true;
@@ -79,16 +99,46 @@ class BunConnection extends QueuedConnection {
   resume(): void {
     if (!this.isPaused || !this.isOpen) return;
     this.isPaused = false;
-    this.#socket?.resume();
+    if (this.#held !== null || this.#isEndHeld) this.#giveHeld(false);
+    if (!this.isPaused && this.isOpen) this.#socket?.resume();
   }
 
-  startConnecting(handler: ConnectHandler, timeoutMs: number): void {
+  startConnecting(handler: ConnectHandler, timeoutMs: number, tls: TlsClientContext | null): void {
     this.canSend = false;
     this.#connecting = handler;
+    this.#connectTls = tls;
     if (timeoutMs <= 0) return;
     this.#connectTimer = new TimerNode(onConnectTimeout);
     this.#connectTimer.owner = this;
     this.loop.timers.arm(this.#connectTimer, timeoutMs);
+  }
+
+  startEngine(settings: TlsSettings, alpn: readonly string[], hello: Uint8Array | null): void {
+    const plain = this.#socket;
+    if (plain === null) throw new Error('the socket is gone');
+    plain.data = unplugged;
+    const options = {
+      isServer: hello !== null,
+      ...(hello === null ? {} : { initialData: hello }),
+      tls: {
+        secureContext: engineContext(settings).context,
+        requestCert: hello === null || settings.asksForCertificate,
+        rejectUnauthorized: false,
+        ...(hello === null ? { serverName: this.clientServerName } : {}),
+        ...(alpn.length === 0 ? {} : { ALPNProtocols: alpnWire(alpn) }),
+      },
+      socket: engineEvents,
+      data: this,
+    };
+    this.#session = this.sessionFor(settings);
+    const [below] = plain.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
+    below.data = unplugged;
+  }
+
+  attachEngine(socket: BunSocket): void {
+    this.#socket = socket;
+    if (this.#session !== null) (socket as unknown as EngineSocket).setSession(this.#session);
+    this.#session = null;
   }
 
   attach(socket: BunSocket): void {
@@ -100,6 +150,7 @@ class BunConnection extends QueuedConnection {
   failConnecting(failure: ConnectFailure): void {
     const handler = this.#endConnecting();
     if (handler === null || !this.isOpen) return;
+    this.cancelHandshake();
     this.isOpen = false;
     this.#socket?.terminate();
     this.loop.enter();
@@ -116,27 +167,42 @@ class BunConnection extends QueuedConnection {
       super.terminate();
       return;
     }
+    this.cancelHandshake();
     this.isOpen = false;
     this.#socket?.terminate();
   }
 
   onSocketDrain(): void {
-    if (this.#connecting !== null) this.#connected();
+    if (this.#connecting !== null) this.#opened();
     else this.writable();
   }
 
   onSocketData(data: Uint8Array): void {
-    if (this.#connecting !== null) this.#connected();
-    this.received(data);
+    if (this.#connecting !== null) this.#opened();
+    // An engine gives what it has decrypted even when its reader has paused meanwhile.
+    if (this.isPaused && this.tls !== null) (this.#held ??= []).push(data);
+    else this.received(data);
   }
 
   onSocketEnd(): void {
-    if (this.#connecting !== null) this.#connected();
-    this.readEnded();
+    if (this.#connecting !== null) this.#opened();
+    if (this.#held === null) this.readEnded();
+    else this.#isEndHeld = true;
+  }
+
+  onSocketSecured(error: unknown): void {
+    const socket = this.#socket as unknown as EngineSocket;
+    this.engineDone(() => engineView(socket), error);
+  }
+
+  onSocketSession(session: Uint8Array): void {
+    this.onSession(session);
   }
 
   onSocketClose(error: unknown): void {
-    if (this.#connecting !== null) this.failConnecting(connectFailure(error));
+    if (this.#held !== null && (error === undefined || error === null)) this.#giveHeld(true);
+    if (this.isHandshaking) this.readEnded();
+    else if (this.#connecting !== null) this.failConnecting(connectFailure(error));
     else if (error === undefined || error === null) this.closedInOrder();
     else this.closed('reset');
   }
@@ -151,10 +217,38 @@ class BunConnection extends QueuedConnection {
     this.#socket?.shutdown();
   }
   protected closeSocket(): void {
-    this.#socket?.end();
+    // With an engine `end` would leave the descriptor open until the peer closes too.
+    if (this.tls === null) this.#socket?.end();
+    else this.#socket?.close();
   }
   protected terminateSocket(): void {
     this.#socket?.terminate();
+  }
+
+  protected settleConnect(failure: ConnectFailure | null): void {
+    if (failure === null) this.#connected();
+    else this.failConnecting(failure);
+  }
+
+  /** The TCP connection stands. */
+  #opened(): void {
+    if (this.#connectTls === null) this.#connected();
+    else if (!this.isHandshaking) this.startClientTls(this.#connectTls);
+  }
+
+  /** `isLast`: the socket has closed, so that there is nothing to wait for. */
+  #giveHeld(isLast: boolean): void {
+    const held = this.#held ?? [];
+    this.loop.enter();
+    while (held.length > 0 && (isLast || !this.isPaused) && this.isOpen) this.received(held.shift()!);
+    if (held.length === 0) {
+      this.#held = null;
+      if (this.#isEndHeld && (isLast || !this.isPaused)) {
+        this.#isEndHeld = false;
+        this.readEnded();
+      }
+    }
+    this.loop.leave();
   }
 
   #connected(): void {
@@ -184,6 +278,26 @@ function onConnectTimeout(timer: TimerNode): void {
   (timer.owner as BunConnection).failConnecting('timeout');
 }
 
+/** What Bun's types leave out of a socket with an engine. */
+interface EngineSocket {
+  readonly alpnProtocol: string | false | null;
+  getTLSVersion(): string;
+  getCipher(): { readonly name: string } | undefined;
+  isSessionReused(): boolean;
+  getPeerCertificate(isAbbreviated: boolean): EngineCertificate | undefined;
+  setSession(session: Uint8Array): void;
+}
+
+function engineView(socket: EngineSocket): EngineView {
+  return {
+    protocol: socket.getTLSVersion(),
+    cipher: socket.getCipher()?.name ?? '',
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
+    isResumed: socket.isSessionReused(),
+    peerChain: chainOf(socket.getPeerCertificate(false)),
+  };
+}
+
 /** Events of any connection, accepted or opened. The unclosed ones of `open` differ. */
 const sharedEvents = {
   data: (socket: BunSocket, data: Buffer): void => socket.data.onSocketData(data),
@@ -193,15 +307,23 @@ const sharedEvents = {
   error: (socket: BunSocket, error: Error): void => socket.data?.onSocketClose(error),
 };
 
+const engineEvents = {
+  ...sharedEvents,
+  open: (socket: BunSocket): void => (socket.data as BunConnection).attachEngine(socket),
+  handshake: (socket: BunSocket, _ok: boolean, error: Error | null): void =>
+    socket.data.onSocketSecured(error),
+  session: (socket: BunSocket, session: Buffer): void => socket.data.onSocketSession(session),
+};
+
 function listen(
   loop: IoLoop,
   target: AcceptTarget,
   onAccept: (connection: Connection) => void,
 ): SocketListener {
-  const socket: SocketHandler<BunConnection> = {
+  const socket: SocketHandler<SocketOwner> = {
     ...sharedEvents,
     open(socket) {
-      const connection = new BunConnection(loop, unowned, target.highWaterBytes);
+      const connection = new BunConnection(loop, silent, target.highWaterBytes);
       socket.data = connection;
       connection.attach(socket);
       loop.enter();
@@ -216,7 +338,7 @@ function listen(
   };
   const bind = target.bind;
   if ('unixPath' in bind) {
-    const listener = Bun.listen<BunConnection>({ unix: bind.unixPath, allowHalfOpen: true, socket });
+    const listener = Bun.listen<SocketOwner>({ unix: bind.unixPath, allowHalfOpen: true, socket });
     return { port: -1, fd: -1, stop: () => listener.stop(false) };
   }
   const where =
@@ -228,12 +350,12 @@ function listen(
     ...where,
     allowHalfOpen: true,
     socket,
-  } as unknown as Bun.TCPSocketListenOptions<BunConnection>;
-  const listener = Bun.listen<BunConnection>(options);
+  } as unknown as Bun.TCPSocketListenOptions<SocketOwner>;
+  const listener = Bun.listen<SocketOwner>(options);
   return { port: 'fd' in bind ? -1 : listener.port, fd: listener.fd, stop: () => listener.stop(false) };
 }
 
-const connectEvents: SocketHandler<BunConnection> = {
+const connectEvents: SocketHandler<SocketOwner> = {
   ...sharedEvents,
   open(socket) {
     socket.data.attach(socket);
@@ -245,7 +367,7 @@ const connectEvents: SocketHandler<BunConnection> = {
 
 function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): Connection {
   const connection = new BunConnection(loop, handler, target.highWaterBytes);
-  connection.startConnecting(handler, target.connectTimeoutMs);
+  connection.startConnecting(handler, target.connectTimeoutMs, target.tls);
   if (target.preface != null) connection.write(target.preface, 0, target.preface.length);
   const native = isIP(target.address) === 0 ? null : nativeSockets();
   if (native !== null)
@@ -264,16 +386,16 @@ function connectNatively(connection: BunConnection, started: number | ConnectFai
     return;
   }
   const options = { fd: started, allowHalfOpen: true, data: connection, socket: connectEvents };
-  open(connection, options as unknown as Bun.TCPSocketConnectOptions<BunConnection>);
+  open(connection, options as unknown as Bun.TCPSocketConnectOptions<SocketOwner>);
 }
 
 /** Unix sockets, and TCP where the native calls are missing: a cancelled attempt is closed when it opens. */
 function connectByBun(connection: BunConnection, target: ConnectTarget): void {
-  const socket: SocketHandler<BunConnection> = {
+  const socket: SocketHandler<SocketOwner> = {
     ...connectEvents,
     open(socket) {
       socket.data.attach(socket);
-      if (target.keepalive !== null && target.port !== 0) setKeepalive(socket.data.fd, target.keepalive);
+      if (target.keepalive !== null && target.port !== 0) setKeepalive(socket.fd, target.keepalive);
       socket.data.onSocketDrain();
     },
   };
@@ -284,10 +406,9 @@ function connectByBun(connection: BunConnection, target: ConnectTarget): void {
 
 function open(
   connection: BunConnection,
-  options: Bun.TCPSocketConnectOptions<BunConnection> | Bun.UnixSocketOptions<BunConnection>,
+  options: Bun.TCPSocketConnectOptions<SocketOwner> | Bun.UnixSocketOptions<SocketOwner>,
 ): void {
-  const opened =
-    'unix' in options ? Bun.connect<BunConnection>(options) : Bun.connect<BunConnection>(options);
+  const opened = 'unix' in options ? Bun.connect<SocketOwner>(options) : Bun.connect<SocketOwner>(options);
   opened.then(ignoreSocket, (error: unknown) => connection.failConnecting(connectFailure(error)));
 }
 

@@ -3,10 +3,12 @@
  * suite. node:net buffers by itself, so what the kernel has not taken shows as `unsentBytes`.
  */
 import { connect as netConnect, createServer, isIP, type NetConnectOpts, type Socket } from 'node:net';
+import { connect as tlsConnect, TLSSocket } from 'node:tls';
 import { plainAddress } from './addresses.ts';
 import { connectFailure } from './connect-failure.ts';
 import type {
   AcceptTarget,
+  ConnectFailure,
   ConnectHandler,
   ConnectTarget,
   Connection,
@@ -14,8 +16,9 @@ import type {
   SocketProvider,
 } from './connection.ts';
 import type { IoLoop } from './io-loop.ts';
-import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
-import { QueuedConnection } from './queued-connection.ts';
+import { SecurableConnection, silent } from './securable-connection.ts';
+import type { TlsClientContext, TlsSettings } from './tls-context.ts';
+import { chainOf, engineContext, type EngineCertificate, type EngineView } from './tls-engine.ts';
 
 export function nodeSockets(
   loop: IoLoop,
@@ -35,40 +38,34 @@ export function nodeSockets(
 
 function ignore(): void {}
 
-const unowned = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
-
-class NodeConnection extends QueuedConnection {
-  readonly #socket: Socket;
+class NodeConnection extends SecurableConnection {
+  /** The plain socket, later the engine above it. */
+  #socket: Socket;
+  readonly #plain: Socket;
   readonly #localAddress: () => string;
   #error: Error | null = null;
+  #connecting: ConnectHandler | null;
   /** Called once the attempt has ended, either way. */
   onSettled: () => void = ignore;
 
-  constructor(loop: IoLoop, socket: Socket, highWaterBytes: number, connecting: ConnectHandler | null) {
-    super(loop, connecting ?? unowned, highWaterBytes);
-    this.#socket = socket;
+  constructor(
+    loop: IoLoop,
+    socket: Socket,
+    highWaterBytes: number,
+    connecting: ConnectHandler | null,
+    tls: TlsClientContext | null,
+  ) {
+    super(loop, connecting ?? silent, highWaterBytes);
+    this.#socket = this.#plain = socket;
     this.#localAddress = () => plainAddress(socket.localAddress ?? '');
     this.canSend = connecting === null;
-    let pending = connecting;
+    this.#connecting = connecting;
     socket.setNoDelay(true);
-    socket.on('data', (data: Buffer) => this.received(data));
-    socket.on('end', () => this.readEnded());
-    socket.on('drain', () => this.writable());
-    socket.on('error', (error: Error) => {
-      this.#error = error;
-    });
+    this.#listen(socket);
     socket.on('connect', () => {
-      pending = null;
-      this.onSettled();
-      this.#onConnected(connecting);
-    });
-    socket.on('close', () => {
-      const handler = pending;
-      pending = null;
-      this.onSettled();
-      if (handler !== null) this.#onConnectFailed(handler);
-      else if (this.#error === null) this.closedInOrder();
-      else this.closed('reset');
+      if (!this.isOpen) return;
+      if (tls === null) this.settleConnect(null);
+      else this.startClientTls(tls);
     });
   }
 
@@ -91,16 +88,6 @@ class NodeConnection extends QueuedConnection {
     return this.#socket.remotePort ?? 0;
   }
 
-  startTls(
-    _context: TlsServerContext,
-    _peeked: Uint8Array | null,
-    _timeoutMs: number,
-    handler: TlsHandshakeHandler,
-  ): void {
-    super.terminate();
-    handler.onTlsFailed(this, { kind: 'protocol', reason: 'no TLS engine' });
-  }
-
   pause(): void {
     if (this.isPaused || !this.isOpen) return;
     this.isPaused = true;
@@ -113,9 +100,67 @@ class NodeConnection extends QueuedConnection {
     this.#socket.resume();
   }
 
-  fail(code: string): void {
-    if (this.#error === null) this.#error = Object.assign(new Error(code), { code });
-    this.#socket.destroy();
+  timedOut(): void {
+    this.cancelHandshake();
+    this.settleConnect('timeout');
+  }
+
+  startEngine(settings: TlsSettings, alpn: readonly string[], hello: Uint8Array | null): void {
+    const plain = this.#plain;
+    plain.removeAllListeners();
+    const common = {
+      secureContext: engineContext(settings),
+      rejectUnauthorized: false,
+      ALPNProtocols: [...alpn],
+    };
+    const session = this.sessionFor(settings);
+    let engine: TLSSocket;
+    if (hello === null) {
+      const serverName = this.clientServerName;
+      engine = tlsConnect({
+        ...common,
+        socket: plain,
+        ...(serverName === '' ? {} : { servername: serverName }),
+        ...(session === null ? {} : { session: Buffer.from(session) }),
+        checkServerIdentity: () => undefined,
+      });
+      engine.on('secureConnect', () => this.engineDone(() => viewOf(engine), verdictOf(engine)));
+      engine.on('session', (bytes: Buffer) => this.onSession(bytes));
+    } else {
+      plain.unshift(hello);
+      engine = new TLSSocket(plain, { ...common, isServer: true, requestCert: settings.asksForCertificate });
+      engine.on('secure', () => this.engineDone(() => viewOf(engine), verdictOf(engine)));
+    }
+    this.#socket = engine;
+    this.#listen(engine);
+  }
+
+  protected settleConnect(failure: ConnectFailure | null): void {
+    const handler = this.#connecting;
+    this.#connecting = null;
+    this.onSettled();
+    if (handler === null || !this.isOpen) return;
+    if (failure === null) this.#onConnected(handler);
+    else {
+      this.#onConnectFailed(handler, failure);
+      this.#socket.destroy();
+    }
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('data', (data: Buffer) => this.received(data));
+    socket.on('end', () => this.readEnded());
+    socket.on('drain', () => this.writable());
+    socket.on('error', (error: Error) => {
+      this.#error = error;
+      if (this.isHandshaking) this.engineDone(() => viewOf(socket as TLSSocket), error);
+    });
+    socket.on('close', () => {
+      if (this.isHandshaking) this.readEnded();
+      else if (this.#connecting !== null) this.settleConnect(connectFailure(this.#error));
+      else if (this.#error === null) this.closedInOrder();
+      else this.closed('reset');
+    });
   }
 
   protected sendBytes(data: Uint8Array, start: number, length: number): number {
@@ -133,11 +178,10 @@ class NodeConnection extends QueuedConnection {
     this.#socket.end(() => this.#socket.destroy());
   }
   protected terminateSocket(): void {
-    this.#socket.resetAndDestroy();
+    this.#plain.resetAndDestroy();
   }
 
-  #onConnected(handler: ConnectHandler | null): void {
-    if (handler === null || !this.isOpen) return;
+  #onConnected(handler: ConnectHandler): void {
     this.canSend = true;
     this.loop.enter();
     try {
@@ -150,12 +194,11 @@ class NodeConnection extends QueuedConnection {
     this.loop.leave();
   }
 
-  #onConnectFailed(handler: ConnectHandler): void {
-    if (!this.isOpen) return;
+  #onConnectFailed(handler: ConnectHandler, failure: ConnectFailure): void {
     this.isOpen = false;
     this.loop.enter();
     try {
-      handler.onConnectError(this, connectFailure(this.#error));
+      handler.onConnectError(this, failure);
     } catch (error) {
       this.loop.reportHandlerError(error);
     }
@@ -163,13 +206,33 @@ class NodeConnection extends QueuedConnection {
   }
 
   override terminate(): void {
-    if (this.canSend) {
+    if (this.#connecting === null) {
       super.terminate();
       return;
     }
+    this.#connecting = null;
+    this.onSettled();
+    this.cancelHandshake();
     this.isOpen = false;
     this.#socket.destroy();
   }
+}
+
+function viewOf(socket: TLSSocket): EngineView {
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher()?.name ?? '',
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
+    isResumed: socket.isSessionReused(),
+    peerChain: chainOf(socket.getPeerCertificate(true) as EngineCertificate),
+  };
+}
+
+/** node:tls hangs a server's verdict on an inner object, a client's on the socket; as an error or its code. */
+function verdictOf(socket: TLSSocket): unknown {
+  const { ssl } = socket as unknown as { ssl?: { verifyError?(): unknown } };
+  const verdict = ssl?.verifyError?.() ?? socket.authorizationError;
+  return typeof verdict === 'string' ? { code: verdict } : verdict;
 }
 
 function listen(
@@ -178,7 +241,7 @@ function listen(
   onAccept: (connection: Connection) => void,
 ): [SocketListener, Promise<void>] {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: false }, (socket) => {
-    const connection = new NodeConnection(loop, socket, target.highWaterBytes, null);
+    const connection = new NodeConnection(loop, socket, target.highWaterBytes, null, null);
     loop.enter();
     try {
       onAccept(connection);
@@ -220,11 +283,17 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
           keepAlive: target.keepalive !== null,
           keepAliveInitialDelay: target.keepalive?.timeMs ?? 0,
         };
-  const connection = new NodeConnection(loop, netConnect(options), target.highWaterBytes, handler);
+  const connection = new NodeConnection(
+    loop,
+    netConnect(options),
+    target.highWaterBytes,
+    handler,
+    target.tls,
+  );
   if (target.preface != null) connection.write(target.preface, 0, target.preface.length);
   if (target.connectTimeoutMs > 0) {
     const timer = loop.timers.schedule(target.connectTimeoutMs, () => {
-      if (connection.isOpen && !connection.isConnected) connection.fail('ETIMEDOUT');
+      if (connection.isOpen && !connection.isConnected) connection.timedOut();
     });
     connection.onSettled = () => loop.timers.disarm(timer);
   }

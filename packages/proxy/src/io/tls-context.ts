@@ -49,7 +49,9 @@ export interface ClientHello {
 export interface HandshakeOutcome {
   /** Code of the chain's verification (`CERT_HAS_EXPIRED`, …); null = it leads to a trusted root, or was not asked for. */
   readonly chainError: string | null;
+  /** Null where none was shown, or none that can be read. */
   readonly peer: PeerCertificate | null;
+  readonly hasPeer: boolean;
   readonly alpn: string;
   readonly serverName: string;
   readonly isResumed: boolean;

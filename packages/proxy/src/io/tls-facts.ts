@@ -19,8 +19,6 @@ export interface TlsFacts {
   /** The certificate we showed; null where we showed none. */
   readonly local: LocalCertificate | null;
   readonly isResumed: boolean;
-  /** Hex; empty where the engine does not tell. */
-  readonly sessionId: string;
   /** Generation of the credential in use: changes with every renewal. */
   readonly credential: string;
 }
@@ -62,5 +60,7 @@ export interface PeerCertificate {
 export interface ChainEntry {
   /** RFC 2253. */
   readonly issuer: string;
+  /** Lower-case hex, as revocation lists are read. */
   readonly serial: string;
+  readonly sha256: string;
 }

@@ -1,0 +1,60 @@
+/**
+ * The certificates a peer showed, read once: a sidecar sees the same few peers again and again, so what
+ * was read is kept by the bytes it was read from.
+ */
+import { createHash } from 'node:crypto';
+import { chainPem, isProblem, parseCertificate, type Certificate } from '@sluice/identity';
+import type { PeerCertificate } from './tls-facts.ts';
+
+/** Peers of one data loop that are remembered; a certificate with its parsed form is about 4 KB. */
+const maxKept = 512;
+
+const kept = new Map<string, PeerCertificate>();
+
+/** `chain`: DER, leaf first. Null when there is none or the leaf cannot be read. */
+export function peerCertificate(chain: readonly Uint8Array[]): PeerCertificate | null {
+  if (chain.length === 0) return null;
+  const hash = createHash('sha256');
+  for (const der of chain) hash.update(der);
+  const key = hash.digest('latin1');
+  const known = kept.get(key);
+  if (known !== undefined) {
+    // The least recently seen is first in line to be forgotten.
+    kept.delete(key);
+    kept.set(key, known);
+    return known;
+  }
+  const read = readChain(chain);
+  if (read === null) return null;
+  if (kept.size >= maxKept) kept.delete(kept.keys().next().value!);
+  kept.set(key, read);
+  return read;
+}
+
+function readChain(chain: readonly Uint8Array[]): PeerCertificate | null {
+  const certificates: Certificate[] = [];
+  for (const der of chain) {
+    const certificate = parseCertificate(der);
+    // Of authorities the engine has judged what matters; of the leaf everything is needed.
+    if (!isProblem(certificate)) certificates.push(certificate);
+    else if (certificates.length === 0) return null;
+  }
+  const leaf = certificates[0]!;
+  const { subject, issuer, serial, uriSans, dnsSans, emailSans, ipSans } = leaf;
+  return {
+    subject,
+    issuer,
+    serial,
+    uriSans,
+    dnsSans,
+    emailSans,
+    ipSans,
+    sha256: leaf.sha256,
+    spkiSha256: leaf.spkiSha256,
+    notBeforeMs: leaf.notBeforeMs,
+    notAfterMs: leaf.notAfterMs,
+    chain: certificates,
+    pem: () => chainPem([leaf]),
+    chainPem: () => chainPem(chain.map((der) => ({ der }))),
+  };
+}
