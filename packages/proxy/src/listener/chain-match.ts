@@ -37,7 +37,7 @@ const levels: readonly Level[] = [
     (facts) => facts.destinationAddress,
   ),
   exactLevel(
-    (match) => match.serverNames.map(serverNameKey),
+    (match, scope) => match.serverNames.map((name, i) => serverNameKey(name, scope.at('server_names', i))),
     (facts) => serverNameCandidates(facts.serverName),
   ),
   exactLevel(
@@ -51,7 +51,7 @@ const levels: readonly Level[] = [
   prefixLevel(
     (match) => match.directSourcePrefixRanges,
     'direct_source_prefix_ranges',
-    (facts) => facts.remoteAddress,
+    (facts) => facts.proxied?.directRemoteAddress ?? facts.remoteAddress,
   ),
   exactLevel(
     (match) => (match.sourceType === 'ANY' ? [] : [match.sourceType]),
@@ -100,12 +100,12 @@ export class ChainMatcher<T> {
 const noKeys: Keys = { keys: [anyKey], prefixes: [] };
 
 function exactLevel(
-  wanted: (match: FilterChainMatch) => readonly string[],
+  wanted: (match: FilterChainMatch, scope: ProblemScope) => readonly string[],
   found: (facts: ConnectionFacts) => readonly string[],
 ): Level {
   return {
-    keysOf: (match) => {
-      const keys = wanted(match);
+    keysOf: (match, scope) => {
+      const keys = wanted(match, scope.at('filter_chain_match'));
       return keys.length === 0 ? noKeys : { keys, prefixes: [] };
     },
     descend: (node, facts) => {
@@ -164,9 +164,11 @@ function newNode<T>(): Node<T> {
 }
 
 /** `*.example.com` is filed as `.example.com`. */
-function serverNameKey(name: string): string {
+function serverNameKey(name: string, scope: ProblemScope): string {
   const lower = name.toLowerCase();
-  return lower.startsWith('*.') ? lower.slice(1) : lower;
+  const plain = lower.startsWith('*.') ? lower.slice(1) : lower;
+  if (plain.includes('*')) scope.error('a wildcard stands for the first label, as in *.example.com');
+  return plain;
 }
 
 /** The name, then its wildcards from the longest: `a.b.c` → `a.b.c`, `.b.c`, `.c`. */
@@ -179,7 +181,8 @@ function serverNameCandidates(name: string): string[] {
   return candidates;
 }
 
+/** As Envoy judges: by the restored destination, which is what the client dialled. */
 function sourceType(facts: ConnectionFacts): string {
-  const isLocal = facts.remoteAddress === facts.localAddress || isLoopback(facts.remoteAddress);
+  const isLocal = facts.remoteAddress === facts.destinationAddress || isLoopback(facts.remoteAddress);
   return isLocal ? 'SAME_IP_OR_LOOPBACK' : 'EXTERNAL';
 }

@@ -2,12 +2,13 @@
  * Listener filters. `original_dst` only marks that the accepted socket's destination is to be restored
  * (the socket layer does it at accept, where the descriptor is); the inspectors look at first bytes.
  */
-import { typeNameOf } from '@sluice/xds';
+import { ProxyProtocolTable, typeNameOf, unpackAny } from '@sluice/xds';
 import type { ListenerFilter as ListenerFilterMessage, ListenerFilterChainMatchPredicate } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { ListenerFilter, ListenerFilterBinding } from '../filter/filter.ts';
 import type { ConnectionFacts } from './connection-facts.ts';
 import { httpInspector } from './http-inspector.ts';
+import { compileProxyProtocol } from './proxy-protocol.ts';
 import { tlsInspector } from './tls-inspector.ts';
 
 export const ORIGINAL_DST = 'envoy.filters.listener.original_dst';
@@ -34,8 +35,8 @@ export function compileListenerFilters(
   for (const [i, message] of messages.entries()) {
     const at = scope.at('listener_filters', i);
     const typeName = typeNameOf(message.typedConfig?.typeUrl ?? '');
-    const binding = bindings[typeName];
-    if (binding === undefined)
+    const binding = bindings[typeName] ?? compileBinding(message, at.at('typed_config'));
+    if (binding === null)
       at.unhonoured('typed_config', `listener filter ${typeName || message.name} is not supported`);
     else if (message.filterDisabled === undefined) compiled.push(binding);
     else
@@ -45,6 +46,13 @@ export function compileListenerFilters(
       });
   }
   return compiled;
+}
+
+/** Filters that have a configuration of their own; null = there is no such filter. */
+function compileBinding(message: ListenerFilterMessage, scope: ProblemScope): ListenerFilterBinding | null {
+  if (message.typedConfig === undefined) return null;
+  const proxyProtocol = unpackAny(message.typedConfig, ProxyProtocolTable);
+  return proxyProtocol === undefined ? null : compileProxyProtocol(proxyProtocol, scope);
 }
 
 type FactsPredicate = (facts: ConnectionFacts) => boolean;

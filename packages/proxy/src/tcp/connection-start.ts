@@ -71,6 +71,7 @@ function factsOf(connection: Connection): ConnectionFacts {
     peerIdentity: null,
     isMutualTls: false,
     tls: null,
+    proxied: null,
   };
 }
 
@@ -90,7 +91,7 @@ function restoreDestination(connection: Connection, facts: ConnectionFacts): voi
   facts.isDestinationRestored = true;
 }
 
-const EMPTY = new Uint8Array(0);
+const EMPTY: Uint8Array = new Uint8Array(0);
 
 /** Runs the listener filters over what the client has sent so far, without consuming it. */
 class Inspection implements ConnectionHandler {
@@ -146,16 +147,17 @@ class Inspection implements ConnectionHandler {
         continue;
       }
       // Made before the wait for bytes: whether it applies is asked once.
-      this.#filter ??= binding.create();
+      this.#filter ??= binding.create(this.#services.listenerStats(this.#listener));
       if (binding.needsBytes && this.#bytes.length === 0 && !isEnd) return;
       const isFull = isEnd || this.#bytes.length >= binding.maxPeekBytes;
       const verdict = this.#filter.onPeek(this.#facts, this.#bytes.subarray(0, binding.maxPeekBytes), isFull);
       if (verdict === 'close') {
-        this.#finish();
-        this.#connection.terminate();
+        this.#refuse(`closed_by_listener_filter{${binding.name}}`);
         return;
       }
       if (verdict === 'needMore' && !isFull) return;
+      const consumed = this.#filter.consumedBytes ?? 0;
+      if (consumed > 0) this.#bytes = this.#bytes.subarray(consumed);
       this.#filter = null;
       this.#step++;
     }
@@ -169,11 +171,18 @@ class Inspection implements ConnectionHandler {
 
   onTimeout(): void {
     this.#services.listenerStats(this.#listener).inspectionTimeout();
-    if (this.#listener.continueOnListenerFiltersTimeout) this.#done();
-    else {
-      this.#finish();
-      this.#connection.terminate();
+    if (!this.#listener.continueOnListenerFiltersTimeout) {
+      this.#refuse('listener_filters_timeout');
+      return;
     }
+    this.#services.protocolFallback(this.#listener, this.#facts);
+    this.#done();
+  }
+
+  #refuse(details: string): void {
+    this.#finish();
+    this.#services.logRefusedConnection(this.#listener, this.#facts, '', details);
+    this.#connection.terminate();
   }
 
   #done(): void {

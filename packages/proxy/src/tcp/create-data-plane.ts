@@ -28,6 +28,7 @@ import { createRequestRecord } from '../telemetry/request-record.ts';
 import { responseFlagBit } from '../telemetry/response-flags.ts';
 import { createConnector } from '../upstream/connector.ts';
 import type { DataPlane, DataPlaneDeps } from '../workers/data-plane.ts';
+import { createProtocolFallback } from './protocol-fallback.ts';
 import { ConnectionServer } from './serve-connection.ts';
 import type { ServeServices } from './serve-services.ts';
 
@@ -186,6 +187,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
     requestMetrics: (listener, chain) => createRequestMetrics(metrics, metricsOf(listener, chain)),
     connectionMetrics: (listener, chain) =>
       createConnectionMetrics(metrics, peerOptions(metricsOf(listener, chain))),
+    protocolFallback: createProtocolFallback(metrics, timers.clock, logger),
     upstreamFilters: () => options.upstreamFilters ?? [],
     logRefusedConnection(listener, facts, flag, details) {
       const record = createRequestRecord(processFacts);

@@ -7,6 +7,7 @@ import type { SocketProvider } from '../io/connection.ts';
 import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
 import type { ListenerStats, ManagerStats, TcpStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestMetrics } from '../telemetry/record.ts';
+import type { OnProtocolFallback } from './protocol-fallback.ts';
 
 export interface ServeServices extends ExchangeServices {
   readonly sockets: SocketProvider;
@@ -17,6 +18,8 @@ export interface ServeServices extends ExchangeServices {
   tcpStats(chain: FilterChain): TcpStats;
   requestMetrics(listener: ListenerRuntime, chain: FilterChain): RequestMetrics;
   connectionMetrics(listener: ListenerRuntime, chain: FilterChain): ConnectionMetrics;
+  /** A connection was taken as opaque TCP because its first bytes did not come in time. */
+  readonly protocolFallback: OnProtocolFallback;
   upstreamFilters(chain: FilterChain): readonly UpstreamHttpFilter[];
   /** Writes a connection that never reached a chain to the listener's access log. */
   logRefusedConnection(

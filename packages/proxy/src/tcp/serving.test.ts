@@ -1,109 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import type { ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
-import { RecordingLogger, countedStats, forwardTo, testManager, testRoute } from '../http/test-doubles.ts';
-import { answering, reply, World } from '../http/test-world.ts';
+import { forwardTo, testManager, testRoute } from '../http/test-doubles.ts';
+import { answering, reply } from '../http/test-world.ts';
 import { openFullListener } from '../io/test-full-listener.ts';
-import type { AcceptHandle } from '../io/accept.ts';
-import type { ConnectionFacts } from '../listener/connection-facts.ts';
-import type { FilterChain, ListenerRuntime, TcpProxyConfig } from '../listener/listener.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
-import { acceptListener } from './create-data-plane.ts';
-import { ConnectionServer } from './serve-connection.ts';
-import type { ServeServices } from './serve-services.ts';
+import { chainOf, ServingWorld } from './test-serving.ts';
 
-let world: World;
-let handles: AcceptHandle[];
-let refused: string[];
-let server: ConnectionServer;
-let services: ServeServices;
-const stats = countedStats();
+let world: ServingWorld;
 beforeEach(() => {
-  world = new World();
-  handles = [];
-  refused = [];
-  services = {
-    ...world.services,
-    sockets: world.sockets,
-    maxConnections: 100,
-    listenerStats: () => stats as never,
-    managerStats: () => stats as never,
-    tcpStats: () => stats as never,
-    requestMetrics: () => ({ onRequestStart() {}, onRequestEnd() {} }),
-    connectionMetrics: () => ({ onConnectionOpened() {}, onConnectionClosed() {} }),
-    upstreamFilters: () => [],
-    logRefusedConnection: (_listener, _facts, flag) => void refused.push(flag),
-  };
-  server = new ConnectionServer(services);
+  world = new ServingWorld();
 });
 afterEach(() => {
-  for (const handle of handles) {
-    handle.stopAccepting();
-    handle.closeAll();
-  }
   world.close();
   expect(world.errors).toEqual([]);
 });
-
-const log = () => world.log as RecordingLogger;
-
-function tcpTo(cluster: string, more: Partial<TcpProxyConfig> = {}): TcpProxyConfig {
-  return {
-    kind: 'tcp',
-    statPrefix: 'tcp',
-    cluster,
-    weighted: null,
-    idleTimeoutMs: 60_000,
-    maxConnectAttempts: 1,
-    maxDownstreamConnectionDurationMs: 0,
-    accessLoggers: [world.log],
-    ...more,
-  };
-}
-
-function chainOf(
-  terminal: FilterChain['terminal'],
-  networkFilters: NetworkFilterBinding[] = [],
-): FilterChain {
-  return { name: 'chain', version: '1', networkFilters, terminal, transportSocketConnectTimeoutMs: 0, transport: null };
-}
-
-function listen(
-  select: FilterChain | ((facts: ConnectionFacts) => FilterChain | null),
-  more: Partial<ListenerRuntime> = {},
-): number {
-  const listener: ListenerRuntime = {
-    name: 'l',
-    version: '1',
-    address: '127.0.0.1',
-    port: 0,
-    trafficDirection: 'OUTBOUND',
-    listenerFilters: [],
-    listenerFiltersTimeoutMs: 1000,
-    continueOnListenerFiltersTimeout: false,
-    bufferLimitBytes: 65_536,
-    useOriginalDst: false,
-    maxConnections: 0,
-    selectChain: typeof select === 'function' ? select : () => select,
-    redirect: () => listener,
-    accessLoggers: [],
-    ...more,
-  };
-  const handle = acceptListener(
-    services,
-    server,
-    () => listener,
-    { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 },
-    () => handles.reduce((sum, one) => sum + one.connectionCount, 0),
-  );
-  handles.push(handle);
-  return handle.port;
-}
-
-async function deadPort(): Promise<number> {
-  const upstream = world.upstream(() => {});
-  upstream.stop(true);
-  return upstream.port;
-}
 
 describe('TCP proxy', () => {
   test('octets go both ways, half-closes are passed on, bytes are counted', async () => {
@@ -111,13 +21,13 @@ describe('TCP proxy', () => {
       if (text === 'question') peer.send('an answer');
     });
     const cluster = world.cluster('db', [upstream.port]);
-    const client = await world.client(listen(chainOf(tcpTo('db'))));
+    const client = await world.client(world.serve(chainOf(world.tcpTo('db'))));
     client.send('question');
     await client.until(() => client.text === 'an answer');
     client.end();
     await client.untilClosed();
-    await log().until(1);
-    expect(log().lines[0]).toMatchObject({ bytesReceived: 8, bytesSent: 9, flags: 0 });
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({ bytesReceived: 8, bytesSent: 9, flags: 0 });
     await upstream.until(() => upstream.openCount === 0);
     expect(cluster.limits.connections.current).toBe(0);
     expect(cluster.endpoints[0]!.stats.activeConnections).toBe(0);
@@ -130,41 +40,39 @@ describe('TCP proxy', () => {
       socket: { open: (socket) => void socket.write('220 ready\r\n'), data() {} },
     });
     world.cluster('smtp', [upstream.port]);
-    const client = await world.client(listen(chainOf(tcpTo('smtp'))));
+    const client = await world.client(world.serve(chainOf(world.tcpTo('smtp'))));
     await client.until(() => client.text === '220 ready\r\n');
     upstream.stop(true);
   });
 
   test('a refused endpoint is followed by the next, up to the limit', async () => {
     const good = world.upstream((peer) => peer.send('here'));
-    world.cluster('db', [await deadPort(), good.port]);
-    const client = await world.client(listen(chainOf(tcpTo('db', { maxConnectAttempts: 2 }))));
+    world.cluster('db', [await world.deadPort(), good.port]);
+    const client = await world.client(world.serve(chainOf(world.tcpTo('db', { maxConnectAttempts: 2 }))));
     client.send('x');
     await client.until(() => client.text === 'here');
     client.reset();
-    await log().until(1);
-    expect(log().lines[0]).toMatchObject({ attempts: 2 });
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({ attempts: 2 });
   });
 
   test('UF when none accepts, UH when there is none, NC without a cluster', async () => {
-    world.cluster('dead', [await deadPort()]);
+    world.cluster('dead', [await world.deadPort()]);
     world.cluster('empty', []);
     for (const name of ['dead', 'empty', 'missing'])
-      await (await world.client(listen(chainOf(tcpTo(name))))).untilClosed();
-    await log().until(3);
-    expect(
-      log()
-        .lines.map((line) => line.flags)
-        .sort((a, b) => a - b),
-    ).toEqual([FLAG.UH, FLAG.UF, FLAG.NC].sort((a, b) => a - b));
+      await (await world.client(world.serve(chainOf(world.tcpTo(name))))).untilClosed();
+    await world.lines.until(3);
+    expect(world.lines.lines.map((line) => line.flags).sort((a, b) => a - b)).toEqual(
+      [FLAG.UH, FLAG.UF, FLAG.NC].sort((a, b) => a - b),
+    );
   });
 
   test('weighted clusters', async () => {
     world.cluster('one', [world.upstream((peer) => peer.send('one')).port]);
     world.cluster('two', [world.upstream((peer) => peer.send('two')).port]);
-    const port = listen(
+    const port = world.serve(
       chainOf(
-        tcpTo('', {
+        world.tcpTo('', {
           weighted: {
             total: 100,
             entries: [
@@ -189,7 +97,7 @@ describe('TCP proxy', () => {
   test('the idle timeout closes both sides', async () => {
     const upstream = world.upstream(() => {});
     world.cluster('db', [upstream.port]);
-    const client = await world.client(listen(chainOf(tcpTo('db', { idleTimeoutMs: 500 }))));
+    const client = await world.client(world.serve(chainOf(world.tcpTo('db', { idleTimeoutMs: 500 }))));
     client.send('x');
     await upstream.until(() => upstream.receivedBytes === 1);
     world.clock.advance(510);
@@ -201,9 +109,10 @@ describe('TCP proxy', () => {
   test('an upstream that does not read stops the client: bounded memory', async () => {
     const upstream = world.upstream((peer) => peer.socket.pause());
     world.cluster('db', [upstream.port]);
-    const client = await world.client(listen(chainOf(tcpTo('db'))));
+    const client = await world.client(world.serve(chainOf(world.tcpTo('db'))));
     client.send(new Uint8Array(32 * 1024 * 1024));
-    while (stats.counts['connectionOpened'] === undefined) await new Promise((done) => setImmediate(done));
+    while (world.stats.counts['connectionOpened'] === undefined)
+      await new Promise((done) => setImmediate(done));
     let last = -1;
     for (let quiet = 0; quiet < 20;) {
       await new Promise((done) => setTimeout(done, 2));
@@ -217,10 +126,10 @@ describe('TCP proxy', () => {
     const full = openFullListener();
     try {
       const cluster = world.cluster('hole', [full.port]);
-      const client = await world.client(listen(chainOf(tcpTo('hole'))));
+      const client = await world.client(world.serve(chainOf(world.tcpTo('hole'))));
       while (cluster.limits.connections.current === 0) await new Promise((done) => setImmediate(done));
       client.reset();
-      await log().until(1);
+      await world.lines.until(1);
       expect(cluster.limits.connections.current).toBe(0);
     } finally {
       full.close();
@@ -230,9 +139,9 @@ describe('TCP proxy', () => {
 
 describe('listeners', () => {
   test('no chain: closed with NR, and logged', async () => {
-    const client = await world.client(listen(() => null));
+    const client = await world.client(world.serve(() => null));
     await client.untilClosed();
-    expect(refused).toEqual(['NR']);
+    expect(world.refused).toEqual(['NR']);
   });
 
   test('a peeking filter decides the chain, and no octet is lost', async () => {
@@ -251,9 +160,12 @@ describe('listeners', () => {
       }),
     };
     const http = chainOf(testManager(() => testRoute(forwardTo('a'))));
-    const port = listen((facts) => (facts.applicationProtocols.length > 0 ? http : chainOf(tcpTo('db'))), {
-      listenerFilters: [inspector],
-    });
+    const port = world.serve(
+      (facts) => (facts.applicationProtocols.length > 0 ? http : chainOf(world.tcpTo('db'))),
+      {
+        listenerFilters: [inspector],
+      },
+    );
     const asHttp = await world.client(port);
     asHttp.send('GE');
     await new Promise((done) => setImmediate(done));
@@ -280,7 +192,9 @@ describe('listeners', () => {
       }),
     });
     const client = await world.client(
-      listen(chainOf(tcpTo('db')), { listenerFilters: [binding('off', false), binding('on', true)] }),
+      world.serve(chainOf(world.tcpTo('db')), {
+        listenerFilters: [binding('off', false), binding('on', true)],
+      }),
     );
     client.send('ab');
     while (!asked.includes('on peeks 2')) await new Promise((done) => setImmediate(done));
@@ -296,7 +210,7 @@ describe('listeners', () => {
       needsBytes: true,
       create: () => ({ onPeek: () => 'needMore' }),
     };
-    const silent = await world.client(listen(() => null, { listenerFilters: [inspector] }));
+    const silent = await world.client(world.serve(() => null, { listenerFilters: [inspector] }));
     const upstream = Bun.listen({
       hostname: '127.0.0.1',
       port: 0,
@@ -304,13 +218,18 @@ describe('listeners', () => {
     });
     world.cluster('db', [upstream.port]);
     const patient = await world.client(
-      listen(chainOf(tcpTo('db')), { listenerFilters: [inspector], continueOnListenerFiltersTimeout: true }),
+      world.serve(chainOf(world.tcpTo('db')), {
+        listenerFilters: [inspector],
+        continueOnListenerFiltersTimeout: true,
+      }),
     );
-    while (handles.some((handle) => handle.connectionCount === 0))
+    while (world.handles.some((handle) => handle.connectionCount === 0))
       await new Promise((done) => setImmediate(done));
     world.clock.advance(1010);
     await silent.untilClosed();
     await patient.until(() => patient.text === 'hi');
+    expect(world.fallbacks).toHaveLength(1);
+    expect(world.refused).toEqual(['listener_filters_timeout']);
     upstream.stop(true);
   });
 
@@ -325,7 +244,7 @@ describe('listeners', () => {
         onEnd: () => void seen.push('end'),
       }),
     };
-    const client = await world.client(listen(chainOf(tcpTo('db'), [guard])));
+    const client = await world.client(world.serve(chainOf(world.tcpTo('db'), [guard])));
     client.send('fine');
     await client.until(() => client.text === 'fine');
     client.send('!');
@@ -334,14 +253,14 @@ describe('listeners', () => {
   });
 
   test('beyond the cap of a listener connections are refused, and counted', async () => {
-    const port = listen(() => chainOf(testManager(() => null)), { maxConnections: 1 });
-    const before = stats.counts['connectionOverflow'] ?? 0;
+    const port = world.serve(() => chainOf(testManager(() => null)), { maxConnections: 1 });
+    const before = world.stats.counts['connectionOverflow'] ?? 0;
     const first = await world.client(port);
     first.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     expect((await first.response()).status).toBe(404);
     const second = await world.client(port);
     await second.untilClosed();
-    expect(stats.counts['connectionOverflow']).toBe(before + 1);
+    expect(world.stats.counts['connectionOverflow']).toBe(before + 1);
     first.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     expect((await first.response()).status).toBe(404);
   });
@@ -355,14 +274,14 @@ describe('listeners', () => {
     const chain = chainOf(
       testManager((request) => (request.path === '/busy' ? testRoute(forwardTo('a')) : null)),
     );
-    const port = listen(chain);
+    const port = world.serve(chain);
     const idle = await world.client(port);
     idle.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     await idle.response();
     const busy = await world.client(port);
     busy.send('GET /busy HTTP/1.1\r\nHost: a\r\n\r\n');
     await upstream.until(() => upstream.texts.join('') !== '');
-    server.retireChains([chain]);
+    world.server.retireChains([chain]);
     // What is on its way gets a moment; then the idle connection goes.
     world.clock.advance(500);
     world.wheel.advance();

@@ -3,6 +3,7 @@
  * Envoy's names `listener.<address>.*`, `http.<stat_prefix>.*` and `tcp.<stat_prefix>.*`.
  */
 import type { Counter, Gauge, Histogram, MetricsRegistry } from '@sluice/runtime';
+import type { ProxyHeaderOutcome } from '../../filter/filter.ts';
 import { perRegistry, StatFamilies, statLabel, type StatDefinition } from './stat-set.ts';
 
 const counter = (name: string, help: string): StatDefinition => ({ name, type: 'counter', help });
@@ -26,6 +27,12 @@ const LISTENER = {
     'downstream_pre_cx_timeout',
     'Connections that told too little before the inspection timeout.',
   ),
+  proxyV1: counter('proxy_proto_v1_found', 'PROXY headers of version 1.'),
+  proxyV2: counter('proxy_proto_v2_found', 'PROXY headers of version 2.'),
+  proxyAbsent: counter('proxy_proto_not_found_allowed', 'Connections without a PROXY header, let in.'),
+  proxyMissing: counter('proxy_proto_not_found_disallowed', 'Connections without a PROXY header, closed.'),
+  proxyDisallowed: counter('proxy_proto_disallowed', 'PROXY headers of a version that is not taken.'),
+  proxyInvalid: counter('downstream_cx_proxy_proto_error', 'PROXY headers that were malformed.'),
 } as const satisfies Record<string, StatDefinition>;
 
 const MANAGER = {
@@ -54,6 +61,7 @@ export interface ListenerStats {
   connectionOverflow(): void;
   noFilterChainMatch(): void;
   inspectionTimeout(): void;
+  proxyHeader(outcome: ProxyHeaderOutcome): void;
 }
 
 export interface ManagerStats {
@@ -90,6 +98,15 @@ export function createTcpStats(registry: MetricsRegistry, statPrefix: string): T
   return tcpProxies(registry)(statLabel(statPrefix));
 }
 
+const proxyStats = {
+  v1: 'proxyV1',
+  v2: 'proxyV2',
+  absent: 'proxyAbsent',
+  missing: 'proxyMissing',
+  disallowed: 'proxyDisallowed',
+  invalid: 'proxyInvalid',
+} as const satisfies Record<ProxyHeaderOutcome, keyof typeof LISTENER>;
+
 const listeners = perRegistry((registry) => {
   const families = new StatFamilies(registry, 'envoy_listener_', 'envoy_listener_address', LISTENER);
   return perLabel((label): ListenerStats => {
@@ -100,6 +117,7 @@ const listeners = perRegistry((registry) => {
       connectionOverflow: () => stats.count('overflow', 1),
       noFilterChainMatch: () => stats.count('noFilterChain', 1),
       inspectionTimeout: () => stats.count('inspectTimeout', 1),
+      proxyHeader: (outcome) => stats.count(proxyStats[outcome], 1),
     };
   });
 });

@@ -1,0 +1,121 @@
+/** For tests: listeners with hand-made chains on loopback, over a world with a fake clock. */
+import { countedStats } from '../http/test-doubles.ts';
+import type { RecordingLogger } from '../http/test-doubles.ts';
+import { World } from '../http/test-world.ts';
+import type { NetworkFilterBinding } from '../filter/filter.ts';
+import type { AcceptHandle } from '../io/accept.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import type { FilterChain, ListenerRuntime, TcpProxyConfig } from '../listener/listener.ts';
+import { acceptListener } from './create-data-plane.ts';
+import { ConnectionServer } from './serve-connection.ts';
+import type { ServeServices } from './serve-services.ts';
+
+export class ServingWorld extends World {
+  readonly stats = countedStats();
+  readonly handles: AcceptHandle[] = [];
+  /** Flags, or details where there is no flag, of connections that never reached a chain. */
+  readonly refused: string[] = [];
+  /** Destination ports of connections taken as TCP for want of bytes. */
+  readonly fallbacks: number[] = [];
+  readonly serving: ServeServices;
+  readonly server: ConnectionServer;
+
+  constructor() {
+    super();
+    const stats = this.stats as never;
+    this.serving = {
+      ...this.services,
+      sockets: this.sockets,
+      maxConnections: 100,
+      listenerStats: () => stats,
+      managerStats: () => stats,
+      tcpStats: () => stats,
+      requestMetrics: () => ({ onRequestStart() {}, onRequestEnd() {} }),
+      connectionMetrics: () => ({ onConnectionOpened() {}, onConnectionClosed() {} }),
+      protocolFallback: (_listener, facts) => void this.fallbacks.push(facts.destinationPort),
+      upstreamFilters: () => [],
+      logRefusedConnection: (_listener, _facts, flag, details) => void this.refused.push(flag || details),
+    };
+    this.server = new ConnectionServer(this.serving);
+  }
+
+  get lines(): RecordingLogger {
+    return this.log as RecordingLogger;
+  }
+
+  tcpTo(cluster: string, more: Partial<TcpProxyConfig> = {}): TcpProxyConfig {
+    return {
+      kind: 'tcp',
+      statPrefix: 'tcp',
+      cluster,
+      weighted: null,
+      idleTimeoutMs: 60_000,
+      maxConnectAttempts: 1,
+      maxDownstreamConnectionDurationMs: 0,
+      accessLoggers: [this.log],
+      ...more,
+    };
+  }
+
+  /** A listener that serves all connections with one chain, or as the function chooses; returns its port. */
+  serve(
+    select: FilterChain | ((facts: ConnectionFacts) => FilterChain | null),
+    more: Partial<ListenerRuntime> = {},
+  ): number {
+    const listener: ListenerRuntime = {
+      name: 'l',
+      version: '1',
+      address: '127.0.0.1',
+      port: 0,
+      trafficDirection: 'OUTBOUND',
+      listenerFilters: [],
+      listenerFiltersTimeoutMs: 1000,
+      continueOnListenerFiltersTimeout: false,
+      bufferLimitBytes: 65_536,
+      useOriginalDst: false,
+      maxConnections: 0,
+      selectChain: typeof select === 'function' ? select : () => select,
+      redirect: () => listener,
+      accessLoggers: [],
+      ...more,
+    };
+    const handle = acceptListener(
+      this.serving,
+      this.server,
+      () => listener,
+      { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 },
+      () => this.handles.reduce((sum, one) => sum + one.connectionCount, 0),
+    );
+    this.handles.push(handle);
+    return handle.port;
+  }
+
+  /** A port that refuses. */
+  async deadPort(): Promise<number> {
+    const upstream = this.upstream(() => {});
+    upstream.stop(true);
+    return upstream.port;
+  }
+
+  override close(): void {
+    for (const handle of this.handles) {
+      handle.stopAccepting();
+      handle.closeAll();
+    }
+    super.close();
+  }
+}
+
+export function chainOf(
+  terminal: FilterChain['terminal'],
+  networkFilters: NetworkFilterBinding[] = [],
+): FilterChain {
+  return {
+    name: 'chain',
+    version: '1',
+    networkFilters,
+    terminal,
+    transportSocketConnectTimeoutMs: 0,
+    transport: null,
+  };
+}
