@@ -35,13 +35,13 @@ interface Count {
 /** Resource (formatted key) → the types that something of it travels in. */
 type TypesByKey = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** `own`: with a proxy's own listeners. A Sidecar belongs to its scope. */
-interface KnownTypes {
+interface OwnTypes {
+  readonly sidecar: Provenance['sidecar'];
   readonly types: TypesByKey;
-  readonly own: WeakMap<Provenance['listeners'], TypesByKey>;
 }
 
-const byScope = new WeakMap<OriginIndex, KnownTypes>();
+const byScope = new WeakMap<OriginIndex, TypesByKey>();
+const byListeners = new WeakMap<Provenance['listeners'], OwnTypes>();
 
 export function countProgress(proxies: Iterable<ProxyProgress>): ReadonlyMap<string, Progress> {
   const counts = new Map<string, Count>();
@@ -49,20 +49,37 @@ export function countProgress(proxies: Iterable<ProxyProgress>): ReadonlyMap<str
     const stale = new Set<string>();
     for (const [type, status] of proxy.types) if (status.state === 'STALE') stale.add(type);
     const refusals = refusalsOf(proxy);
-    for (const [key, types] of typesOf(proxy.provenance)) {
-      let count = counts.get(key);
-      if (!count) counts.set(key, (count = { concerned: 0, programmed: 0, refused: 0, words: '' }));
-      count.concerned += 1;
+    const shared = sharedTypes(proxy.provenance);
+    const own = ownTypes(proxy.provenance);
+    const count = (key: string, types: ReadonlySet<string>, more: ReadonlySet<string> | undefined): void => {
       const words = refusals.get(key);
-      if (words !== undefined) {
-        count.refused += 1;
-        count.words ||= words;
-      } else if (stale.size === 0 || ![...types].some((type) => stale.has(type))) {
-        count.programmed += 1;
-      }
-    }
+      const isStale = stale.size > 0 && (hasAny(types, stale) || (more !== undefined && hasAny(more, stale)));
+      addProxy(counts, key, words, isStale);
+    };
+    for (const [key, types] of shared) count(key, types, own.get(key));
+    for (const [key, types] of own) if (!shared.has(key)) count(key, types, undefined);
   }
   return counts;
+}
+
+function addProxy(
+  counts: Map<string, Count>,
+  key: string,
+  words: string | undefined,
+  isStale: boolean,
+): void {
+  let count = counts.get(key);
+  if (!count) counts.set(key, (count = { concerned: 0, programmed: 0, refused: 0, words: '' }));
+  count.concerned += 1;
+  if (words !== undefined) {
+    count.refused += 1;
+    count.words ||= words;
+  } else if (!isStale) count.programmed += 1;
+}
+
+function hasAny(types: ReadonlySet<string>, others: ReadonlySet<string>): boolean {
+  for (const other of others) if (types.has(other)) return true;
+  return false;
 }
 
 export function programmedCondition(progress: Progress | undefined): Condition {
@@ -105,30 +122,27 @@ function wordsFor(name: string, detail: string): string {
 /** Characters of a proxy's words that a status carries. */
 const maxWords = 1024;
 
-function typesOf({ scope, listeners, sidecar }: Provenance): TypesByKey {
-  let shared = byScope.get(scope);
-  if (!shared) byScope.set(scope, (shared = { types: turnAround(scope), own: new WeakMap() }));
-  if (listeners.size === 0 && sidecar === null) return shared.types;
-  let own = shared.own.get(listeners);
-  if (!own) shared.own.set(listeners, (own = withOwn(shared.types, listeners, sidecar)));
-  return own;
+/** A proxy's own listeners and its Sidecar, apart from what it shares: few of them change when the scope does. */
+function ownTypes({ listeners, sidecar }: Provenance): TypesByKey {
+  let own = byListeners.get(listeners);
+  if (own?.sidecar !== sidecar) {
+    const types = new Map<string, Set<string>>();
+    for (const origins of listeners.values())
+      for (const origin of origins) types.set(formatKey(origin), onlyListeners);
+    // What a Sidecar narrows is the set of clusters and listeners.
+    if (sidecar) types.set(formatKey(sidecar), clustersAndListeners);
+    byListeners.set(listeners, (own = { sidecar, types }));
+  }
+  return own.types;
 }
 
-function withOwn(
-  shared: TypesByKey,
-  listeners: Provenance['listeners'],
-  sidecar: Provenance['sidecar'],
-): TypesByKey {
-  const own = new Map(shared);
-  const add = (key: string, type: string): void => {
-    const known = own.get(key);
-    if (known?.has(type) !== true) own.set(key, new Set([...(known ?? []), type]));
-  };
-  for (const origins of listeners.values())
-    for (const origin of origins) add(formatKey(origin), xdsTypes.listener);
-  // What a Sidecar narrows is the set of clusters and listeners.
-  if (sidecar) for (const type of [xdsTypes.cluster, xdsTypes.listener]) add(formatKey(sidecar), type);
-  return own;
+const onlyListeners = new Set<string>([xdsTypes.listener]);
+const clustersAndListeners = new Set<string>([xdsTypes.cluster, xdsTypes.listener]);
+
+function sharedTypes({ scope }: Provenance): TypesByKey {
+  let shared = byScope.get(scope);
+  if (!shared) byScope.set(scope, (shared = turnAround(scope)));
+  return shared;
 }
 
 function turnAround(index: OriginIndex): TypesByKey {
