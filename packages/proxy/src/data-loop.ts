@@ -25,7 +25,7 @@ export type ToLoop =
   | { kind: 'putListener'; version: string; listener: ListenerMessage }
   /** `fd`: a duplicate of the listening descriptor that the loop adopts and closes. */
   | { kind: 'listen'; listener: string; fd: number }
-  | { kind: 'removeListener'; name: string; drainMs: number }
+  | { kind: 'removeListener'; name: string }
   | { kind: 'putCluster'; version: string; cluster: ClusterMessage; limitsSlot: number }
   | { kind: 'removeCluster'; name: string }
   | {
@@ -45,8 +45,11 @@ export type ToLoop =
   /** What names it refuses connections from now on. */
   | { kind: 'removeSecret'; name: string }
   | { kind: 'setLogLevel'; component: string; level: string }
-  /** Closes accepting sockets; connections end with `Connection: close`, at `afterMs` by force. */
-  | { kind: 'drain'; afterMs: number }
+  /**
+   * Closes accepting sockets; connections end with `Connection: close`, at `afterMs` by force. `mayWait`:
+   * another process serves, idle connections may stay until they are used.
+   */
+  | { kind: 'drain'; afterMs: number; mayWait: boolean }
   | { kind: 'report'; id: number }
   /** A large configuration has arrived: memory may be given back, unless somebody would notice. */
   | { kind: 'trim' }
@@ -60,6 +63,8 @@ export interface LoopInit {
   readonly kind: 'init';
   readonly index: number;
   readonly limits: SharedLimitsMemory;
+  /** What connections get to end, when their chain or the process does. */
+  readonly drainMs: number;
   /** Flattened static runtime layers. */
   readonly runtime: readonly (readonly [string, JsonValue])[];
   readonly hostname: string;

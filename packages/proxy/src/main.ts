@@ -115,7 +115,7 @@ class Shutdown {
     this.#isRunning = true;
     const { drainTimeMs, parentShutdownTimeMs } = this.#options;
     const afterMs = isGraceful ? Math.min(drainTimeMs, parentShutdownTimeMs) : 0;
-    this.#proxy.drain(afterMs, () => {
+    this.#proxy.drain(afterMs, false, () => {
       this.#logger.info('drained');
       this.onEnd();
       process.exit(0);

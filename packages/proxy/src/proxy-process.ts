@@ -210,14 +210,17 @@ export class ProxyProcess {
     this.#sinks.reopen();
   }
 
-  /** Not ready, no new connections, those that are open end; `onStopped` follows within the drain time. */
-  drain(afterMs: number, onStopped: () => void): void {
+  /**
+   * Not ready, no new connections, those that are open end; `onStopped` follows within `afterMs`. `mayWait`:
+   * another process has taken the listening sockets over.
+   */
+  drain(afterMs: number, mayWait: boolean, onStopped: () => void): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#onStopped = onStopped;
     this.#ads?.stop();
     this.#dns.stop();
-    this.#fleet.drain(afterMs, () => void this.#stop());
+    this.#fleet.drain(afterMs, mayWait, () => void this.#stop());
     this.listeners.closeAll();
   }
 
@@ -341,6 +344,7 @@ export class ProxyProcess {
         kind: 'init',
         index,
         limits: { total: this.#limits, share },
+        drainMs: options.drainTimeMs,
         ...this.#compileFacts(),
         nodeMetadata: (this.node.metadata ?? {}) as LoopInit['nodeMetadata'],
         nodeId: this.node.id ?? '',

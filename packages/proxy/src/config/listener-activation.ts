@@ -105,7 +105,7 @@ export class ListenerActivation {
     this.#live.delete(name);
     this.#warming.delete(name);
     if (live !== undefined) {
-      this.#deps.send({ kind: 'removeListener', name, drainMs: this.#deps.drainMs });
+      this.#deps.send({ kind: 'removeListener', name });
       this.#deps.unlisten(name);
     }
     this.#closeUnused([...(live?.sockets ?? []), ...(warming?.sockets ?? [])], []);
@@ -184,7 +184,7 @@ export class ListenerActivation {
   stopListening(inboundOnly: boolean): void {
     for (const [name, held] of this.#live) {
       if (inboundOnly && held.message.trafficDirection !== 'INBOUND') continue;
-      this.#deps.send({ kind: 'removeListener', name, drainMs: this.#deps.drainMs });
+      this.#deps.send({ kind: 'removeListener', name });
       this.#deps.unlisten(name);
       this.#closeUnused(held.sockets, []);
       this.#live.delete(name);
@@ -253,7 +253,7 @@ export class ListenerActivation {
     const old = this.#live.get(name);
     this.#live.set(name, held);
     const isMoved = old !== undefined && old.sockets.some((socket) => !held.sockets.includes(socket));
-    if (isMoved) this.#deps.send({ kind: 'removeListener', name, drainMs: this.#deps.drainMs });
+    if (isMoved) this.#deps.send({ kind: 'removeListener', name });
     this.#deps.send({ kind: 'putListener', version: held.version, listener: held.message });
     const added =
       isMoved || old === undefined

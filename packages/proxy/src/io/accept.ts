@@ -22,7 +22,10 @@ export interface AcceptHandle {
 
 /** What the accepting side must know of a connection that is being served. */
 export interface Served {
+  /** Ends the connection when it is idle, or after what it is at; a tunnel may ignore it. */
   drain(): void;
+  /** Its answers tell the client to close while the listener drains, so that `drain` may come late. */
+  readonly endsByAnswer?: boolean;
 }
 
 export interface AcceptDeps {

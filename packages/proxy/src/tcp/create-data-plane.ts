@@ -64,10 +64,10 @@ export function createDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions =
       accepting.add(handle);
       return { stop: () => handle.stopAccepting() };
     },
-    retireChains: (chains) => server.retireChains(chains),
-    drain(afterMs, onDone) {
+    retireChains: (chains) => server.retireChains(chains, deps.init.drainMs),
+    drain(afterMs, mayWait, onDone) {
       for (const handle of accepting) handle.stopAccepting();
-      server.drain();
+      server.drain(afterMs, mayWait);
       watchDrain(services, accepting, connectionCount, afterMs, onDone);
     },
   };

@@ -1,6 +1,6 @@
 /** An HTTP connection's counters (`http.<stat_prefix>.downstream_cx_*`), kept outside of what is counted. */
 import type { Clock } from '@sluice/runtime';
-import type { H1DownstreamConnection } from '../http/h1-downstream.ts';
+import { H1DownstreamConnection } from '../http/h1-downstream.ts';
 import type { Served } from '../io/accept.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
@@ -19,6 +19,9 @@ export class MeasuredHandler implements ConnectionHandler, Served {
     stats.connectionOpened();
   }
 
+  get endsByAnswer(): boolean {
+    return this.#inner instanceof H1DownstreamConnection;
+  }
   drain(): void {
     this.#stats.drainClose();
     this.#inner.drain();

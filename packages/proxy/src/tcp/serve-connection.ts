@@ -15,6 +15,7 @@ import type {
   ListenerRuntime,
   TcpProxyConfig,
 } from '../listener/listener.ts';
+import { ChainConnections } from './chain-connections.ts';
 import { startConnection } from './connection-start.ts';
 import { MeasuredHandler } from './measured-handler.ts';
 import type { ServeServices } from './serve-services.ts';
@@ -22,13 +23,14 @@ import { TcpProxy } from './tcp-proxy.ts';
 
 export class ConnectionServer {
   readonly #services: ServeServices;
-  readonly #byChain = new Map<FilterChain, Set<Served>>();
+  readonly #connections: ChainConnections;
   readonly #bindings = new WeakMap<FilterChain, HttpBinding>();
   readonly #retired = new WeakSet<FilterChain>();
   #isDraining = false;
 
   constructor(services: ServeServices) {
     this.#services = services;
+    this.#connections = new ChainConnections(services.timers, services.random);
   }
 
   serve(connection: Connection, listener: ListenerRuntime, onServed: (served: Served) => void): void {
@@ -42,18 +44,18 @@ export class ConnectionServer {
     });
   }
 
-  /** From now on these chains' connections close when idle, or after their next answer. */
-  retireChains(chains: readonly FilterChain[]): void {
+  /** From now on these chains' connections close when idle, or after their next answer; `withinMs` all have. */
+  retireChains(chains: readonly FilterChain[], withinMs: number): void {
     for (const chain of chains) {
       this.#retired.add(chain);
-      for (const served of this.#byChain.get(chain) ?? []) served.drain();
+      this.#connections.retire(chain, withinMs);
     }
   }
 
-  /** Answers carry `Connection: close` from now on; idle connections end at once. */
-  drain(): void {
+  /** Answers tell clients to close from now on; idle connections end soon, or late where there is time. */
+  drain(withinMs: number, mayWait: boolean): void {
     this.#isDraining = true;
-    for (const all of this.#byChain.values()) for (const served of all) served.drain();
+    this.#connections.drain(withinMs, mayWait);
   }
 
   #terminal(
@@ -68,7 +70,7 @@ export class ConnectionServer {
       terminal.kind === 'http'
         ? this.#http(connection, facts, listener, chain, terminal)
         : this.#tcp(connection, facts, listener, chain, terminal);
-    this.#remember(chain, served);
+    this.#connections.remember(chain, served, connection);
     onServed(served);
     return served;
   }
@@ -87,7 +89,7 @@ export class ConnectionServer {
       facts,
       binding,
       this.#services,
-      () => this.#forget(chain, handler),
+      () => this.#connections.forget(chain, handler),
     );
     const handler: MeasuredHandler = new MeasuredHandler(served, stats, this.#services.clock);
     return handler;
@@ -101,7 +103,7 @@ export class ConnectionServer {
     config: TcpProxyConfig,
   ) {
     const proxy: TcpProxy = new TcpProxy(connection, facts, listener, chain, config, this.#services, () =>
-      this.#forget(chain, proxy),
+      this.#connections.forget(chain, proxy),
     );
     proxy.start();
     return proxy;
@@ -122,17 +124,5 @@ export class ConnectionServer {
       this.#bindings.set(chain, binding);
     }
     return binding;
-  }
-
-  #remember(chain: FilterChain, served: Served): void {
-    const all = this.#byChain.get(chain);
-    if (all === undefined) this.#byChain.set(chain, new Set([served]));
-    else all.add(served);
-  }
-
-  #forget(chain: FilterChain, served: Served): void {
-    const all = this.#byChain.get(chain);
-    all?.delete(served);
-    if (all?.size === 0) this.#byChain.delete(chain);
   }
 }

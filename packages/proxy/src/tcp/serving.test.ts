@@ -281,7 +281,7 @@ describe('listeners', () => {
     const busy = await world.client(port);
     busy.send('GET /busy HTTP/1.1\r\nHost: a\r\n\r\n');
     await upstream.until(() => upstream.texts.join('') !== '');
-    world.server.retireChains([chain]);
+    world.server.retireChains([chain], 10_000);
     // What is on its way gets a moment; then the idle connection goes.
     world.clock.advance(500);
     world.wheel.advance();

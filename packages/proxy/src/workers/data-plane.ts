@@ -8,10 +8,13 @@ import type { LoopInit } from '../data-loop.ts';
 export interface DataPlane {
   /** Accepts on an adopted descriptor. `listener` is asked per connection: it is replaced by updates. */
   listen(listener: () => ListenerRuntime | null, fd: number): { stop(): void };
-  /** Ends the connections of these chains in order: close when idle, `Connection: close` on the next answer. */
+  /** Ends the connections of these chains in order, within the drain time: idle ones now, others after their answer. */
   retireChains(chains: readonly FilterChain[]): void;
-  /** All connections end likewise, at `afterMs` by force; `onDone` follows when none is left. */
-  drain(afterMs: number, onDone: () => void): void;
+  /**
+   * All connections end likewise, at `afterMs` by force; `onDone` follows when none is left. `mayWait`: idle
+   * ones are left until they answer, because somebody else serves meanwhile.
+   */
+  drain(afterMs: number, mayWait: boolean, onDone: () => void): void;
   readonly connectionCount: number;
 }
 

@@ -105,7 +105,7 @@ describe('the fleet', () => {
   test('draining ends when all loops have, a dead one included', () => {
     const { fleet, ports, settle } = newFleet(2);
     let drained = 0;
-    fleet.drain(1000, () => drained++);
+    fleet.drain(1000, false, () => drained++);
     settle();
     ports[0]?.onMessage({ kind: 'drained' });
     expect(drained).toBe(0);

@@ -103,10 +103,10 @@ export class Fleet {
     return reports.filter((report) => report !== null);
   }
 
-  drain(afterMs: number, onDrained: () => void): void {
+  drain(afterMs: number, mayWait: boolean, onDrained: () => void): void {
     this.#isDraining = true;
     this.#onDrained = onDrained;
-    for (const member of this.#members) member?.queue.push({ kind: 'drain', afterMs });
+    for (const member of this.#members) member?.queue.push({ kind: 'drain', afterMs, mayWait });
     this.#checkDrained();
   }
 

@@ -120,7 +120,7 @@ export class Loop {
       case 'setLogLevel':
         return this.#setLogLevel(message.component, message.level);
       case 'drain':
-        return this.#drain(message.afterMs);
+        return this.#drain(message.afterMs, message.mayWait);
       case 'stop':
         return this.#sinks.flush();
       case 'init':
@@ -143,10 +143,10 @@ export class Loop {
     this.#listeners.remove(name);
   }
 
-  #drain(afterMs: number): void {
+  #drain(afterMs: number, mayWait: boolean): void {
     for (const all of this.#accepting.values()) for (const accepting of all) accepting.stop();
     this.#accepting.clear();
-    this.#plane.drain(afterMs, () => {
+    this.#plane.drain(afterMs, mayWait, () => {
       this.#sinks.flush();
       this.#post({ kind: 'drained' });
     });

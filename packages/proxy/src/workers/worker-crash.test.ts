@@ -24,6 +24,7 @@ test('connections made while a loop is being replaced wait in the queue and are 
     },
     init: (index, share) => ({
       kind: 'init',
+      drainMs: 1_000,
       index,
       limits: { total, share },
       runtime: [],
