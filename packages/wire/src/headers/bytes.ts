@@ -41,9 +41,13 @@ export interface ByteRange {
 interface ByteMethods {
   latin1Slice(this: Uint8Array, start: number, end: number): string;
   latin1Write(this: Uint8Array, text: string, at: number, length: number): number;
+  copy(this: Uint8Array, out: Uint8Array, at: number, start: number, end: number): number;
 }
 // Called on plain Uint8Arrays too: both runtimes accept any byte view as receiver.
 const bytes = Buffer.prototype as unknown as ByteMethods;
+
+/** Up to this many octets a loop is cheaper than a call. */
+const LOOP_COPY_OCTETS = 48;
 
 /** The octets [start, end) as a byte string. */
 export function decodeLatin1(buf: Uint8Array, start: number, end: number): string {
@@ -69,6 +73,20 @@ export function latin1Bytes(text: string): Uint8Array {
 export function toByteString(text: string): string {
   const utf8 = new TextEncoder().encode(text);
   return decodeLatin1(utf8, 0, utf8.length);
+}
+
+/** Copies [start, end) to `at`; returns the offset after it. */
+export function copyOctets(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): number {
+  const length = end - start;
+  if (length > LOOP_COPY_OCTETS) bytes.copy.call(from, out, at, start, end);
+  else for (let i = 0; i < length; i++) out[at + i] = from[start + i]!;
+  return at + length;
 }
 
 /** True if [start, end) equals `ascii` octet by octet. */

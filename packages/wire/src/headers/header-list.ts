@@ -32,6 +32,12 @@ const NAME_END = 3;
 const VALUE_START = 4;
 const VALUE_END = 5;
 const LINE_END = 6;
+const FLAGS = 7;
+
+/** In an entry's flags: HPACK never indexes it, here and at whoever it is forwarded to (RFC 7541 §6.2.3). */
+export const FIELD_SENSITIVE = 1;
+/** In an entry's flags: its octets are those of an HPACK table and stay as they are for good. */
+export const FIELD_RESIDENT = 2;
 
 const PRIMARY = 0;
 const SCRATCH = 1;
@@ -95,7 +101,7 @@ export class HeaderList {
     this.#primary = EMPTY_BYTES;
     this.#scratchLength = 0;
     if (this.#scratch.length > KEPT_SCRATCH_BYTES) this.#scratch = EMPTY_BYTES;
-    this.#others = undefined;
+    if (this.#others !== undefined) this.#others.length = 0;
     if (this.#entries.length > 8 * INITIAL_ENTRIES * STRIDE)
       this.#entries = new Int32Array(INITIAL_ENTRIES * STRIDE);
   }
@@ -112,6 +118,7 @@ export class HeaderList {
     valueStart: number,
     valueEnd: number,
     lineEnd = 0,
+    flags = 0,
   ): boolean {
     const at = this.#count * STRIDE;
     if (at === this.#entries.length && !this.#grow()) return false;
@@ -123,6 +130,7 @@ export class HeaderList {
     entries[at + VALUE_START] = valueStart;
     entries[at + VALUE_END] = valueEnd;
     entries[at + LINE_END] = lineEnd;
+    entries[at + FLAGS] = flags;
     this.#idMask |= 1 << (id & 31);
     this.#count++;
     return true;
@@ -157,6 +165,10 @@ export class HeaderList {
   /** Offset after the CRLF of the entry's line in its buffer; 0 if the entry is not a line. */
   lineEndAt(index: number): number {
     return this.#entries[index * STRIDE + LINE_END]!;
+  }
+  /** FIELD_SENSITIVE and FIELD_RESIDENT. */
+  flagsAt(index: number): number {
+    return this.#entries[index * STRIDE + FLAGS]!;
   }
   bufferAt(index: number): Uint8Array {
     const which = this.#entries[index * STRIDE + BUFFER]!;
@@ -253,6 +265,7 @@ export class HeaderList {
     const start = this.#scratchLength;
     const nameEnd = writeLatin1(this.#scratch, start, text);
     const id = typeof name === 'string' ? lookupNameId(this.#scratch, start, nameEnd) : name;
+    this.#entries[this.#count * STRIDE + FLAGS] = 0;
     this.#count++;
     this.#idMask |= 1 << (id & 31);
     this.#finishLine(this.#count - 1, id, start, nameEnd, value);
@@ -304,7 +317,8 @@ export class HeaderList {
       copy[at] = CR;
       copy[at + 1] = LF;
       at += 2;
-      other.push(this.nameIdAt(i), copy, nameStart, nameEnd, valueStart, at - 2, at);
+      const flags = this.flagsAt(i) & FIELD_SENSITIVE;
+      other.push(this.nameIdAt(i), copy, nameStart, nameEnd, valueStart, at - 2, at, flags);
     }
     other.#isEdited = this.#isEdited;
     other.#knownNames = this.#knownNames;
@@ -327,6 +341,7 @@ export class HeaderList {
     entries[at + VALUE_START] = nameEnd + 2;
     entries[at + VALUE_END] = valueEnd;
     entries[at + LINE_END] = valueEnd + 2;
+    entries[at + FLAGS]! &= FIELD_SENSITIVE;
     this.#isEdited = true;
   }
 
