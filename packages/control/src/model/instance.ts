@@ -32,6 +32,8 @@ export interface Instance {
   readonly workload: string;
   /** True when a sidecar of the mesh stands in front of it. */
   readonly hasSidecar: boolean;
+  /** That sidecar takes mutual TLS, as far as policies let it. */
+  readonly takesMutualTls: boolean;
 }
 
 /**
@@ -53,6 +55,20 @@ export function resolvePort(
   const named = ports[port.name] ?? (typeof targetPort === 'string' ? ports[targetPort] : undefined);
   if (named !== undefined) return named;
   return typeof targetPort === 'number' && !hasOwnPorts ? targetPort : null;
+}
+
+/** Label by which Istio, and our registry, mark instances whose sidecar takes mutual TLS. */
+const tlsModeLabel = 'security.istio.io/tlsMode';
+
+export function saysMutualTls(labels: Readonly<Record<string, string>>): boolean {
+  return labels[tlsModeLabel] === 'istio';
+}
+
+/** The workload's own port for one of its address: where its sidecar has ports of its own, policies name the application's. */
+export function applicationPort(instance: Pick<Instance, 'portMap'>, addressPort: number): number {
+  for (const [appPort, inboundPort] of Object.entries(instance.portMap))
+    if (inboundPort === addressPort) return Number(appPort);
+  return addressPort;
 }
 
 /** True when every selector label has the same value; an empty selector selects nothing. */

@@ -17,15 +17,13 @@ import type {
 } from '@sluice/api';
 import type { StoreChange, StoredObject } from '../source/store.ts';
 import { RuleIndex } from './destination-rule.ts';
-import type { MergedRule, RuleSource } from './destination-rule.ts';
+import type { MergedRule, RuleClient, RuleSource } from './destination-rule.ts';
+import { EndpointTlsIndex } from './endpoint-tls.ts';
+import type { EndpointTls } from './endpoint-tls.ts';
 import { InstanceIndex, isSelectedBy } from './instance-index.ts';
 import type { Instance } from './instance.ts';
 import { PeerAuthenticationIndex } from './peer-authentication.ts';
-import type {
-  MutualTlsPolicy,
-  PeerAuthenticationSource,
-  WorkloadFacts,
-} from './peer-authentication.ts';
+import type { MutualTlsPolicy, PeerAuthenticationSource, WorkloadFacts } from './peer-authentication.ts';
 import { readEndpointSlice, readEndpoints, readPod, readWorkloadEntry } from './read-instance.ts';
 import { readService, readServiceEntry } from './read-service.ts';
 import { RouteIndex } from './route-index.ts';
@@ -73,6 +71,7 @@ export class MeshModel {
   readonly #sidecars = new Map<string, SidecarSource>();
   readonly #peerAuthentications = new Map<string, PeerAuthenticationSource>();
   readonly #secrets = new SecretIndex();
+  readonly #endpointTls = new EndpointTlsIndex();
   readonly #grants = new Map<string, Grant>();
   #ruleIndex = new RuleIndex([]);
   #routeIndex = new RouteIndex([], []);
@@ -123,6 +122,11 @@ export class MeshModel {
     return this.#peerAuthenticationIndex.of(workload);
   }
 
+  /** What clients of a service need for TLS with its endpoints; parts that say the same are the same objects. */
+  endpointTls(service: MeshService): EndpointTls {
+    return this.#endpointTls.of(service, this.instancesOf(service), this.#peerAuthenticationIndex);
+  }
+
   /** Certificates and keys of a Secret, `NAME-cacert` included; null where there is none. */
   credential(namespace: string, name: string): Credential | null {
     return this.#secrets.find(namespace, name);
@@ -152,13 +156,13 @@ export class MeshModel {
     return this.#services.resolve(hostname, namespace);
   }
 
-  rule(service: MeshService, clientNamespace: string): MergedRule | null {
-    return this.#ruleIndex.find(
-      clientNamespace,
-      service.namespace,
-      service.hostname,
-      this.options.rootNamespace,
-    );
+  /** Labels by which DestinationRules choose the clients they are for. */
+  get ruleClientLabels(): ReadonlySet<string> {
+    return this.#ruleIndex.clientLabels;
+  }
+
+  rule(service: MeshService, client: RuleClient): MergedRule | null {
+    return this.#ruleIndex.find(client, service.namespace, service.hostname, this.options.rootNamespace);
   }
 
   routes(service: MeshService, port: MeshServicePort, clientNamespace: string): AppliedRoutes {
@@ -248,6 +252,7 @@ export class MeshModel {
       this.#touched.services.add(changed);
       this.#touched.endpoints.add(changed);
       this.#instances.forget(changed);
+      if (!this.services.has(changed)) this.#endpointTls.forget(changed);
     }
   }
 

@@ -7,6 +7,7 @@ import type {
   WorkloadEntrySpec,
 } from '@sluice/api';
 import type { StoredObject } from '../source/store.ts';
+import { saysMutualTls } from './instance.ts';
 import type { Instance } from './instance.ts';
 
 /** Condition of a WorkloadEntry by which Istio, and our registry, say whether it is healthy. */
@@ -38,6 +39,7 @@ export function readWorkloadEntry(stored: StoredObject): Instance | null {
     isHealthy: conditionOf(stored.object.status, healthyCondition) !== 'False',
     workload: labels['service.istio.io/workload-name'] ?? labels['app'] ?? stored.key.name,
     hasSidecar: annotations[instanceAnnotation] !== undefined,
+    takesMutualTls: saysMutualTls(labels),
   };
 }
 
@@ -69,6 +71,7 @@ export function readPod(stored: StoredObject): Instance | null {
     isHealthy: object.metadata.deletionTimestamp === undefined && conditionOf(status, 'Ready') !== 'False',
     workload: workloadOfPod(stored.key.name, labels),
     hasSidecar: object.metadata.annotations?.['sidecar.istio.io/status'] !== undefined,
+    takesMutualTls: saysMutualTls(labels),
   };
 }
 
@@ -131,6 +134,7 @@ function givenEndpoint(
     network: '',
     serviceAccount: '',
     hasSidecar: false,
+    takesMutualTls: false,
   };
 }
 

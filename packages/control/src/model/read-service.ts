@@ -2,6 +2,7 @@
 import { normalizeHost } from '@sluice/api';
 import type { ServiceEntrySpec, ServiceSpec, WorkloadEntrySpec } from '@sluice/api';
 import type { StoredObject } from '../source/store.ts';
+import { saysMutualTls } from './instance.ts';
 import { portProtocol } from './protocol.ts';
 import { readExportTo, serviceKey } from './service.ts';
 import type { InlineEndpoint, MeshService, MeshServicePort, Resolution } from './service.ts';
@@ -42,6 +43,7 @@ export function readService(stored: StoredObject, clusterDomain: string): MeshSe
       selector: spec.selector && Object.keys(spec.selector).length > 0 ? spec.selector : null,
       publishNotReady: spec.publishNotReadyAddresses === true,
       inlineEndpoints: isExternalName && spec.externalName ? [namedEndpoint(spec.externalName)] : [],
+      subjectAltNames: [],
       exportTo: readExportTo(listed, namespace),
       source: stored.key,
       createdMs: stored.createdMs,
@@ -75,6 +77,7 @@ export function readServiceEntry(stored: StoredObject): MeshService[] {
       inline.length === 0 && isDns(resolution) && spec.workloadSelector === undefined
         ? [namedEndpoint(hostname)]
         : inline,
+    subjectAltNames: spec.subjectAltNames ?? [],
     exportTo: readExportTo(spec.exportTo, namespace),
     source: stored.key,
     createdMs: stored.createdMs,
@@ -117,12 +120,22 @@ function readInlineEndpoint(endpoint: WorkloadEntrySpec): InlineEndpoint {
     weight: endpoint.weight || 1,
     network: endpoint.network ?? '',
     serviceAccount: endpoint.serviceAccount ?? '',
+    takesMutualTls: saysMutualTls(endpoint.labels ?? {}),
   };
 }
 
 /** An endpoint that is only an address or a name. */
 export function namedEndpoint(address: string): InlineEndpoint {
-  return { address, ports: {}, labels: {}, locality: '', weight: 1, network: '', serviceAccount: '' };
+  return {
+    address,
+    ports: {},
+    labels: {},
+    locality: '',
+    weight: 1,
+    network: '',
+    serviceAccount: '',
+    takesMutualTls: false,
+  };
 }
 
 function virtualAddresses(spec: ServiceSpec): string[] {

@@ -43,6 +43,8 @@ export interface MeshService {
   readonly publishNotReady: boolean;
   /** Inline endpoints of a ServiceEntry, or the DNS names to resolve. */
   readonly inlineEndpoints: readonly InlineEndpoint[];
+  /** Names of which its servers must prove one, beside those of its instances' accounts (ServiceEntry). */
+  readonly subjectAltNames: readonly string[];
   readonly exportTo: ExportTo;
   readonly source: ResourceKey;
   readonly createdMs: number;
@@ -57,6 +59,8 @@ export interface InlineEndpoint {
   readonly weight: number;
   readonly network: string;
   readonly serviceAccount: string;
+  /** A sidecar in front of it takes mutual TLS. */
+  readonly takesMutualTls: boolean;
 }
 
 /** Who may see something: everybody, or a set of namespaces. */

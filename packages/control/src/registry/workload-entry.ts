@@ -6,6 +6,10 @@ const instanceAnnotation = 'sluice.dev/instance';
 /** `[{name, appPort, inboundPort}]`: which of the sidecar's ports takes an application port's traffic. */
 const portsAnnotation = 'sluice.dev/ports';
 
+/** Istio's label for instances whose sidecar takes mutual TLS, and the capability that says so. */
+const tlsModeLabel = 'security.istio.io/tlsMode';
+const transportTls = 'sluice.dev/tls';
+
 export interface Health {
   readonly isHealthy: boolean;
   readonly message: string;
@@ -86,9 +90,10 @@ function portsOf({ ports, interceptionMode }: Registration): Record<string, numb
 }
 
 /** The labels by which services select, and the workload's name for metrics where they do not say it. */
-function labelsOf({ labels, app, replicaOf }: Registration): Record<string, string> {
+function labelsOf({ labels, app, replicaOf, capabilities }: Registration): Record<string, string> {
   const named: Record<string, string> = { ...labels };
   if (app !== undefined) named['app'] ??= app;
   if (replicaOf !== undefined) named['service.istio.io/workload-name'] ??= replicaOf;
+  if (capabilities?.includes(transportTls)) named[tlsModeLabel] ??= 'istio';
   return named;
 }

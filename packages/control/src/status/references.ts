@@ -35,7 +35,7 @@ export function unresolvedDestinations(model: MeshModel, source: VirtualServiceS
       if (one.problem) return [one.problem];
       const service = one.service === null ? undefined : model.services.get(one.service);
       if (!service || one.subset === '') return [];
-      const subsets = model.rule(service, source.namespace)?.subsets ?? [];
+      const subsets = model.rule(service, { namespace: source.namespace, labels: {} })?.subsets ?? [];
       if (subsets.some((subset) => subset.spec.name === one.subset)) return [];
       const message = `no DestinationRule defines subset ${one.subset} of ${one.hostname}: its requests get 503`;
       return [{ reason: 'SubsetNotFound', message }];

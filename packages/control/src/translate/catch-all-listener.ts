@@ -7,7 +7,7 @@ import type { ResourceKey } from '@sluice/api';
 import type { FilterChain, Init, Listener } from '@sluice/xds';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
-import { httpInspector, inspectTimeoutMs, sniffedProtocols, tlsInspector } from './inspectors.ts';
+import { httpInspector, inspected, sniffedProtocols, tlsInspector } from './inspectors.ts';
 import { blackHoleCluster, outboundCluster, passthroughCluster, portRoutes } from './names.ts';
 import type { MeshSettings } from './node.ts';
 
@@ -55,13 +55,7 @@ export function catchAllListener(
       ...(hasHttp ? [httpChain(port, mesh)] : []),
     ],
     defaultFilterChain: { name: 'PassthroughFilterChain', filters: [tcpProxyFilter(rest, mesh)] },
-    ...(inspectors.length > 0
-      ? {
-          listenerFilters: inspectors,
-          listenerFiltersTimeout: inspectTimeoutMs,
-          continueOnListenerFiltersTimeout: true,
-        }
-      : {}),
+    ...inspected(inspectors, mesh.detectionTimeoutMs),
   };
   const used = [...owners.http, ...owners.ranges, ...tls, ...(oldest ? [oldest] : [])];
   return { message, origins: used.map((owner) => owner.service.source) };

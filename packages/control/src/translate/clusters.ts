@@ -4,10 +4,12 @@ import type { ConnectionPoolSettings, ResourceKey } from '@sluice/api';
 import { UpstreamHttpProtocolOptionsTable } from '@sluice/xds';
 import type { Any, Cluster, Init } from '@sluice/xds';
 import type { MergedRule, TrafficPolicy } from '../model/destination-rule.ts';
+import type { EndpointTls } from '../model/endpoint-tls.ts';
 import type { Instance } from '../model/instance.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { isHttp2 } from '../model/protocol.ts';
 import { isDns, namedEndpoint } from '../model/read-service.ts';
+import { adsSource } from './config-source.ts';
 import { loadAssignment } from './endpoints.ts';
 import {
   blackHoleCluster,
@@ -17,12 +19,14 @@ import {
   outboundCluster,
   passthroughCluster,
 } from './names.ts';
+import type { MeshSettings } from './node.ts';
+import { accountNames } from './tls-context.ts';
 import { typedConfig } from './typed-config.ts';
+import { upstreamTls } from './upstream-tls.ts';
+import type { UpstreamTlsFacts } from './upstream-tls.ts';
 
 /** Istio's "no limit" for circuit breakers. */
 const unlimited = 4294967295;
-/** Clusters fetch their endpoints for as long as it takes: an empty answer is not "no endpoints". */
-export const adsSource = { ads: {}, initialFetchTimeout: 0, resourceApiVersion: 'V3' } as const;
 /** Pass-through connections are kept this long without a request (istiod's value). */
 const passthroughIdleMs = 300_000;
 
@@ -38,10 +42,11 @@ export interface ClusterTarget {
   readonly rule: MergedRule | null;
   readonly subset: string;
   readonly instances: readonly Instance[];
+  /** What the instances take, and the accounts they run as. */
+  readonly tls: EndpointTls;
 }
 
-export interface ClusterFacts {
-  readonly knowsHttp2: boolean;
+export interface ClusterFacts extends UpstreamTlsFacts {
   /** False with interception mode NONE: clients dial the sidecar's own listener, so that it would call itself. */
   readonly hasOriginalDestination: boolean;
 }
@@ -49,7 +54,7 @@ export interface ClusterFacts {
 export function outboundClusterMessage(
   target: ClusterTarget,
   facts: ClusterFacts,
-  defaults: ClusterDefaults,
+  mesh: MeshSettings,
 ): Init<Cluster> {
   const { port, rule, subset, instances } = target;
   const service = facts.hasOriginalDestination ? target.service : withNamedDestination(target.service);
@@ -68,7 +73,7 @@ export function outboundClusterMessage(
     ...(type === 'EDS' ? { edsClusterConfig: { edsConfig: adsSource, serviceName: name } } : {}),
     ...(type === 'STRICT_DNS' || type === 'LOGICAL_DNS'
       ? {
-          dnsRefreshRate: defaults.dnsRefreshMs,
+          dnsRefreshRate: mesh.dnsRefreshMs,
           respectDnsTtl: true,
           dnsLookupFamily: 'V4_ONLY',
           loadAssignment: loadAssignment({
@@ -77,15 +82,21 @@ export function outboundClusterMessage(
             port,
             labels: subsetLabels(rule, subset),
             instances,
+            policies: target.tls.policies,
             resolution: type === 'LOGICAL_DNS' ? 'first-name' : 'names',
           }),
         }
       : {}),
-    connectTimeout: ms(pool?.tcp?.connectTimeout) ?? defaults.connectTimeoutMs,
+    connectTimeout: ms(pool?.tcp?.connectTimeout) ?? mesh.connectTimeoutMs,
     lbPolicy: lbPolicy(type, policy),
     circuitBreakers: circuitBreakers(pool, policy),
     ...keepalive(pool),
     ...protocolOptions(port, pool, facts),
+    ...upstreamTls(
+      { service: target.service, port, subset, policy, accounts: accountNames(target.tls.accounts, mesh) },
+      facts,
+      mesh,
+    ),
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     metadata: { filterMetadata: { istio: istioMetadata(service, subset, origin ?? null) } },
   };
@@ -95,12 +106,13 @@ export function outboundClusterMessage(
 export interface InboundTarget {
   readonly appPort: number;
   readonly services: readonly MeshService[];
-  readonly isHttp2: boolean;
+  /** What the application is spoken to in; `downstream` = what the client speaks. */
+  readonly version: 'http1' | 'http2' | 'downstream';
 }
 
 /** Connections to the application behind this sidecar, where it listens. */
 export function inboundClusterMessage(
-  { appPort, services, isHttp2: isH2 }: InboundTarget,
+  { appPort, services, version }: InboundTarget,
   appAddress: string,
   defaults: ClusterDefaults,
 ): Init<Cluster> {
@@ -112,7 +124,7 @@ export function inboundClusterMessage(
     connectTimeout: defaults.connectTimeoutMs,
     lbPolicy: 'ROUND_ROBIN',
     circuitBreakers: { thresholds: [unlimitedThresholds()] },
-    ...(isH2 ? { typedExtensionProtocolOptions: httpOptions({}, 'http2') } : {}),
+    ...(version === 'http1' ? {} : { typedExtensionProtocolOptions: httpOptions({}, version) }),
     loadAssignment: {
       clusterName: name,
       endpoints: [
@@ -199,7 +211,10 @@ function forPort(policy: TrafficPolicy | undefined, port: number): TrafficPolicy
 }
 
 /** Whether its endpoints are a resource of their own. */
-export function hasEndpointResource(target: Omit<ClusterTarget, 'instances'>, facts: ClusterFacts): boolean {
+export function hasEndpointResource(
+  target: Omit<ClusterTarget, 'instances' | 'tls'>,
+  facts: ClusterFacts,
+): boolean {
   const policy = effectivePolicy(target.rule, target.subset, target.port.number);
   return clusterType(target.service, policy, facts) === 'EDS';
 }

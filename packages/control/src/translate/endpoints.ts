@@ -1,9 +1,15 @@
 /** Instances of a service → ClusterLoadAssignment. Pure; deterministic order, so equal content is equal bytes. */
 import { isIP } from 'node:net';
 import type { ClusterLoadAssignment, Init, LbEndpoint, LocalityLbEndpoints } from '@sluice/xds';
-import { hasLabels, resolvePort } from '../model/instance.ts';
+import type { EndpointTls } from '../model/endpoint-tls.ts';
+import { applicationPort, hasLabels, resolvePort } from '../model/instance.ts';
 import type { Instance } from '../model/instance.ts';
+import { modeOfPort } from '../model/peer-authentication.ts';
 import type { InlineEndpoint, MeshService, MeshServicePort } from '../model/service.ts';
+
+/** Key under which endpoints say what their sidecar takes, and what clusters match on. */
+export const transportMatchKey = 'envoy.transport_socket_match';
+export const mutualTlsMatch = { tlsMode: 'istio' } as const;
 
 interface Target {
   readonly address: string;
@@ -12,6 +18,7 @@ interface Target {
   readonly weight: number;
   readonly isHealthy: boolean;
   readonly workload: string;
+  readonly takesMutualTls: boolean;
 }
 
 export interface AssignmentSource {
@@ -21,14 +28,16 @@ export interface AssignmentSource {
   /** Of the subset; empty for all instances. */
   readonly labels: Readonly<Record<string, string>>;
   readonly instances: readonly Instance[];
+  /** What the instances take, in their order. */
+  readonly policies: EndpointTls['policies'];
   /** Endpoint resources hold addresses only, one name there refuses them all; logical DNS has one name. */
   readonly resolution: 'addresses' | 'names' | 'first-name';
 }
 
 /** Endpoints of one port, narrowed to a subset's labels. */
 export function loadAssignment(source: AssignmentSource): Init<ClusterLoadAssignment> {
-  const { clusterName, service, port, labels, instances, resolution } = source;
-  const all = [...selectedTargets(service, port, labels, instances), ...inlineTargets(service, port, labels)];
+  const { clusterName, service, port, labels, resolution } = source;
+  const all = [...selectedTargets(source), ...inlineTargets(service, port, labels)];
   const targets =
     resolution === 'addresses'
       ? all.filter((target) => isAddress(target.address))
@@ -45,17 +54,14 @@ export function loadAssignment(source: AssignmentSource): Init<ClusterLoadAssign
   return { clusterName, endpoints: localities.map(([locality, group]) => localityMessage(locality, group)) };
 }
 
-function selectedTargets(
-  service: MeshService,
-  port: MeshServicePort,
-  labels: Readonly<Record<string, string>>,
-  instances: readonly Instance[],
-): Target[] {
-  return instances.flatMap((instance) => {
+function selectedTargets({ service, port, labels, instances, policies }: AssignmentSource): Target[] {
+  return instances.flatMap((instance, index) => {
     if (!hasLabels(labels, instance.labels)) return [];
     const number = resolvePort(instance, port);
     if (number === null) return [];
     const { namespace, labels: own } = instance;
+    const policy = policies[index];
+    const mode = policy ? modeOfPort(policy, applicationPort(instance, number)) : 'DISABLE';
     return [
       {
         address: instance.address,
@@ -64,6 +70,7 @@ function selectedTargets(
         weight: instance.weight,
         isHealthy: instance.isHealthy || service.publishNotReady,
         workload: workloadId(instance.workload, namespace, own),
+        takesMutualTls: instance.takesMutualTls && mode !== 'DISABLE',
       },
     ];
   });
@@ -83,6 +90,7 @@ function inlineTargets(
       weight: endpoint.weight,
       isHealthy: true,
       workload: workloadId(service.source.name, service.namespace, endpoint.labels),
+      takesMutualTls: endpoint.takesMutualTls,
     }));
 }
 
@@ -113,7 +121,12 @@ function endpointMessage(target: Target): Init<LbEndpoint> {
   return {
     endpoint: { address },
     ...(target.isHealthy ? {} : { healthStatus: 'UNHEALTHY' as const }),
-    metadata: { filterMetadata: { istio: { workload: target.workload } } },
+    metadata: {
+      filterMetadata: {
+        istio: { workload: target.workload },
+        ...(target.takesMutualTls ? { [transportMatchKey]: mutualTlsMatch } : {}),
+      },
+    },
     loadBalancingWeight: target.weight,
   };
 }

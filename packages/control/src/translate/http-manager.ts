@@ -16,7 +16,7 @@ import type {
   NetworkFilter,
   RouteConfiguration,
 } from '@sluice/xds';
-import { adsSource } from './clusters.ts';
+import { adsSource } from './config-source.ts';
 import type { MeshSettings } from './node.ts';
 import { typedConfig } from './typed-config.ts';
 
@@ -60,6 +60,8 @@ const istioJsonFormat: JsonObject = {
 export interface ManagerOptions {
   readonly statPrefix: string;
   readonly routes: { readonly rds: string } | { readonly inline: Init<RouteConfiguration> };
+  /** Tells the application, in x-forwarded-client-cert, whose certificate the client showed. */
+  readonly tellsClientCertificate?: boolean;
   /** Given on the forward proxy's listener: addresses that it must not dial. */
   readonly forwardProxy?: { readonly refusedAddresses: readonly string[] };
 }
@@ -78,6 +80,12 @@ export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): 
     },
     streamIdleTimeout: 0,
     useRemoteAddress: false,
+    ...(options.tellsClientCertificate === true
+      ? {
+          forwardClientCertDetails: 'APPEND_FORWARD',
+          setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
+        }
+      : {}),
     proxy100Continue: true,
     upgradeConfigs: [
       { upgradeType: 'websocket' },

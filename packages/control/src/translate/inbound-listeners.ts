@@ -1,14 +1,19 @@
 /** Listeners for what calls the application: one per port (mode NONE), or 15006 behind a redirect. */
 import type { RegisteredPort } from '@sluice/api';
-import type { FilterChain, Init, Listener } from '@sluice/xds';
+import type { Init, Listener } from '@sluice/xds';
+import { modeOfPort } from '../model/peer-authentication.ts';
+import type { MutualTlsPolicy, TlsMode } from '../model/peer-authentication.ts';
 import { isHttp, portProtocol } from '../model/protocol.ts';
 import type { PortProtocol } from '../model/service.ts';
 import type { MeshService } from '../model/service.ts';
 import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
+import { inboundChains } from './inbound-chains.ts';
+import type { InboundChains, InboundReading } from './inbound-chains.ts';
+import { httpInspector, inspected, tlsInspector } from './inspectors.ts';
 import { blackHoleCluster, inboundCluster, inboundPassthroughCluster, virtualInbound } from './names.ts';
-import { http2Streams } from './node.ts';
+import { http2Streams, transportTls } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
-import { inboundRouteTable } from './virtual-hosts.ts';
+import { inboundPassthroughTable, inboundRouteTable } from './virtual-hosts.ts';
 
 /** Port of the virtual inbound listener (Istio's MeshConfig.proxyInboundListenPort). */
 export const inboundPort = 15006;
@@ -18,6 +23,12 @@ export interface InboundPort {
   readonly port: RegisteredPort;
   readonly services: readonly MeshService[];
   readonly protocol: PortProtocol;
+}
+
+/** What connections to the workload may be. */
+export interface InboundFacts {
+  readonly policy: MutualTlsPolicy;
+  readonly mesh: MeshSettings;
 }
 
 /** Which services select this instance, by application port. */
@@ -46,22 +57,41 @@ export function inboundPorts(node: ProxyNode, services: readonly MeshService[]):
 export function boundInboundListeners(
   node: ProxyNode,
   ports: readonly InboundPort[],
-  mesh: MeshSettings,
+  facts: InboundFacts,
 ): Init<Listener>[] {
   const { address } = node.registration;
-  return ports.map((inbound) => ({
-    name: `${address}_${inbound.port.inboundPort}`,
-    address: { socketAddress: { address, portValue: inbound.port.inboundPort } },
-    trafficDirection: 'INBOUND',
-    filterChains: [chain(inbound, node.capabilities.has(http2Streams), mesh)],
-  }));
+  return ports.map((inbound) => {
+    const { chains, needsTlsInspector, needsHttpInspector } = portChains(inbound, node, facts, false);
+    return {
+      name: `${address}_${inbound.port.inboundPort}`,
+      address: { socketAddress: { address, portValue: inbound.port.inboundPort } },
+      trafficDirection: 'INBOUND',
+      filterChains: [...chains],
+      ...inspected(
+        [...(needsTlsInspector ? [tlsInspector()] : []), ...(needsHttpInspector ? [httpInspector()] : [])],
+        facts.mesh.detectionTimeoutMs,
+      ),
+    };
+  });
 }
 
 export function virtualInboundListener(
   node: ProxyNode,
   ports: readonly InboundPort[],
-  mesh: MeshSettings,
+  facts: InboundFacts,
 ): Init<Listener> {
+  const { mesh } = facts;
+  const rest = passthroughChains(node, facts);
+  const known = ports.map((inbound) => ({
+    number: inbound.port.appPort,
+    ...portChains(inbound, node, facts, true),
+  }));
+  const all = [...known, rest];
+  // A filter is switched off for the ports that have no use for it: nobody waits there.
+  const disabledFor = (needs: (chains: InboundChains) => boolean): number[] => [
+    inboundPort,
+    ...known.filter((one) => !needs(one)).map((one) => one.number),
+  ];
   return {
     name: virtualInbound,
     address: { socketAddress: { address: '0.0.0.0', portValue: inboundPort } },
@@ -73,26 +103,78 @@ export function virtualInboundListener(
         filterChainMatch: { destinationPort: inboundPort },
         filters: [tcpProxyFilter(blackHoleCluster, mesh)],
       },
-      ...ports.map((inbound) => ({
-        ...chain(inbound, node.capabilities.has(http2Streams), mesh),
-        filterChainMatch: { destinationPort: inbound.port.appPort },
-      })),
-      { name: virtualInbound, filters: [tcpProxyFilter(inboundPassthroughCluster, mesh)] },
+      ...known.flatMap(({ chains }) => chains),
+      ...rest.chains,
     ],
+    ...inspected(
+      [
+        ...(all.some((one) => one.needsTlsInspector)
+          ? [tlsInspector(disabledFor((one) => one.needsTlsInspector))]
+          : []),
+        ...(all.some((one) => one.needsHttpInspector)
+          ? [httpInspector(disabledFor((one) => one.needsHttpInspector))]
+          : []),
+      ],
+      mesh.detectionTimeoutMs,
+    ),
   };
 }
 
-/** Undeclared inbound ports are read as HTTP only when a service says so; bytes pass unread otherwise. */
-function chain(inbound: InboundPort, knowsHttp2: boolean, mesh: MeshSettings): Init<FilterChain> {
+function portChains(
+  inbound: InboundPort,
+  node: ProxyNode,
+  { policy, mesh }: InboundFacts,
+  isShared: boolean,
+): InboundChains {
   const { appPort } = inbound.port;
-  const filter = isHttp(inbound.protocol, knowsHttp2)
-    ? httpManagerFilter(
-        {
-          statPrefix: `inbound_0.0.0.0_${appPort};`,
-          routes: { inline: inboundRouteTable(appPort) },
-        },
-        mesh,
-      )
-    : tcpProxyFilter(inboundCluster(appPort), mesh);
-  return { name: `0.0.0.0_${appPort}`, filters: [filter] };
+  const knowsHttp2 = node.capabilities.has(http2Streams);
+  const name = `0.0.0.0_${appPort}`;
+  const manager = { statPrefix: `inbound_${name};`, routes: { inline: inboundRouteTable(appPort) } };
+  const target = {
+    reading: readingOf(inbound.protocol, knowsHttp2),
+    mode: modeFor(node, modeOfPort(policy, appPort)),
+    match: isShared ? { destinationPort: appPort } : {},
+    names: { http: name, tcp: name },
+    filters: {
+      http: httpManagerFilter({ ...manager, tellsClientCertificate: knowsTls(node) }, mesh),
+      tcp: tcpProxyFilter(inboundCluster(appPort), mesh),
+    },
+  };
+  return inboundChains(target, mesh, knowsHttp2);
+}
+
+/** Ports that nobody registered: what the application listens on is not known, only what the workload takes. */
+function passthroughChains(node: ProxyNode, { policy, mesh }: InboundFacts): InboundChains {
+  const tcp = tcpProxyFilter(inboundPassthroughCluster, mesh);
+  if (!knowsTls(node)) {
+    const chains = [{ name: virtualInbound, filters: [tcp] }];
+    return { chains, needsTlsInspector: false, needsHttpInspector: false };
+  }
+  const manager = {
+    statPrefix: `${inboundPassthroughCluster};`,
+    routes: { inline: inboundPassthroughTable() },
+    tellsClientCertificate: true,
+  };
+  const target = {
+    reading: 'auto' as const,
+    mode: policy.mode,
+    match: {},
+    names: { http: 'virtualInbound-catchall-http', tcp: virtualInbound },
+    filters: { http: httpManagerFilter(manager, mesh), tcp },
+  };
+  return inboundChains(target, mesh, node.capabilities.has(http2Streams));
+}
+
+function readingOf(protocol: PortProtocol, knowsHttp2: boolean): InboundReading {
+  if (isHttp(protocol, knowsHttp2)) return 'http';
+  return protocol === 'auto' ? 'auto' : 'tcp';
+}
+
+/** Null for proxies that do not speak TLS: they take what comes. */
+function modeFor(node: ProxyNode, mode: TlsMode): TlsMode | null {
+  return knowsTls(node) ? mode : null;
+}
+
+function knowsTls(node: ProxyNode): boolean {
+  return node.capabilities.has(transportTls);
 }

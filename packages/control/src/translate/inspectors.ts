@@ -3,17 +3,40 @@ import { HttpInspectorTable, TlsInspectorTable } from '@sluice/xds';
 import type { FilterChainMatch, Init, Listener } from '@sluice/xds';
 import { typedConfig } from './typed-config.ts';
 
-/** How long a sniffed connection may stay silent before it counts as TCP (pains row 7). */
-export const inspectTimeoutMs = 100;
-
 type ListenerFilterInit = NonNullable<Init<Listener>['listenerFilters']>[number];
 
-export function httpInspector(): ListenerFilterInit {
-  return { name: 'envoy.filters.listener.http_inspector', typedConfig: typedConfig(HttpInspectorTable, {}) };
+/** `disabledPorts`: destinations whose first bytes are not looked at. */
+export function httpInspector(disabledPorts: readonly number[] = []): ListenerFilterInit {
+  return {
+    name: 'envoy.filters.listener.http_inspector',
+    typedConfig: typedConfig(HttpInspectorTable, {}),
+    ...disabled(disabledPorts),
+  };
 }
 
-export function tlsInspector(): ListenerFilterInit {
-  return { name: 'envoy.filters.listener.tls_inspector', typedConfig: typedConfig(TlsInspectorTable, {}) };
+export function tlsInspector(disabledPorts: readonly number[] = []): ListenerFilterInit {
+  return {
+    name: 'envoy.filters.listener.tls_inspector',
+    typedConfig: typedConfig(TlsInspectorTable, {}),
+    ...disabled(disabledPorts),
+  };
+}
+
+/** Listener filters that wait for the first bytes, for as long as the mesh lets them. */
+export function inspected(filters: readonly ListenerFilterInit[], timeoutMs: number): Init<Listener> {
+  if (filters.length === 0) return {};
+  return {
+    listenerFilters: [...filters],
+    listenerFiltersTimeout: timeoutMs,
+    continueOnListenerFiltersTimeout: true,
+  };
+}
+
+function disabled(ports: readonly number[]): Pick<ListenerFilterInit, 'filterDisabled'> {
+  const rules = ports.map((port) => ({ destinationPortRange: { start: port, end: port + 1 } }));
+  const [first] = rules;
+  if (first === undefined) return {};
+  return { filterDisabled: rules.length === 1 ? first : { orMatch: { rules } } };
 }
 
 /** Plain HTTP; HTTP/2 with prior knowledge counts as bytes for a proxy that does not speak it. */

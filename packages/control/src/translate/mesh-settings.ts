@@ -21,6 +21,12 @@ export function translationSettings(configured: ConfiguredSettings): ReadSetting
   if (isJson && format !== '' && accessLogJson === null)
     problems.push('meshConfig.accessLogFormat: must be a JSON object where accessLogEncoding is JSON');
   const settings: MeshSettings = {
+    trustDomain: configured.trustDomain,
+    trustDomainAliases: configured.trustDomainAliases,
+    autoMtls: configured.autoMtls,
+    meshTls: configured.meshTls,
+    tlsDefaults: configured.tlsDefaults,
+    detectionTimeoutMs: configured.protocolDetectionTimeoutMs,
     clusterDomain: configured.clusterDomain,
     rootNamespace: configured.rootNamespace,
     outboundPolicy: configured.outboundTrafficPolicy,

@@ -15,6 +15,11 @@ export function outboundCluster(port: number, subset: string, hostname: string):
   return `outbound|${port}|${subset}|${hostname}`;
 }
 
+/** `outbound_.9080_.v1_.reviews.default.svc.cluster.local`: what clients of the mesh call a port by in TLS. */
+export function serverNameOf(port: number, subset: string, hostname: string): string {
+  return `outbound_.${port}_.${subset}_.${hostname}`;
+}
+
 /** Never a cluster: what a route names where its reference leads nowhere. */
 export function unresolvedCluster(port: number, subset: string, hostname: string): string {
   return `unresolved|${port}|${subset}|${hostname}`;

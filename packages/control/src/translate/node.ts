@@ -2,7 +2,7 @@
  * The proxy a translation is for. What it may see and be comes from its credential and registration;
  * only what it can do (capabilities) is taken from what it announces (design §6, Node contract).
  */
-import type { InterceptionMode, Registration } from '@sluice/api';
+import type { InterceptionMode, Registration, TlsLimits } from '@sluice/api';
 import type { JsonObject } from '@sluice/xds';
 import type { RuleRetry } from '../model/route-rule.ts';
 
@@ -19,8 +19,13 @@ export const http2Streams = 'sluice.dev/http2';
 /** Capability: TLS on both sides, with certificates by SDS; what Envoy has by itself. Others get plaintext. */
 export const transportTls = 'sluice.dev/tls';
 
+/** Capability: verifies servers by the authorities that come with it; others are given a file. */
+export const systemRoots = 'sluice.dev/system-roots';
+
 /** What nodes can do that announce nothing, by user agent (design §6, Node contract). */
-export const builtInCapabilities: Readonly<Record<string, readonly string[]>> = { envoy: [http2Streams, transportTls] };
+export const builtInCapabilities: Readonly<Record<string, readonly string[]>> = {
+  envoy: [http2Streams, transportTls],
+};
 
 export interface ProxyNode {
   readonly id: string;
@@ -38,6 +43,15 @@ export interface ProxyNode {
 }
 
 export interface MeshSettings {
+  readonly trustDomain: string;
+  readonly trustDomainAliases: readonly string[];
+  /** Mutual TLS wherever the endpoint's sidecar can. */
+  readonly autoMtls: boolean;
+  /** TLS between sidecars, and with everybody else. */
+  readonly meshTls: TlsLimits;
+  readonly tlsDefaults: TlsLimits;
+  /** How long an undeclared port waits for the first bytes; 0 = for ever. */
+  readonly detectionTimeoutMs: number;
   readonly clusterDomain: string;
   readonly rootNamespace: string;
   /** Traffic to unknown hosts, where no Sidecar says otherwise. */

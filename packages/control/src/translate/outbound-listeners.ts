@@ -9,7 +9,7 @@ import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { catchAllListener } from './catch-all-listener.ts';
 import type { OwnedListener, PortOwners } from './catch-all-listener.ts';
 import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
-import { httpInspector, inspectTimeoutMs, sniffedProtocols } from './inspectors.ts';
+import { httpInspector, inspected, sniffedProtocols } from './inspectors.ts';
 import {
   blackHoleCluster,
   httpProxyRoutes,
@@ -154,9 +154,7 @@ function serviceChains(
   return {
     filterChains: [{ filterChainMatch: sniffedProtocols(knowsHttp2), filters: http }],
     defaultFilterChain: tcp,
-    listenerFilters: [httpInspector()],
-    listenerFiltersTimeout: inspectTimeoutMs,
-    continueOnListenerFiltersTimeout: true,
+    ...inspected([httpInspector()], mesh.detectionTimeoutMs),
   };
 }
 

@@ -5,10 +5,11 @@ import type { AdsResources, AdsSnapshot, Init, Listener } from '@sluice/xds';
 import type { MeshModel } from '../model/mesh-model.ts';
 import { selects } from '../model/instance.ts';
 import { isHttp2 } from '../model/protocol.ts';
-import type { MeshService } from '../model/service.ts';
+import type { MeshService, PortProtocol } from '../model/service.ts';
 import type { OwnedListener } from './catch-all-listener.ts';
 import { inboundClusterMessage, inboundOriginalClusterMessage } from './clusters.ts';
 import { boundInboundListeners, inboundPorts, virtualInboundListener } from './inbound-listeners.ts';
+import type { InboundFacts } from './inbound-listeners.ts';
 import { Memo, sameItems } from './memo.ts';
 import { inboundCluster } from './names.ts';
 import { http2Streams } from './node.ts';
@@ -50,11 +51,12 @@ export class ProxyView {
   refresh({ node, scope, model, settings, version, servicesEpoch }: ProxyInputs): AdsSnapshot {
     const leading = this.#leadingServices(node, model, servicesEpoch);
     const { registration } = node;
+    const policy = model.mutualTls(node);
     const listeners = this.#own.get(
       'listeners',
-      [scope.services, scope.outboundPolicy, registration, node.capabilities, leading, settings],
+      [scope.services, scope.outboundPolicy, registration, node.capabilities, leading, policy, settings],
       () =>
-        listenersOf(node, scope, leading, settings).map(({ message, origins }) =>
+        listenersOf(node, scope, leading, { policy, mesh: settings }).map(({ message, origins }) =>
           encodeResource(ListenerTable, message.name ?? '', message, origins),
         ),
     );
@@ -116,15 +118,16 @@ function listenersOf(
   node: ProxyNode,
   scope: ScopeView,
   leading: readonly MeshService[],
-  settings: MeshSettings,
+  facts: InboundFacts,
 ): OwnedListener[] {
+  const settings = facts.mesh;
   const ports = inboundPorts(node, leading);
   const inboundOrigins = leading.map((service) => service.source);
   const inbound = (message: Init<Listener>): OwnedListener => ({ message, origins: inboundOrigins });
   if (node.mode === 'NONE') {
     return [
       ...explicitListeners(node, scope.services, settings),
-      ...boundInboundListeners(node, ports, settings).map(inbound),
+      ...boundInboundListeners(node, ports, facts).map(inbound),
     ];
   }
   return [
@@ -133,7 +136,7 @@ function listenersOf(
       { policy: scope.outboundPolicy, knowsHttp2: node.capabilities.has(http2Streams) },
       settings,
     ),
-    inbound(virtualInboundListener(node, ports, settings)),
+    inbound(virtualInboundListener(node, ports, facts)),
   ];
 }
 
@@ -144,7 +147,7 @@ function inboundClustersOf(
 ): NamedResource[] {
   const knowsHttp2 = node.capabilities.has(http2Streams);
   return inboundPorts(node, leading).map(({ port, services, protocol }) => {
-    const target = { appPort: port.appPort, services, isHttp2: knowsHttp2 && isHttp2(protocol) };
+    const target = { appPort: port.appPort, services, version: versionOf(protocol, knowsHttp2) };
     const message =
       node.mode === 'NONE'
         ? inboundClusterMessage(target, applicationAddress, settings)
@@ -152,4 +155,10 @@ function inboundClustersOf(
     const origins = services.map((service) => service.source);
     return encodeResource(ClusterTable, inboundCluster(port.appPort), message, origins);
   });
+}
+
+/** Where the port does not say, the application gets what its client speaks. */
+function versionOf(protocol: PortProtocol, knowsHttp2: boolean): 'http1' | 'http2' | 'downstream' {
+  if (!knowsHttp2) return 'http1';
+  return isHttp2(protocol) ? 'http2' : protocol === 'auto' ? 'downstream' : 'http1';
 }

@@ -5,7 +5,7 @@
  */
 import { RouteConfigurationTable, VirtualHostTable } from '@sluice/xds';
 import type { Init, VirtualHost } from '@sluice/xds';
-import { adsSource } from './clusters.ts';
+import { adsSource } from './config-source.ts';
 import type { HostEntry, HostFacts } from './host-entry.ts';
 import { Memo } from './memo.ts';
 import { httpProxyRoutes, portRoutes, serviceRoutes } from './names.ts';

@@ -29,6 +29,8 @@ import type { NamedResource, OriginIndex } from './resources.ts';
 import { RouteTables } from './route-tables.ts';
 
 export interface ScopeFacts extends HostFacts {
+  readonly knowsTls: boolean;
+  readonly knowsSystemRoots: boolean;
   readonly sidecar: SidecarSource | null;
   readonly knowsVirtualHosts: boolean;
 }
@@ -71,6 +73,8 @@ export class ScopeView {
     this.#tables = new RouteTables(facts);
     this.#clusterFacts = {
       knowsHttp2: facts.knowsHttp2,
+      knowsTls: facts.knowsTls,
+      knowsSystemRoots: facts.knowsSystemRoots,
       hasOriginalDestination: facts.mode !== 'NONE',
     };
   }
@@ -125,12 +129,13 @@ export class ScopeView {
       return service && !hostnames.has(service.hostname) ? [service] : [];
     });
     for (const service of [...this.services, ...others]) {
-      const rule = this.#model.rule(service, this.facts.namespace);
+      const rule = this.#model.rule(service, this.facts);
       const instances = this.#model.instancesOf(service);
+      const tls = this.#model.endpointTls(service);
       for (const port of service.ports) {
         if (port.protocol === 'udp') continue;
         for (const subset of subsetNames(rule)) {
-          this.#addCluster({ service, port, rule, subset, instances }, settings, clusters, endpoints);
+          this.#addCluster({ service, port, rule, subset, instances, tls }, settings, clusters, endpoints);
         }
       }
     }
@@ -148,23 +153,26 @@ export class ScopeView {
     clusters: NamedResource[],
     endpoints: NamedResource[],
   ): void {
-    const { service, port, rule, subset, instances } = target;
+    const { service, port, rule, subset, instances, tls } = target;
     const name = outboundCluster(port.number, subset, service.hostname);
     const origins = [service.source, ...(rule?.sources.map((source) => source.key) ?? [])];
     const isEds = hasEndpointResource(target, this.#clusterFacts);
     clusters.push(
-      this.#clusterMemo.get(name, [service, port, rule, settings, isEds ? null : instances], () =>
-        encodeResource(
-          ClusterTable,
-          name,
-          outboundClusterMessage(target, this.#clusterFacts, settings),
-          origins,
-        ),
+      this.#clusterMemo.get(
+        name,
+        [service, port, rule, settings, tls.accounts, isEds ? null : instances, isEds ? null : tls.policies],
+        () =>
+          encodeResource(
+            ClusterTable,
+            name,
+            outboundClusterMessage(target, this.#clusterFacts, settings),
+            origins,
+          ),
       ),
     );
     if (!isEds) return;
     endpoints.push(
-      this.#endpointMemo.get(name, [service, port, rule, instances], () =>
+      this.#endpointMemo.get(name, [service, port, rule, instances, tls.policies], () =>
         encodeResource(
           ClusterLoadAssignmentTable,
           name,
@@ -174,6 +182,7 @@ export class ScopeView {
             port,
             labels: subsetLabels(rule, subset),
             instances,
+            policies: tls.policies,
             resolution: 'addresses',
           }),
           origins,

@@ -9,7 +9,7 @@ import type { MeshModel, ModelChange } from '../model/mesh-model.ts';
 import { selectSidecar } from '../model/scope.ts';
 import type { SidecarSource } from '../model/scope.ts';
 import type { MeshService } from '../model/service.ts';
-import { http2Streams, methodAwareRetry, virtualHostDiscovery } from './node.ts';
+import { http2Streams, methodAwareRetry, systemRoots, transportTls, virtualHostDiscovery } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
 import { ProxyView } from './proxy-view.ts';
 import type { OriginIndex } from './resources.ts';
@@ -59,9 +59,11 @@ export class Translator {
     const epoch = ++this.#epoch;
     const hasServices = change === undefined || change.services.size > 0 || change.sidecars;
     if (hasServices) this.#touched.services = epoch;
-    if (hasServices || change.endpoints.size > 0 || change.rules) this.#touched.clusters = epoch;
-    if (!hasServices && !change.routes) return;
-    this.#touched.routes = epoch;
+    if (hasServices || change.endpoints.size > 0 || change.rules || change.peerAuthentications)
+      this.#touched.clusters = epoch;
+    if (hasServices || change.routes) this.#touched.routes = epoch;
+    // Labels of clients that rules are for decide who shares a scope.
+    if (!hasServices && !change.routes && !change.rules) return;
     this.#sourceLabels = [...labelsThatMatter(this.#model)].sort();
   }
 
@@ -119,6 +121,8 @@ export class Translator {
         sidecar,
         knowsMethodAwareRetry: node.capabilities.has(methodAwareRetry),
         knowsHttp2: node.capabilities.has(http2Streams),
+        knowsTls: node.capabilities.has(transportTls),
+        knowsSystemRoots: node.capabilities.has(systemRoots),
         knowsVirtualHosts: node.capabilities.has(virtualHostDiscovery),
       });
       this.#scopes.set(key, (scope = { view, epoch: 0 }));
@@ -144,6 +148,8 @@ export class Translator {
       sidecar ? formatKey(sidecar.key) : '',
       node.capabilities.has(methodAwareRetry),
       node.capabilities.has(http2Streams),
+      node.capabilities.has(transportTls),
+      node.capabilities.has(systemRoots),
       node.capabilities.has(virtualHostDiscovery),
       this.#sourceLabels.map((label) => node.labels[label] ?? null),
     ]);
@@ -152,9 +158,10 @@ export class Translator {
 
 /** Labels that some rule asks of its clients (`sourceLabels`): only these tell scopes apart. */
 function labelsThatMatter(model: MeshModel): Set<string> {
-  const labels = new Set<string>();
+  const labels = new Set<string>(model.ruleClientLabels);
   for (const { spec } of model.virtualServices.values()) {
-    for (const match of (spec.http ?? []).flatMap((route) => route.match ?? [])) {
+    const routes = [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])];
+    for (const match of routes.flatMap((route) => route.match ?? [])) {
       for (const label of Object.keys(match.sourceLabels ?? {})) labels.add(label);
     }
   }

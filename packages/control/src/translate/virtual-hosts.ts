@@ -5,7 +5,13 @@ import { hasLabels } from '../model/instance.ts';
 import type { RouteRule, RuleMatch, TextMatch } from '../model/route-rule.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import type { CompiledRules } from './compile-rules.ts';
-import { inboundCluster, outboundCluster, passthroughCluster, virtualHostName } from './names.ts';
+import {
+  inboundCluster,
+  inboundPassthroughCluster,
+  outboundCluster,
+  passthroughCluster,
+  virtualHostName,
+} from './names.ts';
 import { inboundRetryMessage } from './retry-message.ts';
 import { defaultRoute, routeMessages } from './route-message.ts';
 import type { RouteContext } from './route-message.ts';
@@ -103,12 +109,20 @@ export function routeTable(
 
 /** Everything that reaches the application's port goes to the application. */
 export function inboundRouteTable(appPort: number): Init<RouteConfiguration> {
-  const cluster = inboundCluster(appPort);
+  return inboundTable(inboundCluster(appPort), appPort);
+}
+
+/** Requests to ports that nobody registered go where they were sent. */
+export function inboundPassthroughTable(): Init<RouteConfiguration> {
+  return inboundTable(inboundPassthroughCluster, 0);
+}
+
+function inboundTable(cluster: string, port: number): Init<RouteConfiguration> {
   return routeTable(
     cluster,
     [
       {
-        name: `inbound|http|${appPort}`,
+        name: `inbound|http|${port}`,
         domains: ['*'],
         routes: [
           {
