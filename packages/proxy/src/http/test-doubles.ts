@@ -186,6 +186,7 @@ export function forwardTo(cluster: string, more: Partial<ForwardAction> = {}): F
     timeoutMs: 15_000,
     idleTimeoutMs: undefined,
     maxStreamDurationMs: undefined,
+    grpcTimeout: null,
     retry: null,
     rewrite: null,
     hostRewrite: null,

@@ -9,7 +9,13 @@ import { compileHeaderOperations } from './header-operations.ts';
 import type { PathMatch } from './path-match.ts';
 import { compilePerFilterConfig } from './per-filter-config.ts';
 import { compileHostRewrite, compilePathRewrite } from './rewrite.ts';
-import type { ClusterSpecifier, ForwardAction, RetryPolicy, WeightedCluster } from './route.ts';
+import type {
+  ClusterSpecifier,
+  ForwardAction,
+  GrpcTimeoutRule,
+  RetryPolicy,
+  WeightedCluster,
+} from './route.ts';
 
 /** Envoy's default (RouteAction.timeout). */
 const defaultTimeoutMs = 15_000;
@@ -27,9 +33,11 @@ export function compileForwardAction(
   return {
     kind: 'forward',
     clusters: compileClusters(action, context, scope),
-    timeoutMs: action.timeout ?? defaultTimeoutMs,
+    // Envoy: a bound on the stream replaces the route timeout, its default included.
+    timeoutMs: action.maxStreamDuration === undefined ? (action.timeout ?? defaultTimeoutMs) : 0,
     idleTimeoutMs: action.idleTimeout,
     maxStreamDurationMs: action.maxStreamDuration?.maxStreamDuration,
+    grpcTimeout: compileGrpcTimeout(action, scope),
     retry,
     rewrite: compilePathRewrite(action, match, scope),
     hostRewrite: compileHostRewrite(action, scope),
@@ -52,14 +60,29 @@ function reportUnhonoured(action: RouteActionMessage, scope: ProblemScope): void
     },
     'not supported by this proxy',
   );
-  // Zero is a value here (no upper bound), so presence decides.
-  if (action.maxGrpcTimeout !== undefined) scope.unhonoured('max_grpc_timeout', 'grpc-timeout is not read');
-  if (action.grpcTimeoutOffset !== undefined)
-    scope.unhonoured('grpc_timeout_offset', 'grpc-timeout is not read');
-  const duration = action.maxStreamDuration;
-  if (duration?.grpcTimeoutHeaderMax !== undefined || duration?.grpcTimeoutHeaderOffset !== undefined) {
-    scope.at('max_stream_duration').unhonoured('grpc_timeout_header_max', 'grpc-timeout is not read');
+}
+
+/** Zero is a value here (no upper bound), so presence decides. */
+function compileGrpcTimeout(action: RouteActionMessage, scope: ProblemScope): GrpcTimeoutRule | null {
+  const { maxStreamDuration: duration, maxGrpcTimeout, grpcTimeoutOffset } = action;
+  const without = (max: string): string => `has no effect without ${max}`;
+  if (duration === undefined) {
+    if (maxGrpcTimeout !== undefined)
+      return { bounds: 'route', maxMs: maxGrpcTimeout, offsetMs: grpcTimeoutOffset ?? 0 };
+    if (grpcTimeoutOffset !== undefined) scope.unhonoured('grpc_timeout_offset', without('max_grpc_timeout'));
+    return null;
   }
+  const replaced = 'has no effect beside max_stream_duration';
+  if (maxGrpcTimeout !== undefined) scope.unhonoured('max_grpc_timeout', replaced);
+  if (grpcTimeoutOffset !== undefined) scope.unhonoured('grpc_timeout_offset', replaced);
+  const { grpcTimeoutHeaderMax: maxMs, grpcTimeoutHeaderOffset: offsetMs } = duration;
+  if (maxMs !== undefined) return { bounds: 'stream', maxMs, offsetMs: offsetMs ?? 0 };
+  if (offsetMs !== undefined) {
+    scope
+      .at('max_stream_duration')
+      .unhonoured('grpc_timeout_header_offset', without('grpc_timeout_header_max'));
+  }
+  return null;
 }
 
 function compileClusters(

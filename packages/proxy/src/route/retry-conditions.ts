@@ -21,7 +21,7 @@ const fieldOf: Readonly<Record<string, keyof RetryConditions>> = {
   unavailable: 'grpcUnavailable',
 };
 
-export function parseRetryConditions(text: string, scope: ProblemScope): RetryConditions {
+export function parseRetryConditions(text: string, scope: Pick<ProblemScope, 'error'>): RetryConditions {
   const conditions = { ...noConditions };
   for (const word of text.split(',')) {
     const name = word.trim();

@@ -14,7 +14,7 @@ import type { JsonObject, JsonValue, Metadata, RetryPolicy as RetryPolicyMessage
 import type { ProblemScope } from '../config/problems.ts';
 import { compileHeaderPredicate } from './header-predicate.ts';
 import { parseRetryConditions } from './retry-conditions.ts';
-import type { RetryPolicy, SafeRetry } from './route.ts';
+import type { RetryConditions, RetryPolicy, SafeRetry } from './route.ts';
 
 /** Envoy's defaults (route_components.proto, RetryPolicy and RetryBackOff). */
 const defaultRetries = 1;
@@ -22,6 +22,24 @@ const defaultBackoffBaseMs = 25;
 const defaultBackoffFactor = 10;
 
 const idempotencyKey = 'idempotency-key';
+
+/** Envoy's defaults with these conditions. */
+export function retryPolicyFor(on: RetryConditions): RetryPolicy {
+  return {
+    on,
+    maxRetries: defaultRetries,
+    perTryTimeoutMs: 0,
+    perTryIdleTimeoutMs: 0,
+    retriableStatusCodes: [],
+    retriableHeaders: [],
+    retriableRequestHeaders: [],
+    backoffBaseMs: defaultBackoffBaseMs,
+    backoffMaxMs: defaultBackoffBaseMs * defaultBackoffFactor,
+    avoidPreviousHosts: false,
+    hostSelectionAttempts: 1,
+    safe: null,
+  };
+}
 
 export function compileRetryPolicy(
   policy: RetryPolicyMessage,

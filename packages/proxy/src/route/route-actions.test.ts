@@ -98,17 +98,39 @@ describe('forwarding', () => {
     const route = {
       cluster: 'c',
       retry_policy: { retry_on: '5xx,sometimes' },
-      max_grpc_timeout: '0s',
       grpc_timeout_offset: '1s',
       hash_policy: [{ header: { header_name: 'u' } }],
     };
     expect(problemsOf({ ...prefix, route, tracing: {}, decorator: { operation: 'x' } }).sort()).toEqual([
       'virtual_hosts[0].routes[0].decorator: not honoured: not supported by this proxy',
-      'virtual_hosts[0].routes[0].route.grpc_timeout_offset: not honoured: grpc-timeout is not read',
+      'virtual_hosts[0].routes[0].route.grpc_timeout_offset: not honoured: has no effect without max_grpc_timeout',
       'virtual_hosts[0].routes[0].route.hash_policy: not honoured: not supported by this proxy',
-      'virtual_hosts[0].routes[0].route.max_grpc_timeout: not honoured: grpc-timeout is not read',
       'virtual_hosts[0].routes[0].route.retry_policy.retry_on: unknown retry condition "sometimes"',
       'virtual_hosts[0].routes[0].tracing: not honoured: not supported by this proxy',
+    ]);
+  });
+
+  test('gRPC timeouts: the older fields bound the route, the newer ones the stream, which has no other', () => {
+    expect(forwarded({ timeout: '3s' })).toMatchObject({ timeoutMs: 3000, grpcTimeout: null });
+    expect(forwarded({ timeout: '3s', max_grpc_timeout: '0s', grpc_timeout_offset: '0.1s' })).toMatchObject({
+      timeoutMs: 3000,
+      grpcTimeout: { bounds: 'route', maxMs: 0, offsetMs: 100 },
+    });
+    const max_stream_duration = { max_stream_duration: '9s', grpc_timeout_header_max: '5s' };
+    expect(forwarded({ timeout: '3s', max_stream_duration })).toMatchObject({
+      timeoutMs: 0,
+      maxStreamDurationMs: 9000,
+      grpcTimeout: { bounds: 'stream', maxMs: 5000, offsetMs: 0 },
+    });
+    const useless = {
+      cluster: 'c',
+      max_grpc_timeout: '1s',
+      max_stream_duration: { grpc_timeout_header_offset: '1s' },
+    };
+    expect(problemsOf({ ...prefix, route: useless })).toEqual([
+      'virtual_hosts[0].routes[0].route.max_grpc_timeout: not honoured: has no effect beside max_stream_duration',
+      'virtual_hosts[0].routes[0].route.max_stream_duration.grpc_timeout_header_offset: not honoured: ' +
+        'has no effect without grpc_timeout_header_max',
     ]);
   });
 

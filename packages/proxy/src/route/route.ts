@@ -68,7 +68,10 @@ export interface ForwardAction {
   readonly timeoutMs: number;
   /** 0 = none; undefined = the connection manager's stream idle timeout. */
   readonly idleTimeoutMs: number | undefined;
+  /** From the start of the request; 0 = none. Where it is set `timeoutMs` is 0. */
   readonly maxStreamDurationMs: number | undefined;
+  /** How `grpc-timeout` bounds gRPC requests; null = it is passed on unread. */
+  readonly grpcTimeout: GrpcTimeoutRule | null;
   readonly retry: RetryPolicy | null;
   readonly rewrite: PathRewrite | null;
   readonly hostRewrite: HostRewrite | null;
@@ -77,6 +80,15 @@ export interface ForwardAction {
   readonly upgrades: ReadonlyMap<string, boolean> | null;
   readonly clusterNotFoundStatus: number;
   readonly metadataMatch: Readonly<Record<string, unknown>> | null;
+}
+
+export interface GrpcTimeoutRule {
+  /** `stream`: in place of `maxStreamDurationMs`; `route`: in place of `timeoutMs` (Envoy's older fields). */
+  readonly bounds: 'stream' | 'route';
+  /** 0 = as long as the client says. */
+  readonly maxMs: number;
+  /** Taken off the client's figure, so that the answer is there before the client gives up. */
+  readonly offsetMs: number;
 }
 
 export type ClusterSpecifier =

@@ -6,11 +6,10 @@ import { applyHeaderOperations } from '../header-operations.ts';
 import { rewritePath, rewrittenHost, setHost } from './rewrite.ts';
 import type { RouterHost } from './router-host.ts';
 import { smallDecimal } from './small-decimal.ts';
-import type { UpstreamTimeouts } from './upstream-timeouts.ts';
 
 const NONE: readonly HeaderOperation[] = [];
 
-export function editRequestHead(host: RouterHost, action: ForwardAction, timeouts: UpstreamTimeouts): void {
+export function editRequestHead(host: RouterHost, action: ForwardAction): void {
   const { message, record, route, weighted } = host;
   const { headers } = message;
   applyHeaderOperations(headers, weighted?.requestHeaders ?? NONE, record);
@@ -29,9 +28,6 @@ export function editRequestHead(host: RouterHost, action: ForwardAction, timeout
       setHost(message, name);
     }
   }
-  const expectedMs = timeouts.perTryMs > 0 ? timeouts.perTryMs : timeouts.routeMs;
-  if (expectedMs > 0 && !host.suppressEnvoyHeaders)
-    headers.set(H.xEnvoyExpectedRqTimeoutMs, smallDecimal(expectedMs));
 }
 
 export function editResponseHead(host: RouterHost, response: ResponseMessage): void {

@@ -2,9 +2,10 @@
  * Whether a failed attempt may be repeated: Envoy's retry conditions, and our method-aware ones (D8).
  * Pure functions of the policy and what happened; budgets, counts and bodies are the router's business.
  */
-import { H, type HeaderList } from '@sluice/wire';
+import { GrpcStatus, H, type HeaderList } from '@sluice/wire';
 import type { RetryConditions, RetryPolicy } from '../../route/route.ts';
 import type { UpstreamReset } from '../../http/streams.ts';
+import { grpcStatusIn } from '../../telemetry/grpc-status.ts';
 
 /** How an attempt ended without a response: by the upstream, or because we gave up on it. */
 export type AttemptFailure = UpstreamReset | 'per-try-timeout';
@@ -90,19 +91,18 @@ function matchesResponse(
   return matchesGrpc(on, response);
 }
 
+/** Only a status in the head can be acted on: trailers come when the response has been forwarded. */
 function matchesGrpc(on: RetryConditions, response: HeaderList): boolean {
-  const status = response.get(H.grpcStatus);
-  if (status === undefined) return false;
-  switch (status) {
-    case '1':
+  switch (grpcStatusIn(response)) {
+    case GrpcStatus.cancelled:
       return on.grpcCancelled;
-    case '4':
+    case GrpcStatus.deadlineExceeded:
       return on.grpcDeadlineExceeded;
-    case '8':
+    case GrpcStatus.resourceExhausted:
       return on.grpcResourceExhausted;
-    case '13':
+    case GrpcStatus.internal:
       return on.grpcInternal;
-    case '14':
+    case GrpcStatus.unavailable:
       return on.grpcUnavailable;
     default:
       return false;

@@ -15,7 +15,7 @@ import { retryBackoffMs, TimerNode } from '@sluice/runtime';
 import { H, HeaderList } from '@sluice/wire';
 import type { Cluster, Endpoint, PickContext, PriorityLimits } from '../../cluster/cluster.ts';
 import type { ProxyErrorCode } from '../../errors.ts';
-import { Deadline } from '../../http/deadline.ts';
+import { isGrpcRequest } from '../../http/grpc-request.ts';
 import { localReply } from '../../http/reply.ts';
 import { RequestBody } from '../../http/request-body.ts';
 import type { ResponseMessage, UpstreamConnector, UpstreamRequest } from '../../http/streams.ts';
@@ -23,15 +23,17 @@ import type { ForwardAction, RetryPolicy, WeightedCluster } from '../../route/ro
 import { FLAG } from '../../telemetry/response-flags.ts';
 import { applyHeaderOperations } from '../header-operations.ts';
 import { Attempt, type AttemptHost } from './attempt.ts';
+import { AttemptOutcome } from './attempt-outcome.ts';
 import { chooseClusterName } from './choose-cluster.ts';
 import { detailsAfterResponse, failureFlag, failureReply } from './failure-reply.ts';
 import { answerOfRoute } from './route-answer.ts';
 import { isIdempotent, retriesFailure, retriesResponse, type AttemptFailure } from './retry-decision.ts';
 import { editRequestHead, editResponseHead } from './head-edits.ts';
 import { clearPickContext, fillPickContext, newPickContext } from './pick-context.ts';
+import { withRequestedRetries } from './requested-retries.ts';
+import { RequestClocks } from './request-clocks.ts';
 import type { RouterHost } from './router-host.ts';
 import { smallDecimal } from './small-decimal.ts';
-import { readUpstreamTimeouts, type UpstreamTimeouts } from './upstream-timeouts.ts';
 
 /** Tries that the retry policy does not count: dead idle connections, and endpoints passed over. */
 const MAX_FREE_TRIES = 3;
@@ -41,11 +43,10 @@ export class Router implements AttemptHost {
   readonly upstream: UpstreamConnector;
   readonly #host: RouterHost;
   readonly #attempt: Attempt;
-  readonly #routeDeadline: Deadline;
-  readonly #durationDeadline: Deadline;
+  readonly #clocks: RequestClocks;
   readonly #backoff = new TimerNode(onBackoff);
   readonly #pick: PickContext;
-  readonly #timeouts: UpstreamTimeouts = { routeMs: 0, perTryMs: 0, perTryIdleMs: 0, maxRetries: 0 };
+  readonly #outcome = new AttemptOutcome();
   readonly #request: UpstreamRequest;
   #attemptHeaders: HeaderList | null = null;
   #state: 'idle' | 'trying' | 'answering' | 'over' = 'idle';
@@ -65,8 +66,7 @@ export class Router implements AttemptHost {
     this.#host = host;
     this.upstream = upstream;
     this.#attempt = new Attempt(this, timers, clock);
-    this.#routeDeadline = new Deadline(timers, this, onRouteTimeout);
-    this.#durationDeadline = new Deadline(timers, this, onMaxDuration);
+    this.#clocks = new RequestClocks(host.services, this);
     this.#backoff.owner = this;
     this.#pick = newPickContext(draw);
     const message = host.message;
@@ -128,7 +128,7 @@ export class Router implements AttemptHost {
   end(trailers: HeaderList | null): void {
     if (this.isIdle) return;
     this.body.end(trailers);
-    this.#startClocks();
+    this.#clocks.requestEnded(this.#host.message.upgrade !== '', this.#attempt);
     this.#attempt.pump();
   }
 
@@ -164,8 +164,7 @@ export class Router implements AttemptHost {
   dispose(): void {
     this.cancel();
     this.#attempt.dispose();
-    this.#routeDeadline.dispose();
-    this.#durationDeadline.dispose();
+    this.#clocks.dispose();
     this.#host.services.timers.disarm(this.#backoff);
   }
 
@@ -188,6 +187,7 @@ export class Router implements AttemptHost {
       request.headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
     const rewrite = this.#weighted?.hostRewrite ?? this.#action!.hostRewrite;
     if (rewrite?.kind === 'auto' && endpoint.hostname !== '') request.headers.set(H.host, endpoint.hostname);
+    if (record.attempts > 1) this.#clocks.tellAgain(request.headers, record, host.suppressEnvoyHeaders);
     request.method = message.method;
     request.path = message.path;
     request.upgrade = message.upgrade;
@@ -202,7 +202,7 @@ export class Router implements AttemptHost {
 
   onAttemptSent(): void {
     this.#host.record.upstreamHeadSentMs = this.#host.services.clock.nowMs();
-    if (this.body.hasEnded) this.#startTryClock();
+    if (this.body.hasEnded) this.#clocks.startTry(this.#attempt);
   }
 
   onAttemptProgress(): void {
@@ -216,7 +216,7 @@ export class Router implements AttemptHost {
   onAttemptHead(attempt: Attempt, response: ResponseMessage, isEnd: boolean): void {
     const { record, message } = this.#host;
     record.upstreamFirstByteMs = this.#host.services.clock.nowMs();
-    this.#countResponse(attempt, response.status);
+    this.#outcome.onHead(attempt.endpoint!, response.status, response.headers, isEnd);
     if (
       this.#retry !== null &&
       retriesResponse(this.#retry, response.status, response.headers, message) &&
@@ -237,7 +237,7 @@ export class Router implements AttemptHost {
       (response.status === 101 ||
         (message.upgrade === 'connect' && response.status >= 200 && response.status < 300));
     attempt.isTunnel = isTunnel;
-    if (isTunnel) this.#routeDeadline.clear();
+    if (isTunnel) this.#clocks.clearRoute();
     this.#host.beginResponse(response, isEnd, isTunnel);
   }
 
@@ -250,6 +250,7 @@ export class Router implements AttemptHost {
   onAttemptEnd(attempt: Attempt, trailers: HeaderList | null): void {
     const { record } = this.#host;
     record.upstreamLastByteMs = this.#host.services.clock.nowMs();
+    this.#outcome.onEnd(attempt.endpoint!, trailers);
     this.#endAttempt(attempt, record.status);
     this.#over();
     this.#host.responseEnd(trailers);
@@ -328,15 +329,14 @@ export class Router implements AttemptHost {
     record.cluster = cluster;
     this.#cluster = cluster;
     this.#limits = action.priority === 'high' ? cluster.highPriorityLimits : cluster.limits;
-    this.#retry = action.retry ?? host.route!.virtualHost.retry;
-    readUpstreamTimeouts(action, this.#retry, message.headers, this.#timeouts);
-    editRequestHead(host, action, this.#timeouts);
+    this.#retry = withRequestedRetries(action.retry ?? host.route!.virtualHost.retry, message.headers);
+    this.#outcome.isGrpc = isGrpcRequest(message.headers);
+    this.#clocks.begin(action, this.#retry, host);
+    editRequestHead(host, action);
+    this.#clocks.tell(message.headers, host.suppressEnvoyHeaders);
     fillPickContext(this.#pick, host, cluster, this.#retry);
     this.#state = 'trying';
-    if (isEnd) this.#startClocks();
-    if (action.maxStreamDurationMs !== undefined && action.maxStreamDurationMs > 0) {
-      this.#durationDeadline.setIn(action.maxStreamDurationMs, services.clock.nowMs());
-    }
+    if (isEnd) this.#clocks.requestEnded(this.#host.message.upgrade !== '', this.#attempt);
     this.#try(true);
   }
 
@@ -382,10 +382,10 @@ export class Router implements AttemptHost {
   #mayRetry(): boolean {
     const { record } = this.#host;
     const stats = this.#cluster!.stats;
-    if (this.#retriesUsed >= this.#timeouts.maxRetries) {
+    if (this.#retriesUsed >= this.#clocks.maxRetries) {
       record.flags |= FLAG.URX;
       stats.retryLimitExceeded();
-      record.decide('retry', this.#policyName(), `limit of ${this.#timeouts.maxRetries} reached`);
+      record.decide('retry', this.#policyName(), `limit of ${this.#clocks.maxRetries} reached`);
       return false;
     }
     if (this.#attempt.position > 0 && !this.body.isReplayable) {
@@ -429,32 +429,12 @@ export class Router implements AttemptHost {
     this.#cluster!.stats.requestRetried(succeeded);
   }
 
-  #countResponse(attempt: Attempt, status: number): void {
-    const stats = attempt.endpoint!.stats;
-    if (status >= 500) stats.errors++;
-    else stats.successes++;
-  }
-
   #endAttempt(attempt: Attempt, status: number): void {
     const cluster = attempt.cluster!;
     if (attempt.hasSentHead)
       cluster.stats.requestEnded(status, this.#host.services.clock.nowMs() - attempt.startMs);
     for (const filter of this.#host.upstreamFilters)
       filter.onAttemptEnd?.(this.#host.upstreamFilterContext(), this.#host.record.attempts);
-  }
-
-  /** The whole request is here: its timeouts begin (Envoy's rule: not while the client still sends). */
-  #startClocks(): void {
-    const nowMs = this.#host.services.clock.nowMs();
-    if (this.#timeouts.routeMs > 0 && this.#host.message.upgrade === '')
-      this.#routeDeadline.setIn(this.#timeouts.routeMs, nowMs);
-    if (this.#attempt.isOpen && this.#attempt.hasSentHead) this.#startTryClock();
-  }
-
-  #startTryClock(): void {
-    const { perTryMs, perTryIdleMs } = this.#timeouts;
-    if (perTryMs > 0 || perTryIdleMs > 0)
-      this.#attempt.setTimeouts(perTryMs, perTryIdleMs, this.#host.services.clock.nowMs());
   }
 
   #policyName(): string {
@@ -471,20 +451,11 @@ export class Router implements AttemptHost {
     if (this.#state !== 'idle') this.#state = 'over';
     this.#endRetry(false);
     this.#releaseRetryBudget();
-    this.#routeDeadline.clear();
-    this.#durationDeadline.clear();
+    this.#clocks.clear();
     if (this.#backoff.isArmed) this.#host.services.timers.disarm(this.#backoff);
   }
 }
 
 function onBackoff(node: TimerNode): void {
   (node.owner as Router).onBackoffEnd();
-}
-
-function onRouteTimeout(owner: unknown): void {
-  (owner as Router).onRouteTimeout();
-}
-
-function onMaxDuration(owner: unknown): void {
-  (owner as Router).onMaxDuration();
 }
