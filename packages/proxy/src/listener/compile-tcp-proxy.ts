@@ -7,6 +7,8 @@ import type { TcpProxyConfig } from './listener.ts';
 
 /** Envoy's default (tcp_proxy.proto). */
 const defaultIdleMs = 3_600_000;
+/** Istio writes a cluster for each subset. */
+const noSubsets = 'clusters of this proxy have no subsets (lb_subset_config): it would choose nothing';
 
 export function compileTcpProxy(
   message: TcpProxy,
@@ -16,12 +18,12 @@ export function compileTcpProxy(
   scope.unhonouredWhenSet(
     {
       metadata_match: message.metadataMatch,
-      hash_policy: message.hashPolicy,
-      access_log_flush_interval: message.accessLogFlushInterval,
-      flush_access_log_on_connected: message.flushAccessLogOnConnected,
-      access_log_options: message.accessLogOptions,
     },
-    'not supported by this proxy',
+    noSubsets,
+  );
+  scope.unhonouredWhenSet(
+    { hash_policy: message.hashPolicy },
+    'no load balancer of this proxy balances by hash',
   );
   const weighted = compileWeights(message, scope);
   if (weighted === null && (message.cluster ?? '') === '')
@@ -37,7 +39,20 @@ export function compileTcpProxy(
     maxConnectAttempts,
     maxDownstreamConnectionDurationMs: message.maxDownstreamConnectionDuration ?? 0,
     accessLoggers: compileAccessLoggers(message.accessLog, context.accessLog, scope),
+    accessLogFlushIntervalMs: flushIntervalMs(message, scope),
+    logsOnConnected: message.accessLogOptions?.flushAccessLogOnConnected ?? message.flushAccessLogOnConnected,
   };
+}
+
+/** The options have taken the place of the fields beside them, which still count where they stand alone. */
+function flushIntervalMs(message: TcpProxy, scope: ProblemScope): number {
+  const options = message.accessLogOptions;
+  if (options !== undefined && message.accessLogFlushInterval !== undefined)
+    scope.at('access_log_options').error('takes the place of access_log_flush_interval: set one of them');
+  const intervalMs = options?.accessLogFlushInterval ?? message.accessLogFlushInterval;
+  if (intervalMs !== undefined && intervalMs < 1)
+    scope.at('access_log_flush_interval').error('must be at least 1ms');
+  return intervalMs ?? 0;
 }
 
 function compileWeights(message: TcpProxy, scope: ProblemScope): TcpProxyConfig['weighted'] {
@@ -46,10 +61,7 @@ function compileWeights(message: TcpProxy, scope: ProblemScope): TcpProxyConfig[
   const at = scope.at('weighted_clusters');
   let total = 0;
   const entries = clusters.map((entry, i) => {
-    at.at('clusters', i).unhonouredWhenSet(
-      { metadata_match: entry.metadataMatch },
-      'not supported by this proxy',
-    );
+    at.at('clusters', i).unhonouredWhenSet({ metadata_match: entry.metadataMatch }, noSubsets);
     total += entry.weight;
     return { cluster: entry.name, bound: total };
   });

@@ -107,4 +107,8 @@ export interface TcpProxyConfig {
   readonly maxConnectAttempts: number;
   readonly maxDownstreamConnectionDurationMs: number;
   readonly accessLoggers: readonly AccessLogger[];
+  /** Connections are logged this often while they live; 0 = at their end only. */
+  readonly accessLogFlushIntervalMs: number;
+  /** Also once the upstream connection stands. */
+  readonly logsOnConnected: boolean;
 }

@@ -17,7 +17,11 @@ import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
 import type { TcpStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
+import { ByteReport } from './byte-report.ts';
 import type { ServeServices } from './serve-services.ts';
+
+/** How often the bytes of a living connection reach the counters: Istio's default. */
+const REPORT_INTERVAL_MS = 5_000;
 
 export class TcpProxy implements ConnectHandler, Served {
   readonly #client: Connection;
@@ -29,7 +33,11 @@ export class TcpProxy implements ConnectHandler, Served {
   readonly #metrics: ConnectionMetrics;
   readonly #idle: Deadline;
   readonly #duration: Deadline;
+  readonly #report: Deadline;
+  readonly #logging: Deadline;
+  readonly #bytes: ByteReport;
   readonly #pick: PickContext;
+  readonly #facts: ConnectionFacts;
   #cluster: Cluster | null = null;
   #endpoint: Endpoint | null = null;
   #server: Connection | null = null;
@@ -37,6 +45,7 @@ export class TcpProxy implements ConnectHandler, Served {
   #attempts = 0;
   #early: Uint8Array[] = [];
   #hasClientEnded = false;
+  #hasCountedOpened = false;
   #isOver = false;
 
   constructor(
@@ -55,8 +64,12 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#onGone = onGone;
     this.#stats = services.tcpStats(chain);
     this.#metrics = services.connectionMetrics(listener, chain);
+    this.#bytes = new ByteReport(this.#stats, this.#metrics);
     this.#idle = new Deadline(timers, this, onIdle);
     this.#duration = new Deadline(timers, this, onMaxDuration);
+    this.#report = new Deadline(timers, this, onReport);
+    this.#logging = new Deadline(timers, this, onLogging);
+    this.#facts = facts;
     this.#pick = {
       tried: [],
       avoidTried: true,
@@ -78,6 +91,8 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#touch();
     if (this.#config.maxDownstreamConnectionDurationMs > 0)
       this.#duration.setIn(this.#config.maxDownstreamConnectionDurationMs, nowMs);
+    if (this.#config.accessLogFlushIntervalMs > 0)
+      this.#logging.setIn(this.#config.accessLogFlushIntervalMs, nowMs);
     const name = clusterNameOf(this.#config, draw);
     this.#record.clusterName = name;
     this.#cluster = findCluster(name);
@@ -97,7 +112,9 @@ export class TcpProxy implements ConnectHandler, Served {
   // --- client and server side: one handler for both, told apart by identity ---
 
   onData(connection: Connection, data: Uint8Array): void {
-    this.#touch();
+    const nowMs = this.#services.clock.nowMs();
+    if (this.#config.idleTimeoutMs > 0) this.#idle.setIn(this.#config.idleTimeoutMs, nowMs);
+    if (!this.#report.isSet) this.#report.setIn(REPORT_INTERVAL_MS, nowMs);
     const isClient = connection === this.#client;
     if (isClient) this.#record.bytesReceived += data.length;
     else {
@@ -112,11 +129,19 @@ export class TcpProxy implements ConnectHandler, Served {
     }
     if (isClient) this.#record.upstreamBytesSent += data.length;
     other.write(data, 0, data.length);
-    if (!other.isWritable) connection.pause();
+    if (other.isWritable || connection.isPaused) return;
+    connection.pause();
+    if (isClient) this.#stats.readingPaused();
   }
 
   onDrain(connection: Connection): void {
-    (connection === this.#client ? this.#server : this.#client)?.resume();
+    if (connection === this.#client) {
+      this.#server?.resume();
+      return;
+    }
+    if (!this.#isConnected || !this.#client.isPaused) return;
+    this.#client.resume();
+    this.#stats.readingResumed();
   }
 
   onEnd(connection: Connection): void {
@@ -145,7 +170,8 @@ export class TcpProxy implements ConnectHandler, Served {
     endpoint.avoidUntilMs = 0;
     this.#cluster!.stats.connectionOpened();
     this.#record.upstreamLocalAddress = `${this.#server!.localAddress}:${this.#server!.localPort}`;
-    this.#metrics.onConnectionOpened(this.#record);
+    this.#countOpened();
+    if (this.#config.logsOnConnected) this.#log();
     for (const data of this.#early.splice(0)) {
       this.#record.upstreamBytesSent += data.length;
       this.#server!.write(data, 0, data.length);
@@ -154,7 +180,7 @@ export class TcpProxy implements ConnectHandler, Served {
     if (this.#hasClientEnded) this.#server!.end();
   }
 
-  onConnectError(_connection: Connection, failure: ConnectFailure): void {
+  onConnectError(connection: Connection, failure: ConnectFailure): void {
     const endpoint = this.#endpoint!;
     const cluster = this.#cluster!;
     this.#server = null;
@@ -162,13 +188,11 @@ export class TcpProxy implements ConnectHandler, Served {
     endpoint.stats.connectFailures++;
     cluster.stats.connectFailed();
     if (failure === 'timeout') cluster.stats.connectTimeout();
-    this.#record.upstreamTransportFailure = `connection ${failure}`;
+    this.#record.upstreamTransportFailure = failureText(connection, failure);
     if (this.#isOver) return;
     if (this.#attempts >= Math.max(1, this.#config.maxConnectAttempts)) {
-      this.#fail(
-        this.#attempts > 1 ? FLAG.UF | FLAG.URX : FLAG.UF,
-        `upstream_reset_before_response_started{${failure}}`,
-      );
+      // Envoy sets both, one attempt being a limit like any other.
+      this.#fail(FLAG.UF | FLAG.URX, `upstream_reset_before_response_started{${failure}}`);
       return;
     }
     this.#pick.tried.push(endpoint);
@@ -183,10 +207,20 @@ export class TcpProxy implements ConnectHandler, Served {
   }
 
   onMaxDuration(): void {
+    this.#stats.maxDurationReached();
     this.#record.flags |= FLAG.DT;
     this.#record.responseCodeDetails = 'max_connection_duration_reached';
     this.#client.close();
     this.#server?.close();
+  }
+
+  onLoggingDue(): void {
+    this.#log();
+    this.#logging.setIn(this.#config.accessLogFlushIntervalMs, this.#services.clock.nowMs());
+  }
+
+  reportBytes(): void {
+    this.#bytes.report(this.#record, this.#cluster);
   }
 
   #connect(): void {
@@ -206,6 +240,7 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#record.attempts = this.#attempts;
     this.#endpoint = endpoint;
     this.#record.endpoint = endpoint;
+    const transport = cluster.transportFor(endpoint);
     this.#server = this.#services.sockets.connect(
       {
         address: endpoint.address,
@@ -213,7 +248,8 @@ export class TcpProxy implements ConnectHandler, Served {
         sourceAddress: cluster.sourceAddress,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
-        tls: cluster.transportFor(endpoint).tls,
+        tls: transport.tls,
+        preface: transport.proxyHeader?.bytes(this.#facts) ?? null,
         highWaterBytes: cluster.bufferLimitBytes,
       },
       this,
@@ -248,6 +284,8 @@ export class TcpProxy implements ConnectHandler, Served {
     const record = this.#record;
     this.#idle.dispose();
     this.#duration.dispose();
+    this.#report.dispose();
+    this.#logging.dispose();
     this.#early = [];
     if (this.#server !== null && !this.#isConnected) {
       // A connection attempt that is cancelled reports nothing more.
@@ -255,14 +293,23 @@ export class TcpProxy implements ConnectHandler, Served {
       this.#server = null;
     }
     record.responseEndMs = clock.nowMs();
-    this.#stats.bytesReceived(record.bytesReceived);
-    this.#stats.bytesSent(record.bytesSent);
+    this.#countOpened();
+    this.reportBytes();
     this.#stats.connectionClosed(record.responseEndMs - record.startMs);
-    this.#cluster?.stats.bytesSent(record.upstreamBytesSent);
-    this.#cluster?.stats.bytesReceived(record.upstreamBytesReceived);
     this.#metrics.onConnectionClosed(record);
-    for (const logger of this.#config.accessLoggers) logger.log(record);
+    this.#log();
     this.#onGone();
+  }
+
+  /** Also connections that found no endpoint, once they have failed. */
+  #countOpened(): void {
+    if (this.#hasCountedOpened) return;
+    this.#hasCountedOpened = true;
+    this.#metrics.onConnectionOpened(this.#record);
+  }
+
+  #log(): void {
+    for (const logger of this.#config.accessLoggers) logger.log(this.#record);
   }
 
   #newRecord(facts: ConnectionFacts, listener: ListenerRuntime): RequestRecord {
@@ -286,10 +333,22 @@ function clusterNameOf(config: TcpProxyConfig, draw: () => number): string {
   return config.weighted.entries.find((entry) => at < entry.bound)?.cluster ?? config.cluster;
 }
 
+function failureText(connection: Connection, failure: ConnectFailure): string {
+  return connection.failureDetail === '' ? `connection ${failure}` : connection.failureDetail;
+}
+
 function onIdle(owner: unknown): void {
   (owner as TcpProxy).onIdleTimeout();
 }
 
 function onMaxDuration(owner: unknown): void {
   (owner as TcpProxy).onMaxDuration();
+}
+
+function onReport(owner: unknown): void {
+  (owner as TcpProxy).reportBytes();
+}
+
+function onLogging(owner: unknown): void {
+  (owner as TcpProxy).onLoggingDue();
 }

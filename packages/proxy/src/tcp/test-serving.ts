@@ -17,6 +17,8 @@ export class ServingWorld extends World {
   readonly refused: string[] = [];
   /** Destination ports of connections taken as TCP for want of bytes. */
   readonly fallbacks: number[] = [];
+  /** Bytes that TCP metrics were told of. */
+  readonly moved = { sent: 0, received: 0 };
   readonly serving: ServeServices;
   readonly server: ConnectionServer;
 
@@ -31,7 +33,14 @@ export class ServingWorld extends World {
       managerStats: () => stats,
       tcpStats: () => stats,
       requestMetrics: () => ({ onRequestStart() {}, onRequestEnd() {} }),
-      connectionMetrics: () => ({ onConnectionOpened() {}, onConnectionClosed() {} }),
+      connectionMetrics: () => ({
+        onConnectionOpened() {},
+        onBytes: (_record, sent, received) => {
+          this.moved.sent += sent;
+          this.moved.received += received;
+        },
+        onConnectionClosed() {},
+      }),
       protocolFallback: (_listener, facts) => void this.fallbacks.push(facts.destinationPort),
       upstreamFilters: () => [],
       logRefusedConnection: (_listener, _facts, flag, details) => void this.refused.push(flag || details),
@@ -53,6 +62,8 @@ export class ServingWorld extends World {
       maxConnectAttempts: 1,
       maxDownstreamConnectionDurationMs: 0,
       accessLoggers: [this.log],
+      accessLogFlushIntervalMs: 0,
+      logsOnConnected: false,
       ...more,
     };
   }

@@ -53,6 +53,12 @@ const TCP = {
   received: counter('downstream_cx_rx_bytes_total', 'Bytes received from clients.'),
   sent: counter('downstream_cx_tx_bytes_total', 'Bytes sent to clients.'),
   idleTimeout: counter('idle_timeout', 'Connections closed because they were idle.'),
+  maxDuration: counter('max_downstream_connection_duration', 'Connections closed because of their age.'),
+  paused: counter(
+    'downstream_flow_control_paused_reading_total',
+    'Times that a client was not read because its upstream was slow.',
+  ),
+  resumed: counter('downstream_flow_control_resumed_reading_total', 'Times that reading it went on.'),
 } as const satisfies Record<string, StatDefinition>;
 
 export interface ListenerStats {
@@ -81,6 +87,9 @@ export interface TcpStats {
   bytesReceived(count: number): void;
   bytesSent(count: number): void;
   idleTimeout(): void;
+  maxDurationReached(): void;
+  readingPaused(): void;
+  readingResumed(): void;
   noRoute(): void;
 }
 
@@ -152,6 +161,9 @@ const tcpProxies = perRegistry((registry) => {
       bytesReceived: (count) => stats.count('received', count),
       bytesSent: (count) => stats.count('sent', count),
       idleTimeout: () => stats.count('idleTimeout', 1),
+      maxDurationReached: () => stats.count('maxDuration', 1),
+      readingPaused: () => stats.count('paused', 1),
+      readingResumed: () => stats.count('resumed', 1),
       noRoute: () => stats.count('noRoute', 1),
     };
   });

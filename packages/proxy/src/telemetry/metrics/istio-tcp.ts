@@ -1,6 +1,6 @@
 /**
- * Istio's TCP metrics for one filter chain. Opened is counted when the upstream is known, bytes and
- * closed at the end of the connection.
+ * Istio's TCP metrics for one filter chain. Opened is counted when the upstream is known, bytes from time to
+ * time (a connection may live for days) and at the end, closed at the end.
  */
 import type { Counter, MetricsRegistry } from '@sluice/runtime';
 import type { RequestRecord } from '../record.ts';
@@ -20,6 +20,8 @@ interface Bound {
 export interface ConnectionMetrics {
   /** Once the endpoint is chosen, or the connection has failed to get one. */
   onConnectionOpened(record: RequestRecord): void;
+  /** What moved since the last time. */
+  onBytes(record: RequestRecord, sentBytes: number, receivedBytes: number): void;
   onConnectionClosed(record: RequestRecord): void;
 }
 
@@ -55,11 +57,13 @@ function bindConnectionMetrics(registry: MetricsRegistry, options: PeerOptions):
       // Flags are not final yet: an opened connection is counted under none.
       peers.get(record).of(0).opened.inc();
     },
-    onConnectionClosed(record) {
+    onBytes(record, sentBytes, receivedBytes) {
       const bound = peers.get(record).of(record.flags);
-      bound.closed.inc();
-      if (record.bytesSent > 0) bound.sent.inc(record.bytesSent);
-      if (record.bytesReceived > 0) bound.received.inc(record.bytesReceived);
+      if (sentBytes > 0) bound.sent.inc(sentBytes);
+      if (receivedBytes > 0) bound.received.inc(receivedBytes);
+    },
+    onConnectionClosed(record) {
+      peers.get(record).of(record.flags).closed.inc();
     },
   };
 }

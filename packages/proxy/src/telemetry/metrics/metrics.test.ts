@@ -353,6 +353,7 @@ describe("Istio's standard metrics", () => {
     record.bytesReceived = 11;
     record.bytesSent = 22;
     metrics.onConnectionOpened(record);
+    metrics.onBytes(record, record.bytesSent, record.bytesReceived);
     metrics.onConnectionClosed(record);
     const values = ['opened', 'closed'].map(
       (what) => seriesOf(registry, `istio_tcp_connections_${what}_total`)[0]?.value,
