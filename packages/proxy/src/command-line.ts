@@ -5,6 +5,12 @@
 import { parseLogLevel, type LogFormat, type LogLevel } from '@sluice/runtime';
 import type { BindAddress } from './admin/server.ts';
 import type { UnsupportedFields } from './config/verdict.ts';
+import {
+  identityFlags,
+  identityUsage,
+  readIdentityOptions,
+  type IdentityOptions,
+} from './identity/identity-options.ts';
 
 export interface CommandLine {
   readonly configPath: string | null;
@@ -27,6 +33,10 @@ export interface CommandLine {
   readonly unsupportedFields: UnsupportedFields;
   /** Files that access logs of remote configuration may be written to. */
   readonly allowedLogPaths: readonly string[];
+  /** Files and folders that certificates of remote configuration may be read from. */
+  readonly allowedSecretPaths: readonly string[];
+  /** Null: no agent, the workload's certificate comes like any secret. */
+  readonly identity: IdentityOptions | null;
   /** What was accepted and has no effect. */
   readonly notices: readonly string[];
   /** As given, for /server_info. */
@@ -64,6 +74,8 @@ const valued: ReadonlySet<string> = new Set([
   'log-path',
   'unsupported-fields',
   'allow-access-log-path',
+  'allow-secret-path',
+  ...identityFlags,
 ]);
 /** Envoy's flags that are taken and do nothing, with the reason. */
 const inertValued: Readonly<Record<string, string>> = {
@@ -101,14 +113,15 @@ export const usage = `Usage: sluice proxy -c FILE [options]
       --log-format text|json    --log-path FILE
       --unsupported-fields reject|warn   configuration fields without effect (default reject)
       --allow-access-log-path FILE       repeatable: files that remote configuration may log to
-      --version   --help
+      --allow-secret-path PATH  repeatable: files or folders that remote configuration may read secrets from
+${identityUsage}      --version   --help
 `;
 
 export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
   const problems: string[] = [];
   const notices: string[] = [];
   const values = new Map<string, string>();
-  const allowedLogPaths: string[] = [];
+  const repeated = { 'allow-access-log-path': [] as string[], 'allow-secret-path': [] as string[] };
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? '';
     const equals = arg.startsWith('--') ? arg.indexOf('=') : -1;
@@ -125,16 +138,16 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     }
     const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
     if (value === undefined) problems.push(`--${name} needs a value`);
-    else if (name === 'allow-access-log-path') allowedLogPaths.push(value);
+    else if (name === 'allow-access-log-path' || name === 'allow-secret-path') repeated[name].push(value);
     else values.set(name, value);
   }
-  const options = readOptions(values, allowedLogPaths, notices, problems);
+  const options = readOptions(values, repeated, notices, problems);
   return problems.length > 0 ? { kind: 'error', problems } : { kind: 'run', options };
 }
 
 function readOptions(
   values: ReadonlyMap<string, string>,
-  allowedLogPaths: readonly string[],
+  repeated: Readonly<Record<'allow-access-log-path' | 'allow-secret-path', readonly string[]>>,
   notices: readonly string[],
   problems: string[],
 ): CommandLine {
@@ -173,7 +186,9 @@ function readOptions(
     logFormat: choice('log-format', ['text', 'json'], 'text'),
     logPath: values.get('log-path') ?? null,
     unsupportedFields: choice('unsupported-fields', ['reject', 'warn'], 'reject'),
-    allowedLogPaths,
+    allowedLogPaths: repeated['allow-access-log-path'],
+    allowedSecretPaths: repeated['allow-secret-path'],
+    identity: readIdentityOptions(values, problems),
     notices,
     given: Object.fromEntries([...values].map(([name, value]) => [name.replaceAll('-', '_'), value])),
   };

@@ -22,6 +22,7 @@ import {
   type Init,
   type Node,
   type RejectedResource,
+  type Secret,
 } from '@sluice/xds';
 import { DnsClusters } from './cluster/dns-clusters.ts';
 import { endpointLabel } from './cluster/endpoint-state.ts';
@@ -33,6 +34,8 @@ import { ConfigChecker } from './config/checker.ts';
 import { ClusterActivation, type ActivationDeps } from './config/cluster-activation.ts';
 import { ConfigStore } from './config/config-store.ts';
 import { ListenerActivation } from './config/listener-activation.ts';
+import { SecretActivation } from './config/secret-activation.ts';
+import { WatchedFiles } from './config/watched-files.ts';
 import { flatRuntime, runtimeLayers, type FlatLayer } from './config/runtime-layers.ts';
 import type { LoopInit, LoopReport } from './data-loop.ts';
 import { HeapTrim } from './heap-trim.ts';
@@ -68,6 +71,7 @@ export class ProxyProcess {
   readonly layers: readonly FlatLayer[];
   readonly node: Init<Node>;
   readonly startedWallMs = systemClock.wallMs();
+  readonly secrets: SecretActivation;
   readonly listeners: ListenerActivation;
   readonly clusters: ClusterActivation;
   readonly #timers: TimerWheel;
@@ -115,8 +119,7 @@ export class ProxyProcess {
       logger: logger.child('dns'),
       onEndpoints: (assignment) => this.clusters.putResolved(assignment),
     });
-    const shared: ActivationDeps = {
-      checker,
+    const common: Omit<ActivationDeps, 'checker' | 'secrets'> = {
       store: this.store,
       timers: this.#timers,
       wallMs: () => systemClock.wallMs(),
@@ -127,6 +130,17 @@ export class ProxyProcess {
           logger.warning('a configured field has no effect', { kind, name, field: line });
       },
     };
+    this.secrets = new SecretActivation({
+      ...common,
+      mode: options.unsupportedFields,
+      rules: { allowedPaths: options.allowedSecretPaths, environment: deps.environment },
+      files: new WatchedFiles(this.#timers),
+      arrived: (name, secret) => this.#secretArrived(name, secret),
+      replaced: (kind, name) => this.#fileReplaced(kind, name),
+      refused: (name, problem) =>
+        logger.error('a secret was refused; the last good one stays', { name, problem }),
+    });
+    const shared: ActivationDeps = { ...common, checker, secrets: this.secrets };
     this.clusters = new ClusterActivation({ ...shared, slots: this.#slots, dns: this.#dns });
     this.listeners = new ListenerActivation({
       ...shared,
@@ -173,12 +187,13 @@ export class ProxyProcess {
       return 'no clusters have come from the control plane';
     }
     const [cluster] = this.clusters.warmingNames;
-    if (cluster !== undefined) return `cluster "${cluster}" waits for its endpoints`;
+    if (cluster !== undefined) return `cluster "${cluster}" waits for ${this.clusters.waitingFor(cluster)}`;
     if (dynamic?.ldsConfig !== undefined && !this.#received.has(xdsTypes.listener)) {
       return 'no listeners have come from the control plane';
     }
     const [listener] = this.listeners.warmingNames;
-    if (listener !== undefined) return `listener "${listener}" waits for its route table`;
+    if (listener !== undefined)
+      return `listener "${listener}" waits for ${this.listeners.waitingFor(listener)}`;
     return '';
   }
 
@@ -233,6 +248,8 @@ export class ProxyProcess {
   #putStatic(): void {
     const { bootstrap } = this.deps;
     const control = controlPlaneClusters(bootstrap);
+    for (const secret of bootstrap.staticResources?.secrets ?? [])
+      orThrow(`secret "${secret.name}"`, this.secrets.put(secret, '', null, 'static'));
     for (const cluster of bootstrap.staticResources?.clusters ?? []) {
       if (control.has(cluster.name)) this.clusters.putControlPlane(cluster, 'static');
       else orThrow(`cluster "${cluster.name}"`, this.clusters.put(cluster, 'static', null, true));
@@ -281,6 +298,21 @@ export class ProxyProcess {
     return rejected;
   }
 
+  #secretArrived(_name: string, _secret: Secret): void {
+    this.clusters.rewarm();
+    this.listeners.rewarm();
+  }
+
+  #fileReplaced(kind: 'cluster' | 'listener', name: string): void {
+    const rejection = kind === 'cluster' ? this.clusters.refresh(name) : this.listeners.refresh(name);
+    if (rejection === null) return;
+    this.deps.logger.error('a file was replaced by one that cannot be used; what is loaded stays', {
+      kind,
+      name,
+      problem: rejection,
+    });
+  }
+
   #fetchListeners(): void {
     this.#mayFetchListeners = true;
     this.#changed();
@@ -290,7 +322,10 @@ export class ProxyProcess {
   #changed(): void {
     if (this.#isDraining || this.#isApplying) return;
     const dynamic = this.deps.bootstrap.dynamicResources;
+    const secrets = this.secrets.wanted([...this.clusters.messages(), ...this.listeners.messages()]);
     if (this.#ads !== null) {
+      this.#ads.want(xdsTypes.secret, secrets);
+      this.secrets.forgetUnwanted(secrets);
       if (dynamic?.cdsConfig !== undefined) this.#ads.want(xdsTypes.cluster, everything);
       const endpoints = this.clusters.wantedEndpoints();
       this.#ads.want(xdsTypes.endpoint, endpoints);

@@ -13,9 +13,12 @@ import type { ConfigChecker } from './checker.ts';
 import type { ConfigStore, ResourceVersion } from './config-store.ts';
 import { countMembers } from './count-members.ts';
 import { endpointsOf } from './references.ts';
+import type { SecretActivation } from './secret-activation.ts';
+import { joined } from './verdict.ts';
 
 export interface ActivationDeps {
   readonly checker: ConfigChecker;
+  readonly secrets: Pick<SecretActivation, 'inline' | 'missingFor' | 'release'>;
   readonly store: ConfigStore;
   readonly timers: TimerWheel;
   readonly wallMs: () => number;
@@ -32,7 +35,10 @@ export interface ClusterActivationDeps extends ActivationDeps {
 }
 
 interface Held {
+  /** As given: `message` has its files read in. */
+  readonly given: Cluster;
   readonly message: Cluster;
+  /** What the loops know it by. */
   readonly version: string;
   readonly settings: ClusterSettings;
   readonly record: ResourceVersion;
@@ -100,9 +106,10 @@ export class ClusterActivation {
   put(message: Cluster, version: string, decoded: UnhonouredReport | null, isStatic: boolean): string | null {
     const { store, wallMs, slots } = this.#deps;
     const { name } = message;
-    const judged = this.#deps.checker.cluster(message, decoded);
+    const inlined = this.#deps.secrets.inline('cluster', message, version, isStatic);
+    const judged = this.#deps.checker.cluster(inlined.message, decoded);
     const known = store.get('cluster', name);
-    let rejection = judged.rejection;
+    let rejection = joined(inlined.rejection, judged.rejection);
     if (!isStatic && (this.#controlPlane.has(name) || known?.isStatic === true)) {
       rejection = 'a static cluster of the bootstrap has this name';
     }
@@ -114,7 +121,7 @@ export class ClusterActivation {
     if (judged.unhonoured.length > 0) this.#deps.warn('cluster', name, judged.unhonoured);
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('cluster', name, { isStatic, warming: record, rejected: null });
-    this.#warming.set(name, { message, version, settings: judged.compiled, record });
+    this.#warming.set(name, { ...inlined, given: message, settings: judged.compiled, record });
     const { dns, type } = judged.compiled;
     if (dns !== null && message.loadAssignment !== undefined) {
       this.#resolved.delete(name);
@@ -132,6 +139,7 @@ export class ClusterActivation {
     this.#resolved.delete(name);
     this.#deps.dns.remove(name);
     if (this.#live.delete(name)) this.#deps.send({ kind: 'removeCluster', name });
+    this.#deps.secrets.release('cluster', name);
     this.#deps.slots.release(name);
     this.#deps.store.remove('cluster', name);
     this.#deps.changed();
@@ -183,17 +191,41 @@ export class ClusterActivation {
     this.#deps.changed();
   }
 
-  /** Goes live when what it waits for is there. */
+  /** A secret has come. */
+  rewarm(): void {
+    for (const name of [...this.#warming.keys()]) this.#warm(name);
+  }
+
+  /** A file that the cluster names was replaced. Returns why it cannot be taken, or null. */
+  refresh(name: string): string | null {
+    const held = this.#warming.get(name) ?? this.#live.get(name);
+    if (held === undefined) return null;
+    const isStatic = this.#deps.store.get('cluster', name)?.isStatic === true;
+    return this.put(held.given, held.record.version, null, isStatic);
+  }
+
+  /** What a warming cluster waits for, in words. */
+  waitingFor(name: string): string {
+    const held = this.#warming.get(name);
+    const [secret] = held === undefined ? [] : this.#deps.secrets.missingFor(held.given);
+    return secret === undefined ? 'its endpoints' : `secret "${secret.name}"`;
+  }
+
+  /** All that is held, as given. */
+  messages(): Cluster[] {
+    return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);
+  }
+
+  /** Goes live when what it waits for is there. DNS answers have no limit of time here: the resolver has. */
   #warm(name: string): void {
     const held = this.#warming.get(name);
-    if (held === undefined) return;
-    if (held.settings.dns !== null) {
-      if (this.#resolved.has(name)) this.#activate(name, held);
-      return;
-    }
-    const source = endpointsOf(held.message);
-    if (source === null || this.#assignments.has(source.name)) return this.#activate(name, held);
-    if (source.fetchTimeoutMs > 0) this.#arm(name, source.fetchTimeoutMs);
+    if (held === undefined || (held.settings.dns !== null && !this.#resolved.has(name))) return;
+    const source = held.settings.dns === null ? endpointsOf(held.message) : null;
+    const missing = [...this.#deps.secrets.missingFor(held.given)];
+    if (source !== null && !this.#assignments.has(source.name)) missing.push(source);
+    if (missing.length === 0) return this.#activate(name, held);
+    const timeouts = missing.map(({ fetchTimeoutMs }) => fetchTimeoutMs);
+    if (timeouts.every((timeoutMs) => timeoutMs > 0)) this.#arm(name, Math.max(...timeouts));
   }
 
   #arm(name: string, timeoutMs: number): void {

@@ -3,7 +3,8 @@
  * means serving in the data loops; a warming one waits beside it; a rejection is kept with its reason
  * until a good version comes.
  */
-export type ResourceKind = 'cluster' | 'endpoints' | 'listener' | 'routes' | 'virtualHost' | 'bootstrap';
+export type ResourceKind =
+  'cluster' | 'endpoints' | 'listener' | 'routes' | 'virtualHost' | 'secret' | 'bootstrap';
 
 export interface ResourceVersion {
   readonly message: object;

@@ -10,6 +10,7 @@ import { listenSpecs, specKey } from '../workers/listen-specs.ts';
 import type { ActivationDeps } from './cluster-activation.ts';
 import type { ResourceVersion } from './config-store.ts';
 import { routeTablesOf } from './references.ts';
+import { joined } from './verdict.ts';
 
 export interface ListenerActivationDeps extends ActivationDeps {
   /** Hands descriptors of listening sockets to all loops. */
@@ -22,7 +23,10 @@ export interface ListenerActivationDeps extends ActivationDeps {
 }
 
 interface Held {
+  /** As given: `message` has its files read in. */
+  readonly given: Listener;
   readonly message: Listener;
+  /** What the loops know it by. */
   readonly version: string;
   readonly record: ResourceVersion;
   readonly sockets: readonly ListenSocket[];
@@ -73,8 +77,9 @@ export class ListenerActivation {
   ): string | null {
     const { store, wallMs } = this.#deps;
     const { name } = message;
-    const judged = this.#deps.checker.listener(message, decoded);
-    let rejection = judged.rejection;
+    const inlined = this.#deps.secrets.inline('listener', message, version, isStatic);
+    const judged = this.#deps.checker.listener(inlined.message, decoded);
+    let rejection = joined(inlined.rejection, judged.rejection);
     if (!isStatic && store.get('listener', name)?.isStatic === true) {
       rejection = 'a static listener of the bootstrap has this name';
     }
@@ -91,7 +96,7 @@ export class ListenerActivation {
     const replaced = this.#warming.get(name);
     if (replaced !== undefined)
       this.#closeUnused(replaced.sockets, [...bound, ...(this.#live.get(name)?.sockets ?? [])]);
-    this.#warming.set(name, { message, version, record, sockets: bound });
+    this.#warming.set(name, { ...inlined, given: message, record, sockets: bound });
     this.#warm(name);
     this.#deps.changed();
     return null;
@@ -109,6 +114,7 @@ export class ListenerActivation {
       this.#deps.unlisten(name);
     }
     this.#closeUnused([...(live?.sockets ?? []), ...(warming?.sockets ?? [])], []);
+    this.#deps.secrets.release('listener', name);
     this.#deps.store.remove('listener', name);
     this.#forgetTablesLater();
     this.#deps.changed();
@@ -220,12 +226,38 @@ export class ListenerActivation {
     }
   }
 
+  /** A secret has come. */
+  rewarm(): void {
+    for (const name of [...this.#warming.keys()]) this.#warm(name);
+  }
+
+  /** A file that the listener names was replaced. Returns why it cannot be taken, or null. */
+  refresh(name: string): string | null {
+    const held = this.#warming.get(name) ?? this.#live.get(name);
+    if (held === undefined) return null;
+    const isStatic = this.#deps.store.get('listener', name)?.isStatic === true;
+    return this.put(held.given, held.record.version, null, isStatic);
+  }
+
+  /** What a warming listener waits for, in words. */
+  waitingFor(name: string): string {
+    const held = this.#warming.get(name);
+    const [secret] = held === undefined ? [] : this.#deps.secrets.missingFor(held.given);
+    return secret === undefined ? 'its route table' : `secret "${secret.name}"`;
+  }
+
+  /** All that is held, as given. */
+  messages(): Listener[] {
+    return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);
+  }
+
   #warm(name: string): void {
     const held = this.#warming.get(name);
     if (held === undefined) return;
-    const missing = routeTablesOf(held.message).filter((table) => !this.#tables.has(table.name));
+    const tables = routeTablesOf(held.message).filter((table) => !this.#tables.has(table.name));
+    const missing = [...tables, ...this.#deps.secrets.missingFor(held.given)];
     if (missing.length === 0) return this.#activate(name, held);
-    const timeouts = missing.map((table) => table.fetchTimeoutMs);
+    const timeouts = missing.map(({ fetchTimeoutMs }) => fetchTimeoutMs);
     if (timeouts.every((timeoutMs) => timeoutMs > 0)) this.#arm(name, Math.max(...timeouts));
   }
 

@@ -31,6 +31,12 @@ export function judge(
   return { rejection: toText([...errors, ...unhonoured]), unhonoured: [] };
 }
 
+/** Two rejections of one resource as one. */
+export function joined(first: string | null, second: string | null): string | null {
+  if (first === null || second === null) return first ?? second;
+  return `${first}\n${second}`;
+}
+
 /** An Any of unknown type is told of once: by the compiler, which knows what it was meant for. */
 function worthTelling(problems: readonly Problem[]): (entry: Unhonoured) => boolean {
   const told = new Set(problems.map((problem) => problem.path));

@@ -7,14 +7,7 @@
  *
  * The private key is made here, goes into a 0600 file and to the TLS engine, and nowhere else.
  */
-import {
-  createCsr,
-  csrPem,
-  exportPrivateKey,
-  generateKey,
-  isProblem,
-  type KeyPair,
-} from '@sluice/identity';
+import { createCsr, csrPem, exportPrivateKey, generateKey, isProblem, type KeyPair } from '@sluice/identity';
 import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
 import { GrpcStatus } from '@sluice/wire';
 import type { JsonObject } from '@sluice/xds';
@@ -186,13 +179,16 @@ export class IdentityAgent {
     if (isProblem(credential))
       return { message: `the authority's answer cannot be used: ${credential.message}`, isRefusal: false };
     const clocks = clockProblem(credential);
-    if (clocks !== null) logger.error('the clocks of this machine and of the authority differ', { problem: clocks });
+    if (clocks !== null)
+      logger.error('the clocks of this machine and of the authority differ', { problem: clocks });
     if (credential.notAfterMs <= credential.obtainedMs)
       return { message: clocks ?? 'the certificate has expired', isRefusal: false };
     this.#key = null;
     const unsaved = attempt(() => store?.save(credentialText(credential)));
     if (unsaved instanceof Error)
-      logger.error('the new certificate could not be stored; a restart will not find it', { error: unsaved.message });
+      logger.error('the new certificate could not be stored; a restart will not find it', {
+        error: unsaved.message,
+      });
     // Roots first: what is shown from now on must be verifiable by those who follow our bundle.
     this.#roots.fromAuthority(pinnedRootPem, credential.root);
     this.#take(credential);

@@ -42,7 +42,10 @@ export function credentialOf(
   if (!isOf(key, leaf)) return problem('wrong-identity', 'the certificate is for another key');
   const spiffeId = leaf.uriSans.find((uri) => uri.startsWith('spiffe://')) ?? '';
   if (expectedId !== '' && spiffeId !== expectedId)
-    return problem('wrong-identity', `the certificate is for ${spiffeId || 'no SPIFFE ID'}, not ${expectedId}`);
+    return problem(
+      'wrong-identity',
+      `the certificate is for ${spiffeId || 'no SPIFFE ID'}, not ${expectedId}`,
+    );
   const last = chain[chain.length - 1];
   const root = last !== undefined && last !== leaf && isSelfIssued(last) ? last : null;
   const shown = root === null ? chain : chain.slice(0, -1);

@@ -66,8 +66,7 @@ function readAuthority(text: string, problems: string[]): IdentityOptions['autho
   const port = Number(digits);
   const plainHost = host.replace(/^\[|\]$/g, '');
   const isAddress = host.startsWith('[') ? isIP(plainHost) === 6 : host !== '';
-  if (!isAddress || port < 1 || port > 65_535)
-    problems.push(`--ca-address must be host:port, not "${text}"`);
+  if (!isAddress || port < 1 || port > 65_535) problems.push(`--ca-address must be host:port, not "${text}"`);
   return { host: plainHost, port };
 }
 

@@ -41,7 +41,11 @@ export function requestCertificate(
   let answer: SigningAnswer | null = null;
   // Made before the call: a transport may report failure before `open` returns.
   const deadline = new TimerNode(() => {
-    resolve({ kind: 'refused', code: GrpcStatus.deadlineExceeded, message: 'the authority did not answer in time' });
+    resolve({
+      kind: 'refused',
+      code: GrpcStatus.deadlineExceeded,
+      message: 'the authority did not answer in time',
+    });
     stream.cancel();
   });
   timers.arm(deadline, callTimeoutMs);
@@ -82,6 +86,10 @@ function readAnswer(message: Uint8Array): SigningAnswer {
     return { kind: 'signed', chainPem: certChain.map((pem) => `${pem.trimEnd()}\n`).join('') };
   } catch (error) {
     if (!(error instanceof XdsDecodeError)) throw error;
-    return { kind: 'refused', code: GrpcStatus.internal, message: 'the authority answered what cannot be read' };
+    return {
+      kind: 'refused',
+      code: GrpcStatus.internal,
+      message: 'the authority answered what cannot be read',
+    };
   }
 }

@@ -23,11 +23,16 @@ import {
 } from '@sluice/wire';
 import type { GrpcClientStream, GrpcMetadata, GrpcStreamSink, GrpcStreamTransport } from '@sluice/wire';
 import { TimerNode, type TimerWheel } from '@sluice/runtime';
+import type { TLSSocket } from 'node:tls';
+import { connectTls } from './grpc-tls.ts';
+import type { TlsClientContext } from './tls-context.ts';
 
 export interface Http2TransportOptions {
   /** `host:port`, or `unix:/path`. */
   readonly target: string;
   readonly timers: TimerWheel;
+  /** Asked for the settings of the moment at each connection; null or absent = plain. */
+  readonly tls?: TlsClientContext | null;
   readonly maxMessageBytes?: number;
   /** Interval between pings; 0 = none. */
   readonly pingIntervalMs?: number;
@@ -38,6 +43,8 @@ export interface Http2TransportOptions {
 export interface Http2Transport extends GrpcStreamTransport {
   /** Ends the connection and all streams; a later `open` connects anew. */
   close(): void;
+  /** The next stream gets a new connection (there is a new credential); the old one ends with its streams. */
+  retire(): void;
 }
 
 /** Full state-of-the-world pushes of large meshes; grpc's default of 4 MiB is too small for them. */
@@ -47,17 +54,123 @@ const DEFAULT_PING_TIMEOUT_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 
 export function http2Transport(options: Http2TransportOptions): Http2Transport {
-  let session: Session | null = null;
+  let session: Connected | null = null;
   return {
     open(path, metadata, sink) {
-      if (session === null || !session.isUsable) session = new Session(options);
+      if (session === null || !session.isUsable) session = new Connected(options);
       return session.open(path, metadata, sink);
     },
     close() {
       session?.destroy();
       session = null;
     },
+    retire() {
+      session?.endGently();
+      session = null;
+    },
   };
+}
+
+/** A connection with what was opened on it before it was there. */
+class Connected {
+  readonly #waiting: WaitingStream[] = [];
+  #session: Session | null = null;
+  #giveUp: (() => void) | null = null;
+  #failure: string | null = null;
+
+  constructor(options: Http2TransportOptions) {
+    const { tls, target, timers } = options;
+    if (tls === null || tls === undefined) {
+      this.#session = new Session(options, null);
+      return;
+    }
+    const timer = new TimerNode(() => this.#giveUp?.());
+    timers.arm(timer, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
+    this.#giveUp = connectTls(target, tls, (result) => {
+      timers.disarm(timer);
+      this.#settled('reason' in result ? result.reason : new Session(options, result));
+    });
+  }
+
+  get isUsable(): boolean {
+    return this.#failure === null && this.#session?.isUsable !== false;
+  }
+
+  open(path: string, metadata: GrpcMetadata, sink: GrpcStreamSink): GrpcClientStream {
+    if (this.#session !== null) return this.#session.open(path, metadata, sink);
+    const stream = new WaitingStream(path, metadata, sink);
+    if (this.#failure === null) this.#waiting.push(stream);
+    else stream.failed(this.#failure);
+    return stream;
+  }
+
+  destroy(): void {
+    this.#giveUp?.();
+    this.#session?.destroy();
+  }
+
+  endGently(): void {
+    this.#session?.endGently();
+  }
+
+  #settled(result: Session | string): void {
+    if (typeof result === 'string') this.#failure = result;
+    else this.#session = result;
+    for (const stream of this.#waiting.splice(0)) {
+      if (typeof result === 'string') stream.failed(result);
+      else stream.opened(result);
+    }
+  }
+}
+
+/** Remembers what is said on a stream until there is a connection to say it on. */
+class WaitingStream implements GrpcClientStream {
+  readonly #path: string;
+  readonly #metadata: GrpcMetadata;
+  readonly #sink: GrpcStreamSink;
+  readonly #messages: Uint8Array[] = [];
+  #isHalfClosed = false;
+  #isOver = false;
+  #stream: GrpcClientStream | null = null;
+
+  constructor(path: string, metadata: GrpcMetadata, sink: GrpcStreamSink) {
+    this.#path = path;
+    this.#metadata = metadata;
+    this.#sink = sink;
+  }
+
+  send(message: Uint8Array): boolean {
+    if (this.#stream !== null) return this.#stream.send(message);
+    if (!this.#isOver) this.#messages.push(message);
+    return true;
+  }
+
+  halfClose(): void {
+    this.#isHalfClosed = true;
+    this.#stream?.halfClose();
+  }
+
+  cancel(): void {
+    if (this.#stream !== null) return this.#stream.cancel();
+    this.#end(GrpcStatus.cancelled, 'cancelled');
+  }
+
+  opened(session: Session): void {
+    if (this.#isOver) return;
+    this.#stream = session.open(this.#path, this.#metadata, this.#sink);
+    for (const message of this.#messages.splice(0)) this.#stream.send(message);
+    if (this.#isHalfClosed) this.#stream.halfClose();
+  }
+
+  failed(reason: string): void {
+    this.#end(GrpcStatus.unavailable, reason);
+  }
+
+  #end(code: number, message: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#sink.onStatus(code, message, []);
+  }
 }
 
 class Session {
@@ -69,13 +182,15 @@ class Session {
   #phase: 'connecting' | 'idle' | 'waiting for a pong' = 'connecting';
   isUsable = true;
 
-  constructor(options: Http2TransportOptions) {
+  /** `secured`: a connection that was made and judged already. */
+  constructor(options: Http2TransportOptions, secured: TLSSocket | null) {
     this.#options = options;
     const isUnix = options.target.startsWith('unix:');
     const path = options.target.slice('unix:'.length);
+    const open = secured !== null ? () => secured : isUnix ? () => connectSocket(path) : null;
     this.#session = connect(
       `http://${isUnix ? 'localhost' : options.target}`,
-      isUnix ? { createConnection: () => connectSocket(path) } : {},
+      open === null ? {} : { createConnection: open },
     );
     this.#timer = new TimerNode(onTimer);
     this.#timer.owner = this;
@@ -117,6 +232,11 @@ class Session {
   destroy(): void {
     this.isUsable = false;
     this.#session.destroy();
+  }
+
+  endGently(): void {
+    this.isUsable = false;
+    this.#session.close();
   }
 
   onTimer(): void {

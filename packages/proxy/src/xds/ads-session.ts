@@ -40,6 +40,8 @@ export class AdsSession {
   readonly #wanted = new Map<string, ReadonlySet<string>>();
   readonly #retry: TimerNode;
   #stream: GrpcClientStream | null = null;
+  /** Which stream is the one that counts. */
+  #opening = 0;
   #failures = 0;
   #isStopped = false;
   #isHearing = false;
@@ -61,6 +63,16 @@ export class AdsSession {
     this.#stream = null;
   }
 
+  /** Goes over to a connection with the credential of the moment. What is held stays; nothing is asked for twice. */
+  reconnect(): void {
+    if (this.#isStopped || this.#stream === null) return;
+    const old = this.#stream;
+    this.#stream = null;
+    this.#client.closed();
+    this.#open();
+    old.cancel();
+  }
+
   /** The whole set of names of a type, `*` for everything; the difference to before is sent. */
   want(typeUrl: string, names: ReadonlySet<string>): void {
     const before = this.#wanted.get(typeUrl) ?? new Set<string>();
@@ -77,13 +89,16 @@ export class AdsSession {
     if (this.#isStopped) return;
     this.#isHearing = false;
     let isOver = false;
+    const isCurrent = (): boolean => this.#opening === opening;
+    const opening = ++this.#opening;
     const stream = this.#deps.transport.open(methods[this.#deps.variant], this.#deps.metadata, {
       onMessage: (message) => {
-        if (!isOver) this.#receive(message);
+        if (!isOver && isCurrent()) this.#receive(message);
       },
       onStatus: (code, message) => {
         isOver = true;
-        this.#closed(code, message);
+        // A stream that was given up for another one ends without consequence.
+        if (isCurrent()) this.#closed(code, message);
       },
     });
     // A transport may report failure before it returns: then there is nothing to speak to.

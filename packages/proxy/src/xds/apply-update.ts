@@ -8,6 +8,7 @@ import {
   decodeMessage,
   ListenerTable,
   RouteConfigurationTable,
+  SecretTable,
   UnhonouredReport,
   VirtualHostTable,
   XdsDecodeError,
@@ -19,15 +20,17 @@ import {
 } from '@sluice/xds';
 import type { ClusterActivation } from '../config/cluster-activation.ts';
 import type { ListenerActivation } from '../config/listener-activation.ts';
+import type { SecretActivation } from '../config/secret-activation.ts';
 
 export interface Activations {
+  readonly secrets: SecretActivation;
   readonly clusters: ClusterActivation;
   readonly listeners: ListenerActivation;
 }
 
 export function applyUpdate(
   update: AdsUpdate,
-  { clusters, listeners }: Activations,
+  { secrets, clusters, listeners }: Activations,
 ): readonly RejectedResource[] {
   switch (update.typeUrl) {
     case xdsTypes.cluster:
@@ -55,6 +58,11 @@ export function applyUpdate(
       for (const name of update.removed) listeners.removeVirtualHost(name);
       return each(update, VirtualHostTable, (message, { name, version }, report) =>
         listeners.putVirtualHost(name, message, version, report),
+      );
+    case xdsTypes.secret:
+      for (const name of update.removed) secrets.remove(name);
+      return each(update, SecretTable, (message, { version }, report) =>
+        secrets.put(message, version, report, 'ads'),
       );
     default:
       return [{ name: '', problem: `resources of type ${update.typeUrl} were not asked for` }];

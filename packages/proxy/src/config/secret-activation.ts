@@ -1,0 +1,257 @@
+/**
+ * Secrets from arrival to the data loops: read, judged, sent before what names them, and again when they
+ * change. What cannot be used changes nothing: the last good one stays.
+ *
+ * A name has one source: the bootstrap's static secrets, a file, ADS, or the workload's own identity agent.
+ * The agent's copy of the trust bundle is the exception: it serves until the control plane sends the real one.
+ */
+import { canonicalJson, contentHash } from '@sluice/runtime';
+import type { Cluster, Listener, Secret, UnhonouredReport } from '@sluice/xds';
+import type { ActivationDeps } from './cluster-activation.ts';
+import { sourceReader, type SourceRules } from './data-sources.ts';
+import { inlineContexts, inlineSecret } from './inline-secret.ts';
+import { newProblems } from './problems.ts';
+import type { NamedSource } from './references.ts';
+import { judgeSecret } from './secret-judgement.ts';
+import { readSecretFile } from './secret-file.ts';
+import { secretsOf, type SecretReference } from './secret-references.ts';
+import { judge, type UnsupportedFields } from './verdict.ts';
+import type { WatchedFiles } from './watched-files.ts';
+
+export interface SecretActivationDeps extends Omit<ActivationDeps, 'checker' | 'secrets'> {
+  readonly mode: UnsupportedFields;
+  readonly rules: SourceRules;
+  readonly files: WatchedFiles;
+  /** A secret is there, or another one now: what waits for it is looked at again. */
+  arrived(name: string, secret: Secret): void;
+  /** A file that a listener or cluster names itself was replaced. */
+  replaced(kind: 'cluster' | 'listener', name: string): void;
+  refused(name: string, reason: string): void;
+}
+
+export type SecretSource = 'static' | 'ads' | 'file' | 'agent';
+
+export interface Inlined<T> {
+  readonly message: T;
+  /** Another one with each content of the files. */
+  readonly version: string;
+  /** Why the resource cannot be taken, or null. */
+  readonly rejection: string | null;
+}
+
+interface Held {
+  readonly source: SecretSource;
+  /** As given, for reading its files again. */
+  readonly given: Secret;
+  /** Every DataSource inline. */
+  readonly secret: Secret;
+  readonly version: string;
+}
+
+export class SecretActivation {
+  readonly #deps: SecretActivationDeps;
+  readonly #live = new Map<string, Held>();
+  readonly #own = new Set<string>();
+  readonly #shared = new Set<string>();
+  /** By path: files of secrets that references name. */
+  readonly #paths = new Map<string, Set<string>>();
+
+  constructor(deps: SecretActivationDeps) {
+    this.#deps = deps;
+  }
+
+  has(name: string): boolean {
+    return this.#live.has(name);
+  }
+
+  get(name: string): Secret | null {
+    return this.#live.get(name)?.secret ?? null;
+  }
+
+  all(): readonly Secret[] {
+    return [...this.#live.values()].map(({ secret }) => secret);
+  }
+
+  /** What a resource waits for. */
+  missingFor(message: Listener | Cluster): readonly NamedSource[] {
+    return secretsOf(message).filter(({ name }) => !this.#live.has(name));
+  }
+
+  /**
+   * With an identity agent: `own` is never asked of the control plane, which must not know its key; `shared`
+   * is always asked of it, and the agent's copy serves until it answers.
+   */
+  reserve(own: string, shared: string): void {
+    this.#own.add(own);
+    this.#shared.add(shared);
+  }
+
+  /** Names to subscribe to; also opens the files that resources name. */
+  wanted(messages: Iterable<Listener | Cluster>): Set<string> {
+    const names = new Set(this.#shared);
+    const paths = new Set<string>();
+    for (const message of messages) {
+      for (const reference of secretsOf(message)) {
+        if (reference.origin.kind === 'ads' && !this.#isOwn(reference.name)) names.add(reference.name);
+        if (reference.origin.kind === 'path') this.#open(reference.origin.path, reference.name, paths);
+      }
+    }
+    for (const path of this.#paths.keys()) if (!paths.has(path)) this.#close(path);
+    return names;
+  }
+
+  /** Forgets secrets of the control plane that nothing names any more. */
+  forgetUnwanted(wanted: ReadonlySet<string>): void {
+    for (const [name, { source }] of this.#live) if (source === 'ads' && !wanted.has(name)) this.remove(name);
+  }
+
+  /** The resource with its own certificates read in. Its files are followed from now on. */
+  inline<T extends Listener | Cluster>(
+    kind: 'cluster' | 'listener',
+    message: T,
+    version: string,
+    isStatic: boolean,
+  ): Inlined<T> {
+    const scope = newProblems();
+    const reader = sourceReader(this.#deps.rules, isStatic);
+    const inlined = inlineContexts(message, reader, scope);
+    for (const reference of secretsOf(message)) this.#judgeReference(reference, isStatic, scope);
+    const owner = `${kind}/${message.name}`;
+    this.#deps.files.watch(owner, reader.files, () => this.#deps.replaced(kind, message.name));
+    return {
+      message: inlined,
+      version: inlined === message ? version : versionOf(inlined),
+      rejection: judge(scope.problems, null, this.#deps.mode).rejection,
+    };
+  }
+
+  /** The resource is gone. */
+  release(kind: 'cluster' | 'listener', name: string): void {
+    this.#deps.files.forget(`${kind}/${name}`);
+  }
+
+  /** Returns why the secret is refused, or null. */
+  put(given: Secret, version: string, decoded: UnhonouredReport | null, source: SecretSource): string | null {
+    const { name } = given;
+    const known = this.#live.get(name)?.source;
+    if (this.#own.has(name) && source !== 'agent')
+      return this.#refuse(name, version, 'this secret comes from the identity agent alone');
+    // What the agent has of the trust bundle makes way for what the control plane sends, for good.
+    if (known === 'ads' && source === 'agent') return null;
+    if (known !== undefined && known !== source && known !== 'agent')
+      return this.#refuse(name, version, `a secret of this name comes from another source (${known})`);
+    return this.#load(given, version, decoded, source);
+  }
+
+  /** The control plane says that it is no more. What names it refuses connections from now on. */
+  remove(name: string): void {
+    // Whom to trust is never forgotten: the last bundle serves on, and certificates end by themselves.
+    if (this.#shared.has(name) || this.#live.get(name)?.source !== 'ads') return;
+    this.#drop(name);
+  }
+
+  /** `version` empty: the content's. */
+  #load(
+    given: Secret,
+    version: string,
+    decoded: UnhonouredReport | null,
+    source: SecretSource,
+  ): string | null {
+    const { name } = given;
+    const { mode, rules, files, wallMs, warn } = this.#deps;
+    const scope = newProblems();
+    const reader = sourceReader(rules, source !== 'ads');
+    const secret = inlineSecret(given, reader, scope);
+    if (scope.problems.length === 0) judgeSecret(secret, wallMs(), scope);
+    // Followed even when refused: the file that is wrong is the one that will be put right.
+    files.watch(`secret/${name}`, reader.files, () => this.#reread(given, source));
+    const judged = judge(scope.problems, decoded, mode);
+    if (judged.rejection !== null) return this.#refuse(name, version, judged.rejection);
+    if (judged.unhonoured.length > 0) warn('secret', name, judged.unhonoured);
+    this.#activate({ source, given, secret, version: version || versionOf(secret) }, judged.unhonoured);
+    return null;
+  }
+
+  #reread(given: Secret, source: SecretSource): void {
+    const rejection = this.#load(given, '', null, source);
+    if (rejection !== null) this.#deps.refused(given.name, rejection);
+  }
+
+  #activate(held: Held, unhonoured: readonly string[]): void {
+    const { store, send, wallMs, arrived, changed } = this.#deps;
+    const { secret, version, source } = held;
+    const { name } = secret;
+    const isSame = this.#live.get(name)?.version === version;
+    this.#live.set(name, held);
+    const live = { message: held.given, version, updatedMs: wallMs(), unhonoured };
+    store.change('secret', name, { isStatic: source === 'static', live, rejected: null });
+    if (isSame) return;
+    send({ kind: 'putSecret', name, version, secret });
+    arrived(name, secret);
+    changed();
+  }
+
+  #drop(name: string): void {
+    this.#live.delete(name);
+    this.#deps.files.forget(`secret/${name}`);
+    this.#deps.store.remove('secret', name);
+    this.#deps.send({ kind: 'removeSecret', name });
+    this.#deps.changed();
+  }
+
+  #refuse(name: string, version: string, reason: string): string {
+    this.#deps.store.change('secret', name, { rejected: { version, reason, atMs: this.#deps.wallMs() } });
+    return reason;
+  }
+
+  #isOwn(name: string): boolean {
+    return this.#own.has(name) || this.#live.get(name)?.source === 'static';
+  }
+
+  #judgeReference(
+    reference: SecretReference,
+    isStatic: boolean,
+    scope: ReturnType<typeof newProblems>,
+  ): void {
+    const { origin, name, path } = reference;
+    const at = scope.at(path);
+    if (name === '') at.at('name').error('must not be empty');
+    if (origin.kind === 'unsupported' && !this.#own.has(name) && !this.#live.has(name))
+      at.at('sds_config').error(origin.why);
+    if (origin.kind === 'static' && !this.#live.has(name))
+      at.at('name').error(`there is no static secret "${name}"`);
+    if (origin.kind === 'path' && !isStatic)
+      sourceReader(this.#deps.rules, false).read({ filename: origin.path }, at.at('sds_config'));
+  }
+
+  #open(path: string, name: string, seen: Set<string>): void {
+    seen.add(path);
+    const names = this.#paths.get(path);
+    if (names?.has(name) === true) return;
+    this.#paths.set(path, (names ?? new Set()).add(name));
+    this.#deps.files.watch(`path/${path}`, [path], () => this.#readPath(path));
+    this.#readPath(path);
+  }
+
+  #close(path: string): void {
+    for (const name of this.#paths.get(path) ?? [])
+      if (this.#live.get(name)?.source === 'file') this.#drop(name);
+    this.#paths.delete(path);
+    this.#deps.files.forget(`path/${path}`);
+  }
+
+  #readPath(path: string): void {
+    const names = this.#paths.get(path) ?? new Set();
+    const read = readSecretFile(path);
+    if (typeof read === 'string') return this.#deps.refused(path, read);
+    for (const { secret, report } of read) {
+      if (!names.has(secret.name)) continue;
+      const rejection = this.put(secret, versionOf(secret), report, 'file');
+      if (rejection !== null) this.#deps.refused(secret.name, rejection);
+    }
+  }
+}
+
+function versionOf(message: object): string {
+  return contentHash(canonicalJson(message));
+}

@@ -1,0 +1,85 @@
+/**
+ * A judged TLS connection for gRPC: nothing is written on it (a bearer token is the first thing that would
+ * be) before the judge has accepted the server.
+ */
+import { connect, type TLSSocket } from 'node:tls';
+import type { TlsClientContext, TlsFailure } from './tls-context.ts';
+import { isTlsFailure } from './tls-context.ts';
+import {
+  chainOf,
+  engineContext,
+  engineFailure,
+  factsOf,
+  outcomeOf,
+  type EngineCertificate,
+  type EngineView,
+} from './tls-engine.ts';
+
+/** `target`: `host:port`, `[v6]:port` or `unix:/path`. `onEnd` comes exactly once; the returned function gives up. */
+export function connectTls(
+  target: string,
+  context: TlsClientContext,
+  onEnd: (result: TLSSocket | TlsFailure) => void,
+): () => void {
+  const settings = context.settings();
+  let isOver = false;
+  const fail = (failure: TlsFailure): void => {
+    if (isOver) return;
+    isOver = true;
+    context.onFailure(failure);
+    onEnd(failure);
+  };
+  if (isTlsFailure(settings)) {
+    fail(settings);
+    return () => undefined;
+  }
+  const socket = connect({
+    ...addressOf(target),
+    secureContext: engineContext(settings),
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+    ALPNProtocols: [...settings.alpn],
+    ...(context.serverName === '' ? {} : { servername: context.serverName }),
+  });
+  socket.on('error', (error: Error) => {
+    fail(engineFailure(error) ?? { kind: 'protocol', reason: error.message });
+    socket.destroy();
+  });
+  socket.on('close', () =>
+    fail({ kind: 'closed', reason: 'the server closed the connection during the handshake' }),
+  );
+  socket.on('secureConnect', () => {
+    if (isOver) return;
+    const view = viewOf(socket);
+    const outcome = outcomeOf(view, socket.authorizationError, context.serverName);
+    const refusal = context.judge(outcome, settings);
+    if (refusal !== null) {
+      fail(refusal);
+      socket.destroy();
+      return;
+    }
+    isOver = true;
+    context.onHandshake(factsOf(view, outcome, settings));
+    onEnd(socket);
+  });
+  return () => {
+    fail({ kind: 'timeout', reason: 'the connection was not made in time' });
+    socket.destroy();
+  };
+}
+
+function addressOf(target: string): { path: string } | { host: string; port: number } {
+  if (target.startsWith('unix:')) return { path: target.slice('unix:'.length) };
+  const colon = target.lastIndexOf(':');
+  return { host: target.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(target.slice(colon + 1)) };
+}
+
+function viewOf(socket: TLSSocket): EngineView {
+  return {
+    protocol: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
+    isResumed: socket.isSessionReused(),
+    peerChain: chainOf(socket.getPeerCertificate(true) as EngineCertificate),
+  };
+}
