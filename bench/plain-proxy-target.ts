@@ -48,7 +48,7 @@ const services = {
   clock: loop.clock,
   random: systemRandom,
   draw: () => systemRandom.next(),
-  upstream: createConnector({ sockets, timers, clock: loop.clock }),
+  upstream: createConnector({ sockets, timers, clock: loop.clock, random: systemRandom }),
   ids: createIdSource(systemRandom),
   date: createHttpDate(systemClock),
   newRecord: () => createRequestRecord(),

@@ -10,6 +10,7 @@ import { Deadline } from '../http/deadline.ts';
 import type {
   ResponseMessage,
   ResponseSink,
+  StreamWish,
   UpstreamRequest,
   UpstreamReset,
   UpstreamStream,
@@ -28,6 +29,9 @@ export function startSideCall(
   call.start(cluster);
   return call;
 }
+
+/** A call of our own has no downstream: such clusters are asked in HTTP/1.1 where they leave the choice. */
+const pooled: StreamWish = { mayReuse: true, isTunnel: false, isH2: false };
 
 class SideCall implements ResponseSink, Cancel {
   readonly #services: RouterServices;
@@ -64,7 +68,7 @@ class SideCall implements ResponseSink, Cancel {
     this.#endpoint = endpoint;
     if (this.#request.timeoutMs > 0)
       this.#deadline.setIn(this.#request.timeoutMs, this.#services.clock.nowMs());
-    this.#services.upstream.open(cluster, cluster.limits, endpoint, this, true, false);
+    this.#services.upstream.open(cluster, cluster.limits, endpoint, this, pooled);
   }
 
   cancel(): void {
@@ -83,6 +87,8 @@ class SideCall implements ResponseSink, Cancel {
     for (const [name, value] of this.#request.headers) headers.append(name, value);
     const head: UpstreamRequest = {
       method,
+      scheme: 'http',
+      authority,
       path,
       headers,
       upgrade: '',

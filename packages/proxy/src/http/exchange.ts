@@ -176,7 +176,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   onDownstreamReset(cause: DownstreamResetCause, details: string): void {
     if (!this.#isActive) return;
     const isProtocolError = cause === 'protocol-error';
-    this.record.flags |= isProtocolError ? FLAG.DPE : FLAG.DC;
+    this.record.flags |= isProtocolError ? FLAG.DPE : cause === 'remote-reset' ? FLAG.DR : FLAG.DC;
     this.record.responseCodeDetails = details;
     this.record.reason = isProtocolError ? '' : 'client-disconnected';
     if (!this.#hasSentHead) this.record.status = 0;
@@ -361,7 +361,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   onRequestInvalid(status: number, code: string, detail: string): void {
     if (!this.#isActive) return;
     if (this.#hasSentHead) this.abortResponse(FLAG.DPE, 'http1.codec_error');
-    else this.answer(invalidHeadReply(status, code, detail));
+    else this.answer(invalidHeadReply(status, code, detail, 'HTTP/1.1'));
   }
 
   /** There is no head to speak of: it was malformed, too large or too late. Answered and logged all the same. */
@@ -375,7 +375,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#begin(true);
     fillRouteRequest(this.routeRequest, this.message, this.connection, this.record);
     this.#binding.metrics.onRequestStart(this.record);
-    this.answer(invalidHeadReply(status, code, detail));
+    this.answer(invalidHeadReply(status, code, detail, message.protocol));
   }
 
   dispose(): void {

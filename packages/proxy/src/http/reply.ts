@@ -11,7 +11,7 @@ import type { LocalReply } from '../filter/filter.ts';
 import { applyHeaderOperations } from '../filter/header-operations.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import { isGrpcRequest } from './grpc-request.ts';
-import type { ResponseMessage } from './streams.ts';
+import type { RequestMessage, ResponseMessage } from './streams.ts';
 
 export interface ReplyOverrides {
   readonly status?: number;
@@ -50,9 +50,14 @@ export function hasNoContent(status: number): boolean {
 }
 
 /** For requests that broke the protocol, or whose head did not come in time; `code` is the codec's. */
-export function invalidHeadReply(status: number, code: string, detail: string): LocalReply {
+export function invalidHeadReply(
+  status: number,
+  code: string,
+  detail: string,
+  protocol: RequestMessage['protocol'],
+): LocalReply {
   const isTimeout = status === 408;
-  const responseCodeDetails = isTimeout ? 'request_header_timeout' : 'http1.codec_error';
+  const responseCodeDetails = isTimeout ? 'request_header_timeout' : `${protocol === 'HTTP/2' ? 'http2' : 'http1'}.codec_error`;
   return { status, code, flag: isTimeout ? 'DT' : 'DPE', detail, responseCodeDetails };
 }
 

@@ -1,6 +1,6 @@
 /**
  * The seams between the exchange and the protocols: one stream towards the client, one per attempt towards
- * an endpoint. HTTP/1.1 implements both; HTTP/2 will without a change to the exchange.
+ * an endpoint. HTTP/1.1 and HTTP/2 implement both.
  *
  * Bodies move by credit. Whoever receives body bytes says `consumed(n)` once they have left (or been
  * dropped); a stream that has handed out a window's worth without credit stops its peer: HTTP/1 by pausing
@@ -8,6 +8,8 @@
  * too much waits, and `onWritable` follows.
  *
  * An upgraded or CONNECT stream goes on as opaque bytes through the same calls; an end is a half-close.
+ * An upgrade has the form of HTTP/1.1 here (GET, `upgrade`, 101), whatever the two sides speak: HTTP/2
+ * streams translate it from and to extended CONNECT (RFC 8441) at their end.
  */
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
@@ -38,7 +40,8 @@ export interface ResponseMessage {
   contentLength: number;
 }
 
-export type DownstreamResetCause = 'disconnected' | 'protocol-error';
+/** `remote-reset`: only this stream, by RST_STREAM. */
+export type DownstreamResetCause = 'disconnected' | 'remote-reset' | 'protocol-error';
 
 /** What a downstream stream tells its exchange. */
 export interface RequestSink {
@@ -96,6 +99,9 @@ export interface ResponseSink {
 
 export interface UpstreamRequest {
   method: string;
+  scheme: 'http' | 'https';
+  /** What `host` in `headers` says too; counts where HTTP/2 or CONNECT needs it. */
+  authority: string;
   path: string;
   readonly headers: HeaderList;
   upgrade: string;
@@ -117,19 +123,25 @@ export interface UpstreamStream {
   release(): void;
 }
 
+/** What kind of stream an attempt needs. One object per attempt, reused. */
+export interface StreamWish {
+  /** False: only on a connection that has carried nothing. */
+  mayReuse: boolean;
+  /** Opaque octets over a connection of its own, never pooled: a CONNECT that ends here. */
+  isTunnel: boolean;
+  /** The request came over HTTP/2: what `use_downstream_protocol_config` asks. */
+  isH2: boolean;
+}
+
 /** Where attempts get their streams from: the connection pools. */
 export interface UpstreamConnector {
-  /**
-   * Calls `onUpstreamReady` or `onUpstreamReset`, perhaps before it returns. Without `mayReuse` the stream
-   * is on a connection that has carried nothing. A tunnel is a connection of its own, never pooled.
-   */
+  /** Calls `onUpstreamReady` or `onUpstreamReset`, perhaps before it returns. */
   open(
     cluster: Cluster,
     limits: PriorityLimits,
     endpoint: Endpoint,
     sink: ResponseSink,
-    mayReuse: boolean,
-    isTunnel: boolean,
+    wish: StreamWish,
   ): void;
   /** The sink waits no more. Does nothing once it was called. */
   cancel(endpoint: Endpoint, sink: ResponseSink): void;

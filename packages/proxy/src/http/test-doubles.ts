@@ -20,6 +20,7 @@ import type {
   RouteTable,
 } from '../route/route.ts';
 import { plainTransport } from '../tls/transport.ts';
+import { defaultH2Settings } from './h2-settings.ts';
 import type { AccessLogger, RequestRecord } from '../telemetry/record.ts';
 import { clientCertConfig } from './forwarded-client-cert.ts';
 
@@ -119,6 +120,7 @@ export function testCluster(name: string, endpoints: Endpoint[], more: Partial<C
     maxConnectionDurationMs: 0,
     bufferLimitBytes: 65_536,
     protocol: 'h1',
+    http2: defaultH2Settings,
     sourceAddress: null,
     keepalive: null,
     origin: null,
@@ -192,6 +194,7 @@ export function forwardTo(cluster: string, more: Partial<ForwardAction> = {}): F
     hostRewrite: null,
     priority: 'default',
     upgrades: null,
+    terminatesConnect: true,
     clusterNotFoundStatus: 503,
     metadataMatch: null,
     ...more,

@@ -44,7 +44,12 @@ export class World {
       clock: this.loop.clock,
       random,
       draw: () => random.next(),
-      upstream: createConnector({ sockets: this.sockets, timers: this.wheel, clock: this.loop.clock }),
+      upstream: createConnector({
+        sockets: this.sockets,
+        timers: this.wheel,
+        clock: this.loop.clock,
+        random,
+      }),
       ids: createIdSource(random),
       date: createHttpDate(this.clock),
       newRecord: () => createRequestRecord(),

@@ -43,6 +43,10 @@ export function compileForwardAction(
     hostRewrite: compileHostRewrite(action, scope),
     priority: action.priority === 'HIGH' ? 'high' : 'default',
     upgrades: compileUpgrades(action, scope),
+    terminatesConnect: action.upgradeConfigs.some(
+      ({ upgradeType, connectConfig }) =>
+        connectConfig !== undefined && upgradeType.toLowerCase() === 'connect',
+    ),
     clusterNotFoundStatus: notFoundStatus[action.clusterNotFoundResponseCode],
     metadataMatch: action.metadataMatch?.filterMetadata ?? null,
   };

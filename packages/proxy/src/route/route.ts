@@ -78,6 +78,8 @@ export interface ForwardAction {
   readonly priority: 'default' | 'high';
   /** Upgrade types allowed here (lower case), overriding the connection manager's. */
   readonly upgrades: ReadonlyMap<string, boolean> | null;
+  /** CONNECT ends here, its octets going to the endpoint as plain TCP; otherwise it is sent on. */
+  readonly terminatesConnect: boolean;
   readonly clusterNotFoundStatus: number;
   readonly metadataMatch: Readonly<Record<string, unknown>> | null;
 }

@@ -169,7 +169,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
     clock: loop.clock,
     random,
     draw: () => random.next(),
-    upstream: createConnector({ sockets, timers, clock: loop.clock }),
+    upstream: createConnector({ sockets, timers, clock: loop.clock, random }),
     ids: createIdSource(random),
     date: createHttpDate(timers.clock),
     newRecord: () => createRequestRecord(processFacts),

@@ -1,32 +1,31 @@
 /** Gives attempts their streams: the endpoint's pool, or a connection of its own for a tunnel. */
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 import type { ResponseSink, UpstreamConnector } from '../http/streams.ts';
-import { H1Pool, poolKey, type PoolServices } from './pool.ts';
+import type { PoolServices } from './connection-pool.ts';
+import { EndpointPools } from './endpoint-pools.ts';
 import { TunnelStream } from './tunnel-stream.ts';
 
 export function createConnector(services: PoolServices): UpstreamConnector {
   const tunnels = new Map<ResponseSink, TunnelStream>();
   return {
-    open(cluster, limits, endpoint, sink, mayReuse, isTunnel) {
-      if (isTunnel) openTunnel(services, tunnels, cluster, limits, endpoint, sink);
-      else poolOf(cluster, endpoint, services).open(cluster, limits, sink, mayReuse);
+    open(cluster, limits, endpoint, sink, wish) {
+      if (wish.isTunnel) openTunnel(services, tunnels, cluster, limits, endpoint, sink);
+      else poolsOf(endpoint, services).poolFor(cluster, wish.isH2).open(cluster, limits, sink, wish.mayReuse);
     },
     cancel(endpoint, sink) {
       const tunnel = tunnels.get(sink);
       if (tunnel !== undefined) tunnel.release();
-      else if (endpoint.pool instanceof H1Pool) endpoint.pool.cancel(sink);
+      else if (endpoint.pool instanceof EndpointPools) endpoint.pool.cancel(sink);
     },
   };
 }
 
-function poolOf(cluster: Cluster, endpoint: Endpoint, services: PoolServices): H1Pool {
+function poolsOf(endpoint: Endpoint, services: PoolServices): EndpointPools {
   const current = endpoint.pool;
-  if (current instanceof H1Pool && (current.isOf(cluster) || current.key === poolKey(cluster, endpoint)))
-    return current;
-  current?.drain();
-  const pool = new H1Pool(cluster, endpoint, services);
-  endpoint.pool = pool;
-  return pool;
+  if (current instanceof EndpointPools) return current;
+  const pools = new EndpointPools(endpoint, services);
+  endpoint.pool = pools;
+  return pools;
 }
 
 function openTunnel(

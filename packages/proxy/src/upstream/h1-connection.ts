@@ -21,8 +21,8 @@ import type {
   RequestWriteOptions,
   ResponseHead,
 } from '@sluice/wire';
-import type { Clock, TimerWheel } from '@sluice/runtime';
-import type { Endpoint } from '../cluster/cluster.ts';
+import type { Clock } from '@sluice/runtime';
+import type { Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 import { Deadline } from '../http/deadline.ts';
 import {
   STREAM_WINDOW_BYTES,
@@ -32,30 +32,26 @@ import {
   type UpstreamReset,
   type UpstreamStream,
 } from '../http/streams.ts';
-import type { CloseCause, ConnectFailure, ConnectHandler, Connection } from '../io/connection.ts';
-
-/** What a connection needs of its pool. */
-export interface H1ConnectionOwner {
-  readonly endpoint: Endpoint;
-  onConnected(connection: H1UpstreamConnection): void;
-  onConnectFailed(connection: H1UpstreamConnection, failure: ConnectFailure): void;
-  /** The connection may carry another request. */
-  onIdle(connection: H1UpstreamConnection): void;
-  onClosed(connection: H1UpstreamConnection, byRemote: boolean): void;
-  onBytes(sent: number, received: number): void;
-}
+import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
+import type { PoolServices } from './connection-pool.ts';
+import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
+import { WebSocketHandshake } from './websocket-handshake.ts';
 
 /** Room for a head that is not unusually large; the rest of the join buffer is used too. */
 const USUAL_HEAD_BYTES = 4096;
 
-export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1ResponseSink {
+export class H1UpstreamConnection
+  implements ConnectionHandler, UpstreamStream, PooledConnection, H1ResponseSink
+{
+  readonly endpoint: Endpoint;
+  readonly limits: PriorityLimits;
   readonly openedMs: number;
-  /** Requests carried, the present one included. */
   requestCount = 0;
-  /** Index in the pool's idle stack is not kept; this says whether it is there. */
-  isIdle = false;
-  readonly #owner: H1ConnectionOwner;
+  isReady = false;
+  readonly #owner: ConnectionOwner;
+  readonly #services: PoolServices;
   readonly #clock: Clock;
+  readonly #connection: Connection;
   readonly #parser = new H1ResponseParser(this);
   readonly #response: ResponseMessage = { status: 0, headers: this.#parser.head.headers, contentLength: -1 };
   readonly #options: RequestWriteOptions = {
@@ -65,54 +61,61 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     passesUpgrade: false,
   };
   readonly #idleDeadline: Deadline;
-  #connection: Connection | null = null;
   #localAddress: string | null = null;
   #sink: ResponseSink | null = null;
+  #handshake: WebSocketHandshake | null = null;
   #hasSentEnd = false;
   #hasResponseEnded = false;
   #trailers: HeaderList | null = null;
   #isTainted = false;
   #isTunnel = false;
+  #isRetired = false;
   #uncreditedBytes = 0;
   #reportedSent = 0;
   #reportedReceived = 0;
 
-  constructor(owner: H1ConnectionOwner, wheel: TimerWheel, clock: Clock) {
+  constructor(
+    owner: ConnectionOwner,
+    connection: Connection,
+    endpoint: Endpoint,
+    limits: PriorityLimits,
+    services: PoolServices,
+  ) {
     this.#owner = owner;
-    this.#clock = clock;
-    this.openedMs = clock.nowMs();
-    this.#idleDeadline = new Deadline(wheel, this, onIdleTooLong);
+    this.#connection = connection;
+    this.endpoint = endpoint;
+    this.limits = limits;
+    this.#services = services;
+    this.#clock = services.clock;
+    this.openedMs = services.clock.nowMs();
+    this.#idleDeadline = new Deadline(services.timers, this, onIdleTooLong);
   }
 
-  get endpoint(): Endpoint {
-    return this.#owner.endpoint;
-  }
   get localAddress(): string {
     const connection = this.#connection;
-    if (connection === null) return '';
     return (this.#localAddress ??= `${connection.localAddress}:${connection.localPort}`);
   }
   get isReused(): boolean {
     return this.requestCount > 1;
   }
   get isWritable(): boolean {
-    return this.#connection !== null && this.#connection.isWritable;
+    return this.#connection.isWritable;
   }
   get isOpen(): boolean {
-    return this.#connection !== null && this.#connection.isOpen;
+    return this.#connection.isOpen && !this.#isRetired;
+  }
+  get isIdle(): boolean {
+    return this.#sink === null;
+  }
+  get freeStreams(): number {
+    return this.#sink === null ? 1 : 0;
   }
 
-  /** Called once by the pool, before any event. */
-  attach(connection: Connection): void {
-    this.#connection = connection;
-  }
-
-  /** Takes it out of idleness for one request; `sink.onUpstreamReady` comes before this returns. */
   assign(sink: ResponseSink): void {
-    this.isIdle = false;
     this.#idleDeadline.clear();
     this.requestCount++;
     this.#sink = sink;
+    this.#handshake = null;
     this.#hasSentEnd = false;
     this.#hasResponseEnded = false;
     this.#trailers = null;
@@ -120,46 +123,50 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     sink.onUpstreamReady(this);
   }
 
-  /** The pool keeps it for the next request. */
-  rest(idleTimeoutMs: number): void {
-    this.isIdle = true;
-    if (idleTimeoutMs > 0) this.#idleDeadline.setIn(idleTimeoutMs, this.#clock.nowMs());
+  rest(timeoutMs: number): void {
+    if (timeoutMs > 0) this.#idleDeadline.setIn(timeoutMs, this.#clock.nowMs());
   }
 
-  close(): void {
+  retire(): void {
+    this.#isRetired = true;
+    if (this.#sink !== null) return;
     this.#idleDeadline.dispose();
-    this.#connection?.close();
+    this.#connection.close();
   }
 
   // --- the stream ---
 
   sendHead(request: UpstreamRequest, isEnd: boolean): void {
     const options = this.#options;
-    const isUpgrade = request.upgrade !== '';
+    const isConnect = request.upgrade === 'connect';
+    const isUpgrade = request.upgrade !== '' && !isConnect;
+    const target = isConnect ? request.authority : request.path;
+    if (request.upgrade === 'websocket')
+      this.#handshake = WebSocketHandshake.of(request, this.#services.random);
     options.passesUpgrade = isUpgrade;
-    if (isUpgrade || (isEnd && request.contentLength !== 0)) options.bodyKind = 'none';
+    if (isUpgrade || isConnect || (isEnd && request.contentLength !== 0)) options.bodyKind = 'none';
     else options.bodyKind = request.contentLength >= 0 ? 'length' : 'chunked';
     options.contentLength = request.contentLength;
     this.#parser.expectResponseTo(request.method, isUpgrade);
     this.#parser.resume();
-    this.#hasSentEnd = isEnd && !isUpgrade;
-    const connection = this.#connection!;
+    this.#hasSentEnd = isEnd && !isUpgrade && !isConnect;
+    const connection = this.#connection;
     let buffer = connection.reserve(USUAL_HEAD_BYTES);
     let end = writeRequestHead(
       buffer,
       connection.writeOffset,
       request.method,
-      request.path,
+      target,
       request.headers,
       options,
     );
     if (end < 0) {
-      buffer = connection.reserve(2 * request.headers.byteSize + request.path.length + USUAL_HEAD_BYTES);
+      buffer = connection.reserve(2 * request.headers.byteSize + target.length + USUAL_HEAD_BYTES);
       end = writeRequestHead(
         buffer,
         connection.writeOffset,
         request.method,
-        request.path,
+        target,
         request.headers,
         options,
       );
@@ -169,7 +176,7 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   }
 
   sendData(data: Uint8Array, start: number, end: number): void {
-    const connection = this.#connection!;
+    const connection = this.#connection;
     if (this.#isTunnel || this.#options.bodyKind !== 'chunked') {
       connection.write(data, start, end);
       return;
@@ -180,7 +187,7 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   }
 
   sendEnd(trailers: HeaderList | null): void {
-    const connection = this.#connection!;
+    const connection = this.#connection;
     this.#hasSentEnd = true;
     if (this.#isTunnel) connection.end();
     else if (this.#options.bodyKind === 'chunked') {
@@ -192,14 +199,13 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
   consumed(byteCount: number): void {
     this.#uncreditedBytes -= byteCount;
     const connection = this.#connection;
-    if (connection !== null && connection.isPaused && this.#uncreditedBytes <= STREAM_WINDOW_BYTES / 2)
-      connection.resume();
+    if (connection.isPaused && this.#uncreditedBytes <= STREAM_WINDOW_BYTES / 2) connection.resume();
   }
 
   release(): void {
     if (this.#sink === null) return;
     this.#sink = null;
-    const connection = this.#connection!;
+    const connection = this.#connection;
     if (!connection.isOpen) return;
     const isWhole = this.#hasResponseEnded && this.#hasSentEnd && !this.#isTainted && !this.#isTunnel;
     if (!isWhole) {
@@ -210,20 +216,11 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     }
     if (connection.isPaused) connection.resume();
     this.#reportBytes();
-    if (this.#parser.head.isKeepAlive) this.#owner.onIdle(this);
+    if (this.#parser.head.isKeepAlive && !this.#isRetired) this.#owner.onFree(this);
     else connection.close();
   }
 
   // --- the socket ---
-
-  onConnect(): void {
-    this.#owner.onConnected(this);
-  }
-
-  onConnectError(_connection: Connection, failure: ConnectFailure): void {
-    this.#idleDeadline.dispose();
-    this.#owner.onConnectFailed(this, failure);
-  }
 
   onData(connection: Connection, data: Uint8Array): void {
     if (this.#sink === null) {
@@ -275,6 +272,11 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     response.contentLength =
       head.bodyKind === 'length' ? head.contentLength : head.bodyKind === 'none' ? 0 : -1;
     this.#isTunnel = head.bodyKind === 'tunnel';
+    if (this.#handshake !== null && head.status === 101 && !this.#handshake.accepts(response.headers)) {
+      this.#fail('protocol-error', 'the answer to the WebSocket handshake does not fit its key');
+      this.#connection.terminate();
+      return;
+    }
     this.#sink?.onResponseHead(
       response,
       head.bodyKind === 'none' || (head.bodyKind === 'length' && head.contentLength === 0),
@@ -286,7 +288,7 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
     if (sink === null) return;
     this.#uncreditedBytes += end - start;
     sink.onResponseData(buf, start, end);
-    const connection = this.#connection!;
+    const connection = this.#connection;
     if (this.#uncreditedBytes > STREAM_WINDOW_BYTES && connection.isOpen) connection.pause();
   }
 
@@ -300,11 +302,11 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
 
   onParseError(error: H1ParseError): void {
     this.#fail(error.code === 'h1-truncated' ? 'connection-termination' : 'protocol-error', error.message);
-    this.#connection?.terminate();
+    this.#connection.terminate();
   }
 
   onIdleTooLong(): void {
-    if (this.isIdle) this.close();
+    if (this.#sink === null) this.retire();
   }
 
   /** After the whole chunk was read, so that octets behind the response are seen before it counts as done. */
@@ -322,7 +324,6 @@ export class H1UpstreamConnection implements ConnectHandler, UpstreamStream, H1R
 
   #reportBytes(): void {
     const connection = this.#connection;
-    if (connection === null) return;
     this.#owner.onBytes(
       connection.bytesWritten - this.#reportedSent,
       connection.bytesRead - this.#reportedReceived,

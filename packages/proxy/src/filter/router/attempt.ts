@@ -15,6 +15,7 @@ import type { RequestBody } from '../../http/request-body.ts';
 import type {
   ResponseMessage,
   ResponseSink,
+  StreamWish,
   UpstreamConnector,
   UpstreamRequest,
   UpstreamReset,
@@ -43,6 +44,8 @@ export class Attempt implements ResponseSink {
   readonly #clock: Clock;
   readonly #tryDeadline: Deadline;
   readonly #idleDeadline: Deadline;
+  /** Filled before `start`. */
+  readonly wish: StreamWish = { mayReuse: true, isTunnel: false, isH2: false };
   endpoint: Endpoint | null = null;
   cluster: Cluster | null = null;
   stream: UpstreamStream | null = null;
@@ -71,14 +74,8 @@ export class Attempt implements ResponseSink {
     this.#idleDeadline = new Deadline(wheel, this, onTryTimeout);
   }
 
-  /** The outcome comes through the host, perhaps before this returns. */
-  start(
-    cluster: Cluster,
-    limits: PriorityLimits,
-    endpoint: Endpoint,
-    mayReuse: boolean,
-    isConnect: boolean,
-  ): void {
+  /** By `wish`; the outcome comes through the host, perhaps before this returns. */
+  start(cluster: Cluster, limits: PriorityLimits, endpoint: Endpoint): void {
     this.cluster = cluster;
     this.endpoint = endpoint;
     this.stream = null;
@@ -100,7 +97,7 @@ export class Attempt implements ResponseSink {
       return;
     }
     endpoint.activeRequests++;
-    this.#host.upstream.open(cluster, limits, endpoint, this, mayReuse, isConnect);
+    this.#host.upstream.open(cluster, limits, endpoint, this, this.wish);
   }
 
   setTimeouts(perTryTimeoutMs: number, perTryIdleTimeoutMs: number, nowMs: number): void {

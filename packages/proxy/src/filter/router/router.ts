@@ -18,7 +18,12 @@ import type { ProxyErrorCode } from '../../errors.ts';
 import { isGrpcRequest } from '../../http/grpc-request.ts';
 import { localReply } from '../../http/reply.ts';
 import { RequestBody } from '../../http/request-body.ts';
-import type { ResponseMessage, UpstreamConnector, UpstreamRequest } from '../../http/streams.ts';
+import type {
+  RequestMessage,
+  ResponseMessage,
+  UpstreamConnector,
+  UpstreamRequest,
+} from '../../http/streams.ts';
 import type { ForwardAction, RetryPolicy, WeightedCluster } from '../../route/route.ts';
 import { FLAG } from '../../telemetry/response-flags.ts';
 import { applyHeaderOperations } from '../header-operations.ts';
@@ -70,7 +75,15 @@ export class Router implements AttemptHost {
     this.#backoff.owner = this;
     this.#pick = newPickContext(draw);
     const message = host.message;
-    this.#request = { method: '', path: '', headers: message.headers, upgrade: '', contentLength: -1 };
+    this.#request = {
+      method: '',
+      scheme: 'http',
+      authority: '',
+      path: '',
+      headers: message.headers,
+      upgrade: '',
+      contentLength: -1,
+    };
   }
 
   /** False while some attempt still wants its response's end. */
@@ -192,11 +205,12 @@ export class Router implements AttemptHost {
     request.path = message.path;
     request.upgrade = message.upgrade;
     request.contentLength = message.contentLength;
-    if (!hasFilters) return request;
     for (const filter of host.upstreamFilters) {
       const verdict = filter.onAttemptHead?.(host.upstreamFilterContext(), request.headers, record.attempts);
       if (verdict === 'answered' || !attempt.isOpen) return null;
     }
+    request.scheme = message.scheme;
+    request.authority = authorityOf(message, request.headers);
     return request;
   }
 
@@ -349,7 +363,12 @@ export class Router implements AttemptHost {
       this.#host.answer(localReply('no-healthy-upstream', 'no_healthy_upstream'));
       return;
     }
-    this.#attempt.start(cluster, this.#limits!, endpoint, mayReuse, this.#host.message.upgrade === 'connect');
+    const { wish } = this.#attempt;
+    const { message } = this.#host;
+    wish.mayReuse = mayReuse;
+    wish.isTunnel = message.upgrade === 'connect' && this.#action!.terminatesConnect;
+    wish.isH2 = message.protocol === 'HTTP/2';
+    this.#attempt.start(cluster, this.#limits!, endpoint);
   }
 
   /** A second try that no policy needs to allow. True when one was started. */
@@ -454,6 +473,13 @@ export class Router implements AttemptHost {
     this.#clocks.clear();
     if (this.#backoff.isArmed) this.#host.services.timers.disarm(this.#backoff);
   }
+}
+
+/** What the attempt's `host` says, after all edits; a CONNECT goes where it asked. */
+function authorityOf(message: RequestMessage, headers: HeaderList): string {
+  const { authority } = message;
+  if (message.upgrade === 'connect' || headers.valueEquals(H.host, authority)) return authority;
+  return headers.get(H.host) ?? '';
 }
 
 function onBackoff(node: TimerNode): void {

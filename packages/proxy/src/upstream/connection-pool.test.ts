@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { forwardTo, testRoute } from '../http/test-doubles.ts';
 import { answering, reply, World } from '../http/test-world.ts';
-import { H1Pool } from './pool.ts';
+import { EndpointPools } from './endpoint-pools.ts';
 
 let world: World;
 beforeEach(() => {
@@ -23,7 +23,7 @@ async function setup(more = {}, script = answering(reply('x'))) {
     client.send(get);
     return client.response();
   };
-  const pool = () => cluster.endpoints[0]!.pool as H1Pool;
+  const pool = () => (cluster.endpoints[0]!.pool as EndpointPools).all[0]!;
   return { upstream, cluster, port, client, ask, pool };
 }
 
@@ -33,11 +33,10 @@ test('a connection carries no more requests than it may', async () => {
   expect(upstream.connectionCount).toBe(3);
 });
 
-test('a connection that is too old is not used again', async () => {
+test('a connection that is too old is closed as soon as it is idle', async () => {
   const { ask, upstream } = await setup({ maxConnectionDurationMs: 1000 });
   await ask();
   world.clock.advance(1500);
-  await ask();
   await upstream.until(() => upstream.openCount === 0);
   await ask();
   expect(upstream.connectionCount).toBe(2);

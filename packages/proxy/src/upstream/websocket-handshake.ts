@@ -1,0 +1,45 @@
+/**
+ * The WebSocket handshake of HTTP/1 (RFC 6455 §4.1) for a request that came without one: over HTTP/2 a
+ * client sends no key (RFC 8441 §5), so the hop that turns it into an Upgrade makes its own and checks the
+ * answer.
+ */
+import { createHash } from 'node:crypto';
+import type { Random } from '@sluice/runtime';
+import { H, type HeaderList } from '@sluice/wire';
+import type { UpstreamRequest } from '../http/streams.ts';
+
+/** RFC 6455 §1.3. */
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+export function webSocketAccept(key: string): string {
+  return createHash('sha1')
+    .update(key + GUID)
+    .digest('base64');
+}
+
+export class WebSocketHandshake {
+  readonly #expected: string;
+
+  private constructor(expected: string) {
+    this.#expected = expected;
+  }
+
+  /** Null when the client's own key goes through, whose answer is for the client to check. */
+  static of(request: UpstreamRequest, random: Random): WebSocketHandshake | null {
+    const { headers } = request;
+    if (headers.has(H.secWebSocketKey)) return null;
+    const bytes = new Uint8Array(16);
+    random.bytes(bytes);
+    const key = Buffer.from(bytes).toString('base64');
+    headers.append(H.secWebSocketKey, key);
+    if (!headers.has(H.secWebSocketVersion)) headers.append(H.secWebSocketVersion, '13');
+    return new WebSocketHandshake(webSocketAccept(key));
+  }
+
+  /** Takes the answer out: it was for us. */
+  accepts(headers: HeaderList): boolean {
+    const isRight = headers.get(H.secWebSocketAccept) === this.#expected;
+    headers.remove(H.secWebSocketAccept);
+    return isRight;
+  }
+}
