@@ -4,77 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeClock, TimerWheel } from '@sluice/runtime';
-import type {
-  CloseCause,
-  ConnectFailure,
-  ConnectHandler,
-  ConnectTarget,
-  Connection,
-  SocketListener,
-  SocketProvider,
-} from './connection.ts';
+import type { ConnectTarget, Connection, SocketListener, SocketProvider } from './connection.ts';
 import { IoLoop } from './io-loop.ts';
 import { openFullListener } from './test-full-listener.ts';
+import { Recorder } from './test-recorder.ts';
+import { testSettings, TestTls } from './test-tls.ts';
 
 export interface ProviderUnderTest {
   sockets: SocketProvider;
   ready(listener: SocketListener): Promise<void>;
-}
-
-/** Records what happens to one connection and lets a test wait for it. */
-class Recorder implements ConnectHandler {
-  connection: Connection | null = null;
-  received = 0;
-  text = '';
-  chunks: Uint8Array[] = [];
-  hasEnded = false;
-  drains = 0;
-  closeCause: CloseCause | null = null;
-  failure: ConnectFailure | null = null;
-  isConnected = false;
-  onChunk: ((connection: Connection, data: Uint8Array) => void) | null = null;
-  #waits: { until: () => boolean; done: () => void }[] = [];
-
-  onConnect(connection: Connection): void {
-    this.connection = connection;
-    this.isConnected = true;
-    this.#check();
-  }
-  onConnectError(_connection: Connection, failure: ConnectFailure): void {
-    this.failure = failure;
-    this.#check();
-  }
-  onData(connection: Connection, data: Uint8Array): void {
-    this.received += data.length;
-    this.chunks.push(data);
-    if (this.text.length < 4096) this.text += Buffer.from(data).toString('latin1');
-    this.onChunk?.(connection, data);
-    this.#check();
-  }
-  onEnd(): void {
-    this.hasEnded = true;
-    this.#check();
-  }
-  onDrain(): void {
-    this.drains++;
-    this.#check();
-  }
-  onClose(_connection: Connection, cause: CloseCause): void {
-    expect(this.closeCause).toBeNull();
-    this.closeCause = cause;
-    this.#check();
-  }
-  until(condition: () => boolean): Promise<void> {
-    if (condition()) return Promise.resolve();
-    return new Promise((done) => this.#waits.push({ until: condition, done }));
-  }
-  #check(): void {
-    this.#waits = this.#waits.filter((wait) => {
-      if (!wait.until()) return true;
-      wait.done();
-      return false;
-    });
-  }
 }
 
 interface Pair {
@@ -84,7 +22,14 @@ interface Pair {
   s: Connection;
 }
 
-export function connectionSuite(name: string, create: (loop: IoLoop) => ProviderUnderTest): void {
+/** `isSecured`: everything that holds for a plain connection holds above TLS. */
+export function connectionSuite(
+  name: string,
+  create: (loop: IoLoop) => ProviderUnderTest,
+  isSecured = false,
+): void {
+  const serverTls = isSecured ? new TestTls(testSettings('server')) : null;
+  const clientTls = isSecured ? new TestTls(testSettings('client')) : null;
   const clock = new FakeClock();
   const wheel = new TimerWheel(clock);
   clock.attach(wheel);
@@ -96,7 +41,15 @@ export function connectionSuite(name: string, create: (loop: IoLoop) => Provider
     onAccept: (connection: Connection) => void,
     highWaterBytes = 65_536,
   ): Promise<SocketListener> {
-    const listener = sockets.listen({ bind: { address: '127.0.0.1', port: 0 }, highWaterBytes }, onAccept);
+    const bind = { address: '127.0.0.1', port: 0 };
+    const listener = sockets.listen({ bind, highWaterBytes }, (connection) => {
+      if (serverTls === null) onAccept(connection);
+      else
+        connection.startTls(serverTls, null, 0, {
+          onSecured: onAccept,
+          onTlsFailed: (_connection, { reason }) => failures.push(reason),
+        });
+    });
     await ready(listener);
     return listener;
   }
@@ -109,7 +62,7 @@ export function connectionSuite(name: string, create: (loop: IoLoop) => Provider
       keepalive: null,
       connectTimeoutMs: 1000,
       highWaterBytes: 65_536,
-      tls: null,
+      tls: clientTls,
       ...more,
     };
   }
@@ -296,6 +249,8 @@ export function connectionSuite(name: string, create: (loop: IoLoop) => Provider
     c.terminate();
     listener.stop();
   });
+
+  if (isSecured) return;
 
   test(`${name}: Unix sockets`, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-io-'));
