@@ -7,7 +7,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createLogger, type Logger, type TimerWheel } from '@sluice/runtime';
-import type { GrpcStreamTransport } from '@sluice/wire';
 import manifest from '../package.json' with { type: 'json' };
 import { startAdminServers, type AdminServers } from './admin-servers.ts';
 import { parseCommandLine, usage, type CommandLine } from './command-line.ts';
@@ -16,6 +15,8 @@ import { BootstrapError, loadBootstrap, type BootstrapSource } from './config/bo
 import { checkStatic } from './config/check-static.ts';
 import { ConfigChecker } from './config/checker.ts';
 import { flatRuntime, runtimeLayers } from './config/runtime-layers.ts';
+import type { ClientTransport } from './identity/start-identity.ts';
+import type { TlsClientContext } from './io/tls-context.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { DEFAULT_ROTATION } from './telemetry/log-file.ts';
 import { FileLogSinks } from './telemetry/log-sinks.ts';
@@ -82,9 +83,9 @@ async function run(options: CommandLine): Promise<void> {
 }
 
 /** Loaded by proxies that have a control plane: node:http2 costs 3 MB. */
-function grpcTransport(target: string, timers: TimerWheel): GrpcStreamTransport {
+function grpcTransport(target: string, timers: TimerWheel, tls: TlsClientContext | null): ClientTransport {
   const { http2Transport } = require('./io/grpc-http2.ts') as typeof import('./io/grpc-http2.ts');
-  return http2Transport({ target, timers });
+  return http2Transport({ target, timers, tls });
 }
 
 /** Drains once; whoever asks again ends the process at once. */

@@ -13,19 +13,18 @@ import {
   type Logger,
   type LogLevel,
 } from '@sluice/runtime';
-import type { GrpcStreamTransport } from '@sluice/wire';
 import {
   wildcard,
   xdsTypes,
   type AdsUpdate,
   type Bootstrap,
   type Init,
+  type JsonObject,
   type Node,
   type RejectedResource,
   type Secret,
 } from '@sluice/xds';
 import { DnsClusters } from './cluster/dns-clusters.ts';
-import { endpointLabel } from './cluster/endpoint-state.ts';
 import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
 import { systemResolver } from './cluster/system-resolver.ts';
 import type { CommandLine } from './command-line.ts';
@@ -35,17 +34,26 @@ import { ClusterActivation, type ActivationDeps } from './config/cluster-activat
 import { ConfigStore } from './config/config-store.ts';
 import { ListenerActivation } from './config/listener-activation.ts';
 import { SecretActivation } from './config/secret-activation.ts';
+import { textOf } from './config/secret-judgement.ts';
 import { WatchedFiles } from './config/watched-files.ts';
 import { flatRuntime, runtimeLayers, type FlatLayer } from './config/runtime-layers.ts';
 import type { LoopInit, LoopReport } from './data-loop.ts';
 import { HeapTrim } from './heap-trim.ts';
+import type { IdentityAgent } from './identity/agent.ts';
+import type { IdentityOptions } from './identity/identity-options.ts';
+import {
+  createIdentityAgent,
+  trustBundleSecret,
+  workloadSecret,
+  type IdentityWiring,
+} from './identity/start-identity.ts';
 import type { LogSinks } from './telemetry/log-sinks.ts';
 import type { FileLogSinks } from './telemetry/log-sinks.ts';
 import { Fleet, type LoopPort } from './workers/fleet.ts';
 import { AdsSession } from './xds/ads-session.ts';
 import { applyUpdate } from './xds/apply-update.ts';
+import { ControlPlaneLink } from './xds/control-plane-link.ts';
 import { adsMetadata, nodeOf } from './xds/node.ts';
-import { rotatingTransport } from './xds/rotating-transport.ts';
 
 export interface ProxyProcessDeps {
   readonly bootstrap: Bootstrap;
@@ -58,7 +66,7 @@ export interface ProxyProcessDeps {
   readonly writeLog: (line: string) => void;
   readonly spawn: (index: number) => LoopPort;
   /** A transport to `host:port` or `unix:/path`. */
-  readonly transport: (target: string, timers: TimerWheel) => GrpcStreamTransport;
+  readonly transport: IdentityWiring['transport'];
   readonly createSinks: (wheel: TimerWheel, metrics: MetricsRegistry) => FileLogSinks;
 }
 
@@ -81,6 +89,9 @@ export class ProxyProcess {
   readonly #fleet: Fleet;
   readonly #sinks: FileLogSinks;
   readonly #trim: HeapTrim;
+  /** Null without `--ca-address`. */
+  readonly identity: IdentityAgent | null;
+  readonly #controlPlane: ControlPlaneLink;
   #ads: AdsSession | null = null;
   readonly #received = new Set<string>();
   #connectionCount = 0;
@@ -140,6 +151,10 @@ export class ProxyProcess {
       refused: (name, problem) =>
         logger.error('a secret was refused; the last good one stays', { name, problem }),
     });
+    this.identity = options.identity === null ? null : this.#createAgent(options.identity, own);
+    this.#controlPlane = new ControlPlaneLink(bootstrap, this.secrets, (target, tls) =>
+      deps.transport(target, this.#timers, tls),
+    );
     const shared: ActivationDeps = { ...common, checker, secrets: this.secrets };
     this.clusters = new ClusterActivation({ ...shared, slots: this.#slots, dns: this.#dns });
     this.listeners = new ListenerActivation({
@@ -156,8 +171,11 @@ export class ProxyProcess {
     for (const line of this.deps.bootstrapWarnings)
       this.deps.logger.warning('a configured field has no effect', { field: line });
     this.#fleet.start();
+    this.#putStaticSecrets();
+    // Before what waits for the certificate: a stored one is there at once.
+    this.identity?.start();
     this.#putStatic();
-    if (this.deps.bootstrap.dynamicResources?.adsConfig !== undefined) this.#startAds();
+    this.#startAds();
     this.#changed();
   }
 
@@ -182,6 +200,8 @@ export class ProxyProcess {
   /** What the initial configuration still waits for, in words. */
   #missing(): string {
     if (!this.#fleet.isReady) return 'data loops are starting';
+    if (this.identity !== null && !this.secrets.has(workloadSecret))
+      return 'the workload has no certificate yet; the log says why';
     const dynamic = this.deps.bootstrap.dynamicResources;
     if (dynamic?.cdsConfig !== undefined && !this.#received.has(xdsTypes.cluster)) {
       return 'no clusters have come from the control plane';
@@ -234,6 +254,7 @@ export class ProxyProcess {
     this.#isDraining = true;
     this.#onStopped = onStopped;
     this.#ads?.stop();
+    this.identity?.stop();
     this.#dns.stop();
     this.#fleet.drain(afterMs, mayWait, () => void this.#stop());
     this.listeners.closeAll();
@@ -245,11 +266,14 @@ export class ProxyProcess {
     this.#onStopped?.();
   }
 
+  #putStaticSecrets(): void {
+    for (const secret of this.deps.bootstrap.staticResources?.secrets ?? [])
+      orThrow(`secret "${secret.name}"`, this.secrets.put(secret, '', null, 'static'));
+  }
+
   #putStatic(): void {
     const { bootstrap } = this.deps;
     const control = controlPlaneClusters(bootstrap);
-    for (const secret of bootstrap.staticResources?.secrets ?? [])
-      orThrow(`secret "${secret.name}"`, this.secrets.put(secret, '', null, 'static'));
     for (const cluster of bootstrap.staticResources?.clusters ?? []) {
       if (control.has(cluster.name)) this.clusters.putControlPlane(cluster, 'static');
       else orThrow(`cluster "${cluster.name}"`, this.clusters.put(cluster, 'static', null, true));
@@ -260,15 +284,16 @@ export class ProxyProcess {
     }
   }
 
+  /** Once: when what the connection to the control plane needs of certificates is there. */
   #startAds(): void {
-    const { bootstrap, transport, logger } = this.deps;
+    const { bootstrap, logger } = this.deps;
     const config = bootstrap.dynamicResources?.adsConfig;
-    if (config === undefined) return;
+    if (config === undefined || this.#ads !== null || !this.#controlPlane.isReady) return;
     this.#ads = new AdsSession({
       variant: config.apiType === 'DELTA_GRPC' ? 'delta' : 'sotw',
       node: this.node,
       metadata: adsMetadata(config),
-      transport: rotatingTransport(targetsOf(bootstrap).map((target) => transport(target, this.#timers))),
+      transport: this.#controlPlane,
       timers: this.#timers,
       random: systemRandom,
       logger: logger.child('xds'),
@@ -298,9 +323,38 @@ export class ProxyProcess {
     return rejected;
   }
 
-  #secretArrived(_name: string, _secret: Secret): void {
+  #secretArrived(name: string, secret: Secret): void {
+    if (name === trustBundleSecret && this.secrets.sourceOf(name) === 'ads')
+      this.identity?.takeBundle(textOf(secret.validationContext?.trustedCa));
     this.clusters.rewarm();
     this.listeners.rewarm();
+  }
+
+  #createAgent(options: IdentityOptions, metrics: MetricsRegistry): IdentityAgent {
+    const { logger, transport } = this.deps;
+    this.secrets.reserve(workloadSecret, trustBundleSecret);
+    return createIdentityAgent({
+      options,
+      timers: this.#timers,
+      random: systemRandom,
+      logger: logger.child('identity'),
+      metrics,
+      nodeMetadata: (this.node.metadata ?? {}) as JsonObject,
+      transport,
+      onSecret: (secret, version) => {
+        const problem = this.secrets.put(secret, version, null, 'agent');
+        if (problem !== null) logger.error('the workload certificate was refused', { problem });
+      },
+      onCredential: () => this.#credentialChanged(),
+    });
+  }
+
+  /** The connection to the control plane goes over to the new certificate; the old one ends with its stream. */
+  #credentialChanged(): void {
+    if (this.#ads === null) return this.#startAds();
+    if (!this.#controlPlane.isSecured) return;
+    this.#controlPlane.retire();
+    this.#ads.reconnect();
   }
 
   #fileReplaced(kind: 'cluster' | 'listener', name: string): void {
@@ -411,20 +465,4 @@ const everything: ReadonlySet<string> = new Set([wildcard]);
 
 function orThrow(what: string, rejection: string | null): void {
   if (rejection !== null) throw new Error(`${what}: ${rejection}`);
-}
-
-/** Addresses of the clusters that carry xDS, in the order of preference. */
-function targetsOf(bootstrap: Bootstrap): string[] {
-  const names = controlPlaneClusters(bootstrap);
-  const clusters = (bootstrap.staticResources?.clusters ?? []).filter((cluster) => names.has(cluster.name));
-  return clusters.flatMap((cluster) =>
-    (cluster.loadAssignment?.endpoints ?? []).flatMap((group) =>
-      group.lbEndpoints.flatMap(({ endpoint }) => {
-        const { socketAddress, pipe } = endpoint?.address ?? {};
-        if (socketAddress !== undefined)
-          return [endpointLabel(socketAddress.address, socketAddress.portValue ?? 0)];
-        return pipe === undefined ? [] : [`unix:${pipe.path}`];
-      }),
-    ),
-  );
 }

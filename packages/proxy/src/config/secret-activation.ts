@@ -68,6 +68,10 @@ export class SecretActivation {
     return this.#live.get(name)?.secret ?? null;
   }
 
+  sourceOf(name: string): SecretSource | null {
+    return this.#live.get(name)?.source ?? null;
+  }
+
   all(): readonly Secret[] {
     return [...this.#live.values()].map(({ secret }) => secret);
   }

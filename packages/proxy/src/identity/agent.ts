@@ -53,7 +53,6 @@ export interface AgentDeps {
   sign(call: SigningCall): Promise<SigningOutcome>;
   onCredential(credential: Credential): void;
   onRoots(rootsPem: string): void;
-  onExpired(credential: Credential): void;
 }
 
 type Proof = 'certificate' | 'token';
@@ -253,7 +252,10 @@ export class IdentityAgent {
     const current = this.#current;
     if (current === null) return;
     if (!this.isExpired) return this.#armExpiry();
-    this.#deps.onExpired(current);
+    this.#deps.logger.critical(
+      'the workload certificate has expired: connections of the mesh are refused until a new one is had',
+      { id: current.spiffeId, expired: new Date(current.notAfterMs).toISOString() },
+    );
   }
 
   #armExpiry(): void {

@@ -27,6 +27,7 @@ export interface SigningTlsOptions {
   /** Shown to the authority on renewal; null = none. */
   readonly credential: Credential | null;
   readonly wallMs: () => number;
+  onFailure(failure: TlsFailure): void;
 }
 
 const tls12 = 0x0303;
@@ -70,9 +71,12 @@ export class SigningTls implements TlsClientContext {
     return { kind: 'san', reason: `the authority's certificate does not bear the name ${host}` };
   }
 
-  /** The agent's own log and metrics tell of outcomes. */
+  onFailure(failure: TlsFailure): void {
+    this.#options.onFailure(failure);
+  }
+
+  /** The agent's own log and metrics tell of what came of it. */
   onHandshake(): void {}
-  onFailure(): void {}
   onSecured(): void {}
 
   #judgePinned(peer: PeerCertificate, pins: readonly string[]): string | null {

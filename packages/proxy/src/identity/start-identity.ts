@@ -1,0 +1,104 @@
+/** The identity agent put together: files, the authority's address, and what its answers become for the proxy. */
+import { readFileSync } from 'node:fs';
+import type { Logger, MetricsRegistry, Random, TimerWheel } from '@sluice/runtime';
+import type { GrpcStreamTransport } from '@sluice/wire';
+import { createMessage, SecretTable, type JsonObject, type Secret } from '@sluice/xds';
+import type { TlsClientContext, TlsFailure } from '../io/tls-context.ts';
+import { IdentityAgent, type SigningCall, type SigningOutcome } from './agent.ts';
+import type { Credential } from './credential.ts';
+import { IdentityDir } from './identity-dir.ts';
+import { createIdentityMetrics } from './identity-metrics.ts';
+import type { IdentityOptions } from './identity-options.ts';
+import { requestCertificate } from './signing-client.ts';
+import { SigningTls } from './signing-tls.ts';
+
+/** SDS names, Istio's. */
+export const workloadSecret = 'default';
+export const trustBundleSecret = 'ROOTCA';
+
+/** A gRPC client connection whose credential may be replaced. */
+export interface ClientTransport extends GrpcStreamTransport {
+  close(): void;
+  /** The next stream gets a new connection; the old one ends with its streams. */
+  retire(): void;
+}
+
+export interface IdentityWiring {
+  readonly options: IdentityOptions;
+  readonly timers: TimerWheel;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly nodeMetadata: JsonObject;
+  readonly transport: (target: string, timers: TimerWheel, tls: TlsClientContext | null) => ClientTransport;
+  /** Already judged by the agent; the loops get it at once. */
+  onSecret(secret: Secret, version: string): void;
+  /** After `onSecret`. */
+  onCredential(): void;
+}
+
+/** Throws when the identity directory cannot be had. */
+export function createIdentityAgent(wiring: IdentityWiring): IdentityAgent {
+  const { options, timers, random, logger, metrics, nodeMetadata } = wiring;
+  return new IdentityAgent({
+    options,
+    timers,
+    random,
+    logger,
+    metrics: createIdentityMetrics(metrics),
+    store: options.dir === null ? null : new IdentityDir(options.dir),
+    metadata: nodeMetadata,
+    readToken: () => (options.tokenFile === null ? null : readToken(options.tokenFile)),
+    readRoots: () => (options.rootFile === null ? null : readFileSync(options.rootFile, 'utf8')),
+    sign: (call) => sign(wiring, call),
+    onCredential(credential) {
+      wiring.onSecret(certificateSecret(credential), credential.leaf.serial);
+      wiring.onCredential();
+    },
+    onRoots: (pem) => wiring.onSecret(bundleSecret(pem), ''),
+  });
+}
+
+async function sign(wiring: IdentityWiring, call: SigningCall): Promise<SigningOutcome> {
+  const { options, timers, transport } = wiring;
+  const { host, port } = options.authority;
+  let failure: TlsFailure | null = null;
+  const tls = new SigningTls({
+    host,
+    trust: call.trust,
+    credential: call.credential,
+    wallMs: () => timers.clock.wallMs(),
+    onFailure: (what) => {
+      failure = what;
+    },
+  });
+  const target = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const connection = transport(target, timers, tls);
+  const answer = await requestCertificate(connection, timers, call.request);
+  connection.close();
+  return { answer, pinnedRootPem: tls.pinnedRootPem, isUntrusted: isOfTrust(failure) };
+}
+
+function isOfTrust(failure: TlsFailure | null): boolean {
+  return failure !== null && failure.kind !== 'closed' && failure.kind !== 'timeout';
+}
+
+/** An empty file is no token: one that was used up may be emptied. */
+function readToken(path: string): string | null {
+  const token = readFileSync(path, 'utf8').trim();
+  return token === '' ? null : token;
+}
+
+function certificateSecret({ shownPem, keyPem }: Credential): Secret {
+  return createMessage(SecretTable, {
+    name: workloadSecret,
+    tlsCertificate: { certificateChain: { inlineString: shownPem }, privateKey: { inlineString: keyPem } },
+  });
+}
+
+function bundleSecret(pem: string): Secret {
+  return createMessage(SecretTable, {
+    name: trustBundleSecret,
+    validationContext: { trustedCa: { inlineString: pem } },
+  });
+}
