@@ -48,10 +48,23 @@ async function measure(round: string): Promise<string[][]> {
   const api = `127.0.0.1:${await freePort()}`;
   save(resources, 'base.yaml', base);
   const control = spawn([
-    ...['taskset', '-c', '0', process.execPath, join(packages, 'control/src/main.ts')],
-    ...['--state-dir', join(folder, `state-${round}`), '--resources', resources],
-    ...['--xds-address', `127.0.0.1:${await freePort()}`, '--api-address', api],
-    ...['--metrics-address', `127.0.0.1:${await freePort()}`, '--log-level', 'error'],
+    'taskset',
+    '-c',
+    '0',
+    process.execPath,
+    join(packages, 'control/src/main.ts'),
+    '--state-dir',
+    join(folder, `state-${round}`),
+    '--resources',
+    resources,
+    '--xds-address',
+    `127.0.0.1:${await freePort()}`,
+    '--api-address',
+    api,
+    '--metrics-address',
+    `127.0.0.1:${await freePort()}`,
+    '--log-level',
+    'error',
   ]);
   await until(async () => (await fetch(`http://${api}/readyz`)).ok);
   const token = readFileSync(join(folder, `state-${round}/token`), 'utf8').trim();
@@ -120,8 +133,15 @@ async function startProxy(
   const file = join(folder, `client-${round}.json`);
   writeFileSync(file, await bootstrap.text());
   const { pid } = spawn([
-    ...['taskset', '-c', '1', process.execPath, join(packages, 'proxy/src/main.ts'), '-c', file],
-    ...['-l', 'error'],
+    'taskset',
+    '-c',
+    '1',
+    process.execPath,
+    join(packages, 'proxy/src/main.ts'),
+    '-c',
+    file,
+    '-l',
+    'error',
   ]);
   const port = registered.outbound.find((binding) => binding.service === 'first')?.localPort;
   if (port === undefined) throw new Error('no port was allotted');
@@ -131,8 +151,16 @@ async function startProxy(
 async function load(port: number, seconds: number, log: string): Promise<void> {
   await Bun.spawn(
     [
-      ...['taskset', '-c', '0', 'h2load', '--h1', '-c4', '--rps=250', `-D${seconds}`],
-      ...[`--log-file=${log}`, `http://127.0.0.1:${port}/`],
+      'taskset',
+      '-c',
+      '0',
+      'h2load',
+      '--h1',
+      '-c4',
+      '--rps=250',
+      `-D${seconds}`,
+      `--log-file=${log}`,
+      `http://127.0.0.1:${port}/`,
     ],
     { stdout: 'ignore' },
   ).exited;
