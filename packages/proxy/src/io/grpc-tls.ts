@@ -51,7 +51,7 @@ export function connectTls(
   socket.on('secureConnect', () => {
     if (isOver) return;
     const view = viewOf(socket);
-    const outcome = outcomeOf(view, socket.authorizationError, context.serverName);
+    const outcome = outcomeOf(view, verdictOf(socket), context.serverName);
     const refusal = context.judge(outcome, settings);
     if (refusal !== null) {
       fail(refusal);
@@ -72,6 +72,12 @@ function addressOf(target: string): { path: string } | { host: string; port: num
   if (target.startsWith('unix:')) return { path: target.slice('unix:'.length) };
   const colon = target.lastIndexOf(':');
   return { host: target.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(target.slice(colon + 1)) };
+}
+
+/** An error, or only its code. */
+function verdictOf(socket: TLSSocket): unknown {
+  const verdict: unknown = socket.authorizationError;
+  return typeof verdict === 'string' ? { code: verdict } : verdict;
 }
 
 function viewOf(socket: TLSSocket): EngineView {

@@ -45,6 +45,7 @@ class NodeConnection extends SecurableConnection {
   readonly #localAddress: () => string;
   #error: Error | null = null;
   #connecting: ConnectHandler | null;
+  #listeners: [string, (...values: never[]) => void][] = [];
   /** Called once the attempt has ended, either way. */
   onSettled: () => void = ignore;
 
@@ -107,7 +108,9 @@ class NodeConnection extends SecurableConnection {
 
   startEngine(settings: TlsSettings, alpn: readonly string[], hello: Uint8Array | null): void {
     const plain = this.#plain;
-    plain.removeAllListeners();
+    for (const [event, listener] of this.#listeners.splice(0)) plain.off(event, listener as (...values: unknown[]) => void);
+    plain.on('error', ignore);
+    plain.pause();
     const common = {
       secureContext: engineContext(settings),
       rejectUnauthorized: false,
@@ -148,19 +151,28 @@ class NodeConnection extends SecurableConnection {
   }
 
   #listen(socket: Socket): void {
-    socket.on('data', (data: Buffer) => this.received(data));
-    socket.on('end', () => this.readEnded());
-    socket.on('drain', () => this.writable());
-    socket.on('error', (error: Error) => {
-      this.#error = error;
-      if (this.isHandshaking) this.engineDone(() => viewOf(socket as TLSSocket), error);
-    });
-    socket.on('close', () => {
-      if (this.isHandshaking) this.readEnded();
-      else if (this.#connecting !== null) this.settleConnect(connectFailure(this.#error));
-      else if (this.#error === null) this.closedInOrder();
-      else this.closed('reset');
-    });
+    const listeners: [string, (...values: never[]) => void][] = [
+      ['data', (data: Buffer) => this.received(data)],
+      ['end', () => this.readEnded()],
+      ['drain', () => this.writable()],
+      [
+        'error',
+        (error: Error) => {
+          this.#error = error;
+          if (this.isHandshaking) this.engineDone(() => viewOf(socket as TLSSocket), error);
+        },
+      ],
+      ['close', () => this.#onClose()],
+    ];
+    for (const [event, listener] of listeners) socket.on(event, listener as (...values: unknown[]) => void);
+    this.#listeners = listeners;
+  }
+
+  #onClose(): void {
+    if (this.isHandshaking) this.readEnded();
+    else if (this.#connecting !== null) this.settleConnect(connectFailure(this.#error));
+    else if (this.#error === null) this.closedInOrder();
+    else this.closed('reset');
   }
 
   protected sendBytes(data: Uint8Array, start: number, length: number): number {
