@@ -95,6 +95,11 @@ export class IdentityAgent {
     return this.#renewAtMs;
   }
 
+  /** A call to the authority is on its way. */
+  get isAsking(): boolean {
+    return this.#isAsking;
+  }
+
   get isExpired(): boolean {
     return this.#current !== null && this.#current.notAfterMs <= this.#wallMs();
   }

@@ -1,0 +1,285 @@
+import { describe, expect, test } from 'bun:test';
+import { chainPem, formatJoinToken, issueCertificate, newJoinToken, parseCsr } from '@sluice/identity';
+import { createLogger, createRandom, MetricsRegistry } from '@sluice/runtime';
+import { fakeTime, TestAuthority } from '@sluice/testkit';
+import { IdentityAgent, type AgentDeps, type SigningCall, type SigningOutcome } from './agent.ts';
+import type { Credential } from './credential.ts';
+import type { IdentityStore, StoredCredential } from './identity-dir.ts';
+import { createIdentityMetrics } from './identity-metrics.ts';
+
+const id = 'spiffe://cluster.local/ns/default/sa/a';
+const hour = 3_600_000;
+const refused = (code: number, message: string): SigningOutcome => ({
+  answer: { kind: 'refused', code, message },
+  pinnedRootPem: '',
+  isUntrusted: false,
+});
+
+class MemoryStore implements IdentityStore {
+  stored: StoredCredential | null = null;
+  roots: string | null = null;
+  readonly #nowMs: () => number;
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+  load(): StoredCredential | null {
+    return this.stored;
+  }
+  loadRoots(): string | null {
+    return this.roots;
+  }
+  save(pem: string): void {
+    this.stored = { pem, obtainedMs: this.#nowMs() };
+  }
+  saveRoots(pem: string): void {
+    this.roots = pem;
+  }
+}
+
+function world(options: Partial<AgentDeps['options']> = {}, token: string | null = 'jwt') {
+  const time = fakeTime();
+  const wallMs = (): number => time.clock.wallMs();
+  const authority = new TestAuthority({ nowMs: wallMs() });
+  const calls: SigningCall[] = [];
+  const credentials: Credential[] = [];
+  const bundles: string[] = [];
+  const lines: string[] = [];
+  const metrics = new MetricsRegistry();
+  const store = new MemoryStore(wallMs);
+  const state = {
+    token,
+    roots: authority.rootPem as string | null,
+    lifetimeMs: 24 * hour,
+    authority,
+    answer: null as SigningOutcome | null,
+  };
+  const issue = (call: SigningCall): SigningOutcome => {
+    const csr = parseCsr(call.request.csrPem);
+    if ('kind' in csr) throw new Error(csr.message);
+    const der = issueCertificate(state.authority.signing, {
+      spki: csr.spki,
+      notBeforeMs: wallMs() - 900_000,
+      notAfterMs: wallMs() + state.lifetimeMs,
+      uriSans: [id],
+    });
+    const { signing, root } = state.authority;
+    const chain = chainPem([{ der }, signing.certificate, root.certificate]);
+    return { answer: { kind: 'signed', chainPem: chain }, pinnedRootPem: '', isUntrusted: false };
+  };
+  const deps: AgentDeps = {
+    options: { spiffeId: '', keyKind: 'ecdsa-p256', allowExpiredRenewalMs: 0, ...options },
+    timers: time.wheel,
+    random: createRandom(7),
+    logger: createLogger({ component: 'identity', write: (line) => void lines.push(line) }),
+    metrics: createIdentityMetrics(metrics),
+    store,
+    metadata: {},
+    readToken: () => state.token,
+    readRoots: () => state.roots,
+    sign: (call) => {
+      calls.push(call);
+      return Promise.resolve(state.answer ?? issue(call));
+    },
+    onCredential: (credential) => void credentials.push(credential),
+    onRoots: (pem) => void bundles.push(pem),
+  };
+  const start = (): IdentityAgent => {
+    const agent = new IdentityAgent(deps);
+    agent.start();
+    return agent;
+  };
+  /** Key generation and the call are asynchronous. */
+  const settle = async (agent: IdentityAgent, count: number): Promise<void> => {
+    while (calls.length < count) await Bun.sleep(0);
+    while (agent.isAsking) await Bun.sleep(0);
+  };
+  const value = (name: string): number | undefined =>
+    metrics.collect().find((family) => family.name === name)?.series[0]?.values[0];
+  return { time, authority, calls, credentials, bundles, lines, store, state, start, settle, value };
+}
+
+describe('a workload without a certificate', () => {
+  test('gets one by its token, stores it, trusts the root that came with it', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    expect(w.calls[0]).toMatchObject({ request: { token: 'jwt' }, credential: null });
+    expect(w.credentials[0]?.spiffeId).toBe(id);
+    expect(w.credentials[0]?.shownPem.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+    expect(w.bundles).toEqual([w.authority.rootPem]);
+    expect(w.store.stored?.pem).toContain('PRIVATE KEY');
+    expect(w.store.roots).toBe(w.authority.rootPem);
+    expect(w.value('sluice_identity_certificates_total')).toBe(1);
+    expect(w.value('sluice_identity_certificate_expiry_timestamp_seconds')).toBe(
+      Math.floor((w.credentials[0]?.notAfterMs ?? 0) / 1000),
+    );
+    expect(w.lines.join('')).not.toContain('PRIVATE KEY');
+  });
+
+  test('asks again for the same key, with growing pauses, until it has one', async () => {
+    const w = world();
+    w.state.answer = refused(14, 'connection refused');
+    const agent = w.start();
+    await w.settle(agent, 1);
+    for (let i = 2; i <= 4; i++) {
+      w.time.advance(500 * 2 ** (i - 2));
+      await w.settle(agent, i);
+    }
+    w.state.answer = null;
+    w.time.advance(8_000);
+    await w.settle(agent, 5);
+    expect(agent.current?.spiffeId).toBe(id);
+    const keys = w.calls.map(({ request }) => {
+      const csr = parseCsr(request.csrPem);
+      return 'kind' in csr ? csr.message : Buffer.from(csr.spki).toString('hex');
+    });
+    expect(new Set(keys).size).toBe(1);
+    expect(w.value('sluice_identity_certificate_failures_total')).toBe(4);
+    expect(w.lines.filter((line) => line.includes('no certificate could be had'))).toHaveLength(4);
+  });
+
+  test('is told when nothing says whom to trust, and says nothing itself', async () => {
+    const w = world();
+    w.state.roots = null;
+    const agent = w.start();
+    while (w.lines.length === 0) await Bun.sleep(0);
+    expect(w.calls).toHaveLength(0);
+    expect(w.lines[0]).toContain('--ca-root-file must name one');
+    agent.stop();
+  });
+
+  test('a join token brings its own pins', async () => {
+    const pin = 'ab'.repeat(32);
+    const w = world({}, formatJoinToken(newJoinToken([pin])));
+    w.state.roots = null;
+    const agent = w.start();
+    await w.settle(agent, 1);
+    expect(w.calls[0]?.trust).toEqual({ kind: 'pins', sha256: [pin] });
+  });
+
+  test('does not take a certificate for somebody else', async () => {
+    const w = world({ spiffeId: 'spiffe://cluster.local/ns/default/sa/other' });
+    const agent = w.start();
+    await w.settle(agent, 1);
+    expect(agent.current).toBeNull();
+    expect(w.lines.join('')).toContain(`the certificate is for ${id}, not spiffe://`);
+  });
+});
+
+describe('renewal', () => {
+  test('comes by the certificate, with a new key, between half and seven tenths of the lifetime', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    const first = w.credentials[0];
+    w.time.advance(12 * hour - 1);
+    expect(w.calls).toHaveLength(1);
+    w.time.advance(4.8 * hour);
+    await w.settle(agent, 2);
+    expect(w.calls[1]).toMatchObject({ request: { token: '' }, credential: first });
+    expect(w.credentials[1]?.keyPem).not.toBe(first?.keyPem);
+    expect(agent.current).toBe(w.credentials[1] ?? null);
+  });
+
+  test('falls back to the token when the certificate is refused', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    w.state.answer = refused(16, 'revoked');
+    w.time.advance(16.8 * hour);
+    await w.settle(agent, 2);
+    w.state.answer = null;
+    w.time.advance(500);
+    await w.settle(agent, 3);
+    expect(w.calls[2]).toMatchObject({ request: { token: 'jwt' }, credential: null });
+    expect(w.credentials).toHaveLength(2);
+  });
+
+  test('a restart goes on with what was stored, without a word to the authority', async () => {
+    const w = world();
+    const before = w.start();
+    await w.settle(before, 1);
+    before.stop();
+    w.time.advance(hour);
+    w.state.token = null;
+    const agent = w.start();
+    expect(agent.current?.leaf.serial).toBe(before.current?.leaf.serial ?? '');
+    expect(w.credentials).toHaveLength(2);
+    expect(w.calls).toHaveLength(1);
+    w.time.advance(16 * hour);
+    await w.settle(agent, 2);
+    expect(agent.current?.leaf.serial).not.toBe(before.current?.leaf.serial ?? '');
+  });
+
+  test('a machine that slept over the time of renewal renews when it wakes', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    w.time.clock.setWallMs(w.time.clock.wallMs() + 20 * hour);
+    w.time.advance(5_000);
+    await w.settle(agent, 2);
+    expect(w.credentials).toHaveLength(2);
+    expect(w.lines.join('')).toContain('the clock jumped');
+  });
+
+  test('old and new roots are trusted side by side until the control plane says which', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    w.state.authority = new TestAuthority({ name: 'next', nowMs: w.time.clock.wallMs() });
+    w.time.advance(16.8 * hour);
+    await w.settle(agent, 2);
+    expect(w.bundles[1]).toBe(w.state.authority.rootPem + w.authority.rootPem);
+    agent.takeBundle(w.state.authority.rootPem);
+    w.state.authority = w.authority;
+    w.time.advance(16.8 * hour);
+    await w.settle(agent, 3);
+    expect(w.bundles).toHaveLength(2);
+    expect(w.calls[2]?.trust.kind).toBe('roots');
+    expect(w.store.roots).not.toContain(w.authority.rootPem);
+  });
+});
+
+describe('the end of a certificate', () => {
+  test('is told once the authority was gone for all of its life; then only the token helps', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    w.state.answer = refused(14, 'connection refused');
+    for (let at = 0; at < 25; at++) {
+      w.time.advance(hour);
+      await w.settle(agent, w.calls.length);
+    }
+    expect(agent.isExpired).toBe(true);
+    expect(w.lines.join('')).toContain('the workload certificate has expired');
+    w.state.answer = null;
+    const asked = w.calls.length;
+    w.time.advance(60_000);
+    await w.settle(agent, asked + 1);
+    expect(w.calls.at(-1)).toMatchObject({ request: { token: 'jwt' }, credential: null });
+    expect(agent.isExpired).toBe(false);
+  });
+
+  test('an expired certificate renews itself within the time that the operator allowed', async () => {
+    const w = world({ allowExpiredRenewalMs: 48 * hour });
+    const before = w.start();
+    await w.settle(before, 1);
+    before.stop();
+    w.time.clock.setWallMs(w.time.clock.wallMs() + 30 * hour);
+    w.state.token = null;
+    const agent = w.start();
+    await w.settle(agent, 2);
+    expect(w.calls[1]?.credential?.leaf.serial).toBe(before.current?.leaf.serial ?? '');
+    expect(agent.isExpired).toBe(false);
+    expect(w.credentials).toHaveLength(2);
+  });
+
+  test('a certificate that is over on arrival is not used, and the clocks are blamed', async () => {
+    const w = world();
+    w.state.lifetimeMs = -1_000;
+    const agent = w.start();
+    await w.settle(agent, 1);
+    expect(agent.current).toBeNull();
+    expect(w.lines.join('')).toContain('this clock is ahead');
+  });
+});

@@ -1,0 +1,41 @@
+import { afterEach, expect, test } from 'bun:test';
+import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cleanUp, makeTempDir } from '@sluice/testkit';
+import { IdentityDir } from './identity-dir.ts';
+
+afterEach(cleanUp);
+
+const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+test('what is saved is found by the next process, in files that nobody else reads', () => {
+  const path = join(makeTempDir(), 'deep', 'identity');
+  const before = Date.now();
+  const dir = new IdentityDir(path);
+  expect(dir.load()).toBeNull();
+  expect(dir.loadRoots()).toBeNull();
+  dir.save('key and chain');
+  dir.saveRoots('roots');
+  dir.save('newer');
+  const next = new IdentityDir(path);
+  expect(next.load()?.pem).toBe('newer');
+  expect(next.load()?.obtainedMs).toBeGreaterThanOrEqual(before - 1_000);
+  expect(next.loadRoots()).toBe('roots');
+  expect([modeOf(path), modeOf(join(path, 'credential.pem')), modeOf(join(path, 'roots.pem'))]).toEqual([
+    0o700, 0o600, 0o600,
+  ]);
+  expect(existsSync(join(path, 'credential.pem.new'))).toBe(false);
+});
+
+test('wider modes are narrowed, and what a crash left half written does not matter', () => {
+  const path = makeTempDir();
+  chmodSync(path, 0o755);
+  writeFileSync(join(path, 'credential.pem'), 'old', { mode: 0o644 });
+  writeFileSync(join(path, 'credential.pem.new'), 'hal', { mode: 0o644 });
+  const dir = new IdentityDir(path);
+  expect(dir.load()?.pem).toBe('old');
+  expect([modeOf(path), modeOf(join(path, 'credential.pem'))]).toEqual([0o700, 0o600]);
+  dir.save('new');
+  expect(dir.load()?.pem).toBe('new');
+  expect(modeOf(join(path, 'credential.pem'))).toBe(0o600);
+});
