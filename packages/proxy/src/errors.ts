@@ -214,6 +214,14 @@ export const proxyErrors = defineErrors('proxy', [
     action: 'Allow the upgrade type in the listener or route.',
   },
   {
+    code: 'grpc-web-text-invalid',
+    httpStatus: 400,
+    grpcStatus: 13,
+    responseFlag: '',
+    meaning: 'The body of a gRPC-Web request in text format is not valid base64.',
+    action: 'The client must send standard base64 with padding; see its gRPC-Web library.',
+  },
+  {
     code: 'request-body-too-large',
     httpStatus: 413,
     grpcStatus: 8,

@@ -138,6 +138,14 @@ export interface RetryBudget extends Limit {
 }
 
 /** Bound counters of one cluster (Envoy's `cluster.<name>.*`); telemetry implements it. */
+export interface GrpcCallStats {
+  requestMessages(count: number): void;
+  responseMessages(count: number): void;
+  /** With the `grpc-status` that came. */
+  ended(status: number): void;
+  upstreamTime(durationMs: number): void;
+}
+
 export interface ClusterStats {
   requestStarted(): void;
   requestEnded(status: number, durationMs: number): void;
@@ -158,5 +166,7 @@ export interface ClusterStats {
   connectionOverflow(): void;
   bytesSent(count: number): void;
   bytesReceived(count: number): void;
+  /** Of calls of one method; both names empty: of all methods that are not told apart. */
+  grpc(service: string, method: string): GrpcCallStats;
   readonly http2: H2CodecStats;
 }

@@ -74,7 +74,10 @@ export class FilterSet {
     const { onEnd } = this.#chain;
     for (let i = 0; i < onEnd.length; i++) {
       const position = onEnd[i]!;
-      this.at(position, configs)?.onEnd!(this.contextAt(position));
+      const filter = this.#filters[position]!;
+      // A reusable one must be as new, even if the route it was used with has changed to one without it.
+      if (filter.isReusable === true || this.at(position, configs) !== null)
+        filter.onEnd!(this.contextAt(position));
     }
     if (this.#calls !== null) {
       for (const call of this.#calls) call.cancel();

@@ -3,6 +3,7 @@ import type {
   Cluster,
   ClusterStats,
   Endpoint,
+  GrpcCallStats,
   Limit,
   PickContext,
   PriorityLimits,
@@ -66,11 +67,26 @@ export function countedStats(): CountedStats {
   return new Proxy({ counts } as CountedStats, {
     get(_target, name: string) {
       if (name === 'counts') return counts;
+      if (name === 'grpc') return (service: string, method: string) => grpcCounts(counts, service, method);
       return () => {
         counts[name] = (counts[name] ?? 0) + 1;
       };
     },
   });
+}
+
+/** Sums the numbers given, by `service.method.what`. */
+function grpcCounts(counts: Record<string, number>, service: string, method: string): GrpcCallStats {
+  const add = (what: string, n: number): void => {
+    const key = [service, method, what].filter((part) => part !== '').join('.');
+    counts[key] = (counts[key] ?? 0) + n;
+  };
+  return {
+    requestMessages: (n) => add('requestMessages', n),
+    responseMessages: (n) => add('responseMessages', n),
+    ended: (status) => add(`status ${status}`, 1),
+    upstreamTime: () => add('upstreamTime', 1),
+  };
 }
 
 export function testEndpoint(port: number, address = '127.0.0.1', hostname = ''): Endpoint {

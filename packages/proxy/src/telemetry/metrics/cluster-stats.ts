@@ -2,8 +2,9 @@
  * `cluster.<name>.*` under Envoy's names, for one cluster in one loop.
  */
 import type { Counter, Gauge, Histogram, MetricsRegistry } from '@sluice/runtime';
-import type { ClusterStats } from '../../cluster/cluster.ts';
+import type { ClusterStats, GrpcCallStats } from '../../cluster/cluster.ts';
 import type { H2CodecStats } from '../../http/h2-codec-stats.ts';
+import { ClusterGrpcStats } from './grpc-call-stats.ts';
 import { clusterHttp2Stats } from './http2-stats.ts';
 import {
   CodeCounters,
@@ -77,6 +78,8 @@ class BoundClusterStats implements ClusterStats {
   #sent: Counter | null = null;
   #received: Counter | null = null;
   readonly #rare = new Map<Name, Counter>();
+  readonly #registry: MetricsRegistry;
+  #grpc: ClusterGrpcStats | null = null;
   #activeConnections: Gauge | null = null;
   readonly http2: H2CodecStats;
 
@@ -84,6 +87,7 @@ class BoundClusterStats implements ClusterStats {
     const { stats, codes } = familiesOf(registry);
     this.#families = stats;
     this.#label = label;
+    this.#registry = registry;
     this.#codes = new CodeCounters(codes, label);
     this.http2 = clusterHttp2Stats(registry, label);
   }
@@ -168,6 +172,10 @@ class BoundClusterStats implements ClusterStats {
 
   bytesReceived(count: number): void {
     (this.#received ??= this.#families.counter('received', this.#label)).inc(count);
+  }
+
+  grpc(service: string, method: string): GrpcCallStats {
+    return (this.#grpc ??= new ClusterGrpcStats(this.#registry, this.#label)).of(service, method);
   }
 
   #count(name: Name): void {

@@ -463,3 +463,31 @@ describe('names', () => {
     });
   });
 });
+
+describe('gRPC calls of a cluster', () => {
+  test('are series by method, with dotted names in text', () => {
+    const registry = new MetricsRegistry();
+    const stats = createClusterStats(registry, 'outbound|80||cart');
+    stats.grpc('shop.Cart', 'Add').ended(0);
+    stats.grpc('shop.Cart', 'Add').ended(14);
+    stats.grpc('', '').requestMessages(3);
+    const names = [...registry.collect()].flatMap((family) =>
+      family.series.map((series) => `${statTextName(family.name, series.labels)} ${series.values[0]}`),
+    );
+    expect(names.sort()).toEqual([
+      'cluster.outbound|80||cart.grpc.request_message_count 3',
+      'cluster.outbound|80||cart.grpc.shop.Cart.Add.0 1',
+      'cluster.outbound|80||cart.grpc.shop.Cart.Add.14 1',
+      'cluster.outbound|80||cart.grpc.shop.Cart.Add.failure 1',
+      'cluster.outbound|80||cart.grpc.shop.Cart.Add.success 1',
+      'cluster.outbound|80||cart.grpc.shop.Cart.Add.total 2',
+    ]);
+  });
+
+  test('methods that clients invent share one series beyond the cap', () => {
+    const registry = new MetricsRegistry();
+    const stats = createClusterStats(registry, 'c');
+    for (let i = 0; i < 1_500; i++) stats.grpc('s.S', `m${i}`).ended(0);
+    expect(seriesOf(registry, 'envoy_cluster_grpc_total')).toHaveLength(1_001);
+  });
+});

@@ -3,6 +3,7 @@
  * and `/stats/prometheus` show one set of series in two notations.
  */
 import type { Labels } from '@sluice/runtime';
+import { GRPC_METHOD_LABEL, GRPC_SERVICE_LABEL, GRPC_STAT_PREFIX } from './grpc-call-stats.ts';
 
 interface Scope {
   readonly prefix: string;
@@ -22,6 +23,7 @@ const CODE_CLASS = 'envoy_response_code_class';
 
 /** The dotted name; metrics that are not Envoy's keep their name, labels in braces. */
 export function statTextName(name: string, labels: Labels): string {
+  if (name.startsWith(GRPC_STAT_PREFIX)) return grpcName(name.slice(GRPC_STAT_PREFIX.length), labels);
   for (const scope of SCOPES) {
     const object = labels[scope.label];
     if (object !== undefined && name.startsWith(scope.prefix)) {
@@ -31,6 +33,12 @@ export function statTextName(name: string, labels: Labels): string {
   if (name.startsWith('envoy_server_')) return `server.${name.slice('envoy_server_'.length)}`;
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
   return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
+}
+
+/** `cluster.<name>.grpc.<service>.<method>.total`, or without service and method for all together. */
+function grpcName(part: string, labels: Labels): string {
+  const method = [labels[GRPC_SERVICE_LABEL], labels[GRPC_METHOD_LABEL]].filter(Boolean);
+  return ['cluster', labels['envoy_cluster_name'], 'grpc', ...method, part].join('.');
 }
 
 function lastPart(part: string, labels: Labels): string {
