@@ -42,8 +42,26 @@ describe('the command line', () => {
 
   test('flags without effect are taken with a notice', () => {
     expect(
-      run('-c', 'a', '--base-id', '3', '--disable-hot-restart', '--restart-epoch=1').notices,
-    ).toHaveLength(3);
+      run('-c', 'a', '--drain-strategy', 'gradual', '--file-flush-interval-msec=1').notices,
+    ).toHaveLength(2);
+  });
+
+  test('hot restart is off unless asked for', () => {
+    expect(run('-c', 'a').hotRestart).toBeNull();
+    expect(run('-c', 'a', '--base-id', '3', '--restart-epoch=2').hotRestart).toEqual({
+      epoch: 2,
+      baseId: 3,
+      baseIdPath: null,
+    });
+    expect(run('-c', 'a', '--use-dynamic-base-id', '--base-id-path', 'f').hotRestart).toEqual({
+      epoch: 0,
+      baseId: null,
+      baseIdPath: 'f',
+    });
+    expect(run('-c', 'a', '--restart-epoch', '1', '--disable-hot-restart').hotRestart).toBeNull();
+    expect(parseCommandLine(['-c', 'a', '--restart-epoch', '1', '--use-dynamic-base-id'])).toMatchObject({
+      kind: 'error',
+    });
   });
 
   test('all mistakes are told at once', () => {

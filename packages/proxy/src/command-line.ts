@@ -11,6 +11,13 @@ import {
   readIdentityOptions,
   type IdentityOptions,
 } from './identity/identity-options.ts';
+import type { HotRestartOptions } from './restart/hot-restart.ts';
+import {
+  hotRestartFlags,
+  hotRestartSwitches,
+  hotRestartUsage,
+  readHotRestartOptions,
+} from './restart/hot-restart-options.ts';
 
 export interface CommandLine {
   readonly configPath: string | null;
@@ -37,6 +44,8 @@ export interface CommandLine {
   readonly allowedSecretPaths: readonly string[];
   /** Null: no agent, the workload's certificate comes like any secret. */
   readonly identity: IdentityOptions | null;
+  /** Null: not asked for. */
+  readonly hotRestart: HotRestartOptions | null;
   /** What was accepted and has no effect. */
   readonly notices: readonly string[];
   /** As given, for /server_info. */
@@ -76,18 +85,13 @@ const valued: ReadonlySet<string> = new Set([
   'allow-access-log-path',
   'allow-secret-path',
   ...identityFlags,
+  ...hotRestartFlags,
 ]);
+const switches: ReadonlySet<string> = new Set(hotRestartSwitches);
 /** Envoy's flags that are taken and do nothing, with the reason. */
 const inertValued: Readonly<Record<string, string>> = {
-  'base-id': 'there is no shared-memory region to separate',
-  'base-id-path': 'there is no base id to write',
-  'restart-epoch': 'hot restart hands sockets over without epochs',
   'drain-strategy': 'connections are told to close at once when draining begins',
   'file-flush-interval-msec': 'logs are flushed every 100 ms',
-};
-const inertSwitches: Readonly<Record<string, string>> = {
-  'use-dynamic-base-id': 'there is no shared-memory region to separate',
-  'disable-hot-restart': 'hot restart is only done when asked for',
 };
 
 /** Envoy's defaults, seconds. */
@@ -114,13 +118,14 @@ export const usage = `Usage: sluice proxy -c FILE [options]
       --unsupported-fields reject|warn   configuration fields without effect (default reject)
       --allow-access-log-path FILE       repeatable: files that remote configuration may log to
       --allow-secret-path PATH  repeatable: files or folders that remote configuration may read secrets from
-${identityUsage}      --version   --help
+${identityUsage}${hotRestartUsage}      --version   --help
 `;
 
 export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
   const problems: string[] = [];
   const notices: string[] = [];
   const values = new Map<string, string>();
+  const given = new Set<string>();
   const repeated = { 'allow-access-log-path': [] as string[], 'allow-secret-path': [] as string[] };
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? '';
@@ -129,9 +134,12 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     const name = flag.startsWith('--') ? flag.slice(2) : '';
     if (name === 'help') return { kind: 'help' };
     if (name === 'version') return { kind: 'version' };
-    const inert = inertSwitches[name] ?? inertValued[name];
+    if (switches.has(name)) {
+      given.add(name);
+      continue;
+    }
+    const inert = inertValued[name];
     if (inert !== undefined) notices.push(`--${name} has no effect: ${inert}`);
-    if (inertSwitches[name] !== undefined) continue;
     if (!valued.has(name) && inertValued[name] === undefined) {
       problems.push(`unknown argument "${arg}"`);
       continue;
@@ -141,12 +149,13 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
     else if (name === 'allow-access-log-path' || name === 'allow-secret-path') repeated[name].push(value);
     else values.set(name, value);
   }
-  const options = readOptions(values, repeated, notices, problems);
+  const options = readOptions(values, given, repeated, notices, problems);
   return problems.length > 0 ? { kind: 'error', problems } : { kind: 'run', options };
 }
 
 function readOptions(
   values: ReadonlyMap<string, string>,
+  given: ReadonlySet<string>,
   repeated: Readonly<Record<'allow-access-log-path' | 'allow-secret-path', readonly string[]>>,
   notices: readonly string[],
   problems: string[],
@@ -189,6 +198,7 @@ function readOptions(
     allowedLogPaths: repeated['allow-access-log-path'],
     allowedSecretPaths: repeated['allow-secret-path'],
     identity: readIdentityOptions(values, problems),
+    hotRestart: readHotRestartOptions(values, given, problems),
     notices,
     given: Object.fromEntries([...values].map(([name, value]) => [name.replaceAll('-', '_'), value])),
   };

@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { createLogger, type Logger, type TimerWheel } from '@sluice/runtime';
+import { createLogger, systemRandom, type Logger, type TimerWheel } from '@sluice/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { startAdminServers, type AdminServers } from './admin-servers.ts';
 import { parseCommandLine, usage, type CommandLine } from './command-line.ts';
@@ -18,6 +18,7 @@ import { flatRuntime, runtimeLayers } from './config/runtime-layers.ts';
 import type { ClientTransport } from './identity/start-identity.ts';
 import type { TlsClientContext } from './io/tls-context.ts';
 import { ProxyProcess } from './proxy-process.ts';
+import { HotRestart } from './restart/hot-restart.ts';
 import { DEFAULT_ROTATION } from './telemetry/log-file.ts';
 import { FileLogSinks } from './telemetry/log-sinks.ts';
 import { openProcessLog, type ProcessLog } from './process-log.ts';
@@ -62,6 +63,8 @@ async function run(options: CommandLine): Promise<void> {
   const log = openProcessLog(options.logPath);
   const logger = createProxyLogger(options, log);
   for (const notice of options.notices) logger.info(notice);
+  const restart = createHotRestart(options, logger);
+  let onLive = (): void => undefined;
   const proxy = new ProxyProcess({
     bootstrap,
     bootstrapWarnings: warnings,
@@ -74,12 +77,44 @@ async function run(options: CommandLine): Promise<void> {
     spawn: spawnWorker,
     transport: grpcTransport,
     createSinks: (wheel, metrics) => new FileLogSinks({ wheel, metrics, logger, rotation: DEFAULT_ROTATION }),
+    inherit: (spec) => restart?.claim(spec) ?? null,
+    onLive: () => onLive(),
   });
   const shutdown = new Shutdown(proxy, options, logger);
-  const admin = await startAdmin(options, proxy, shutdown, logger);
-  shutdown.onEnd = () => admin.stop();
+  const openAdmin = async (): Promise<void> => {
+    const admin = await startAdmin(options, proxy, shutdown, logger);
+    shutdown.onDrain = () => admin.stop();
+  };
+  restart?.offer({
+    sockets: () => proxy.listeners.sockets().map(({ socket }) => socket),
+    drain: () => shutdown.handOver(),
+  });
+  shutdown.onEnd = () => restart?.stop();
+  if (restart?.hasParent === true) onLive = () => becomeLive(restart, openAdmin, logger);
+  else await openAdmin();
   proxy.start();
   handleSignals(proxy, shutdown, log, logger);
+}
+
+function createHotRestart(options: CommandLine, logger: Logger): HotRestart | null {
+  if (options.hotRestart === null) return null;
+  return new HotRestart({
+    options: options.hotRestart,
+    version,
+    uid: process.getuid?.() ?? 0,
+    logger: logger.child('restart'),
+    random: systemRandom,
+  });
+}
+
+/** The ports of admin are the parent's until it is told; traffic does not depend on them. */
+function becomeLive(restart: HotRestart, openAdmin: () => Promise<void>, logger: Logger): void {
+  restart.live();
+  openAdmin().catch((error: unknown) => {
+    logger.critical('the admin servers cannot be had; traffic is served without them', {
+      error: error instanceof Error ? error.message : String(error),
+    });
+  });
 }
 
 /** Loaded by proxies that have a control plane: node:http2 costs 3 MB. */
@@ -94,6 +129,8 @@ class Shutdown {
   readonly #options: CommandLine;
   readonly #logger: Logger;
   #isRunning = false;
+  /** The admin servers of a process that is replaced close first. */
+  onDrain: () => void = () => undefined;
   onEnd: () => void = () => undefined;
 
   constructor(proxy: ProxyProcess, options: CommandLine, logger: Logger) {
@@ -112,12 +149,26 @@ class Shutdown {
   }
 
   begin(isGraceful: boolean): void {
+    this.#drain(isGraceful ? this.#gracefulMs : 0, false);
+  }
+
+  /** Another process serves from now on: there is time, and admin is its. */
+  handOver(): void {
+    this.onDrain();
+    this.#drain(this.#gracefulMs, true);
+  }
+
+  get #gracefulMs(): number {
+    const { drainTimeMs, parentShutdownTimeMs } = this.#options;
+    return Math.min(drainTimeMs, parentShutdownTimeMs);
+  }
+
+  #drain(afterMs: number, mayWait: boolean): void {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    const { drainTimeMs, parentShutdownTimeMs } = this.#options;
-    const afterMs = isGraceful ? Math.min(drainTimeMs, parentShutdownTimeMs) : 0;
-    this.#proxy.drain(afterMs, false, () => {
+    this.#proxy.drain(afterMs, mayWait, () => {
       this.#logger.info('drained');
+      this.onDrain();
       this.onEnd();
       process.exit(0);
     });

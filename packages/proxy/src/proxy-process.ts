@@ -50,6 +50,7 @@ import {
 import type { LogSinks } from './telemetry/log-sinks.ts';
 import type { FileLogSinks } from './telemetry/log-sinks.ts';
 import { Fleet, type LoopPort } from './workers/fleet.ts';
+import type { ListenSocket, ListenSpec } from './workers/listen-socket.ts';
 import { AdsSession } from './xds/ads-session.ts';
 import { applyUpdate } from './xds/apply-update.ts';
 import { ControlPlaneLink } from './xds/control-plane-link.ts';
@@ -68,6 +69,10 @@ export interface ProxyProcessDeps {
   /** A transport to `host:port` or `unix:/path`. */
   readonly transport: IdentityWiring['transport'];
   readonly createSinks: (wheel: TimerWheel, metrics: MetricsRegistry) => FileLogSinks;
+  /** A listening socket that the process before has left, by hot restart. */
+  readonly inherit?: (spec: ListenSpec) => ListenSocket | null;
+  /** Told once, when the initial configuration serves. */
+  readonly onLive?: () => void;
 }
 
 export type ProxyState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING';
@@ -160,6 +165,7 @@ export class ProxyProcess {
     this.listeners = new ListenerActivation({
       ...shared,
       drainMs: options.drainTimeMs,
+      inherit: (spec) => deps.inherit?.(spec) ?? null,
       listen: (name, sockets) => this.#fleet.listen(name, sockets),
       unlisten: (name) => this.#fleet.unlisten(name),
       listening: (listener, address) => logger.info('listening', { listener, address }),
@@ -402,6 +408,7 @@ export class ProxyProcess {
     if (this.#isDraining || this.#wasReady || this.#missing() !== '') return;
     this.#wasReady = true;
     this.deps.logger.info('ready', { afterMs: Math.round(systemClock.wallMs() - this.startedWallMs) });
+    this.deps.onLive?.();
   }
 
   #sweepMetrics(own: MetricsRegistry): void {

@@ -5,7 +5,7 @@
  */
 import { TimerNode } from '@sluice/runtime';
 import type { Listener, RouteConfiguration, UnhonouredReport, VirtualHost } from '@sluice/xds';
-import { bindSocket, type ListenSocket } from '../workers/listen-socket.ts';
+import { bindSocket, type ListenSocket, type ListenSpec } from '../workers/listen-socket.ts';
 import { listenSpecs, specKey } from '../workers/listen-specs.ts';
 import type { ActivationDeps } from './cluster-activation.ts';
 import type { ResourceVersion } from './config-store.ts';
@@ -16,6 +16,8 @@ export interface ListenerActivationDeps extends ActivationDeps {
   /** Hands descriptors of listening sockets to all loops. */
   listen(listener: string, sockets: readonly ListenSocket[]): void;
   unlisten(listener: string): void;
+  /** A socket for this address that the process before left us; null = it had none. */
+  inherit(spec: ListenSpec): ListenSocket | null;
   /** How long connections of a removed listener may take to end. */
   readonly drainMs: number;
   /** `host:port` of a socket that now listens, for the log. */
@@ -215,7 +217,7 @@ export class ListenerActivation {
     try {
       for (const spec of listenSpecs(message)) {
         const known = held.find((socket) => specKey(socket.spec) === specKey(spec));
-        const socket = known ?? bindSocket(spec);
+        const socket = known ?? this.#deps.inherit(spec) ?? bindSocket(spec);
         if (known === undefined) made.push(socket);
         sockets.push(socket);
       }

@@ -161,7 +161,8 @@ function load(): DescriptorPassing | null {
 /** Octets of the control part. */
 function writeRights(control: DataView, descriptors: readonly number[]): number {
   if (descriptors.length === 0) return 0;
-  if (descriptors.length > MAX_DESCRIPTORS_PER_MESSAGE) throw new Error('too many descriptors for one message');
+  if (descriptors.length > MAX_DESCRIPTORS_PER_MESSAGE)
+    throw new Error('too many descriptors for one message');
   const bytes = CMSG_HEADER_BYTES + 4 * descriptors.length;
   control.setBigUint64(0, BigInt(bytes), true);
   control.setInt32(8, SOL_SOCKET, true);

@@ -35,6 +35,14 @@ export class ListenSocket {
   readonly port: number;
   #fd: number;
   #isListening = false;
+  #isHandedOver = false;
+
+  /** One that another process made: it listens already. */
+  static inherited(spec: ListenSpec, fd: number, port: number): ListenSocket {
+    const socket = new ListenSocket(spec, fd, port);
+    socket.#isListening = true;
+    return socket;
+  }
 
   constructor(spec: ListenSpec, fd: number, port: number) {
     this.spec = spec;
@@ -58,6 +66,16 @@ export class ListenSocket {
     this.#isListening = true;
   }
 
+  /** For handing it to another process, which gets a duplicate. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** Another process has it too: the path of a Unix socket is no longer ours to remove. */
+  handOver(): void {
+    this.#isHandedOver = true;
+  }
+
   /** A descriptor for one worker, which closes it. */
   duplicate(): number {
     const fd = libc().dup(this.#fd);
@@ -69,7 +87,7 @@ export class ListenSocket {
     if (this.#fd < 0) return;
     libc().close(this.#fd);
     this.#fd = -1;
-    if (isPath(this.spec.address) && existsSync(this.spec.address)) unlinkSync(this.spec.address);
+    if (!this.#isHandedOver && isPath(this.spec.address) && existsSync(this.spec.address)) unlinkSync(this.spec.address);
   }
 }
 
