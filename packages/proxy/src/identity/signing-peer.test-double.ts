@@ -31,6 +31,7 @@ export class SigningPeer {
   readonly asked: AskedBy[] = [];
   readonly #server: Http2SecureServer;
   readonly #sockets = new Set<TLSSocket>();
+  refusesAll = false;
   token = 't0ken';
   identity = spiffeId('cluster.local', 'default', 'a');
   lifetimeMs = 3_600_000;
@@ -95,6 +96,7 @@ export class SigningPeer {
 
   #answer(stream: ServerHttp2Stream, by: AskedBy, csrText: string): void {
     const csr = parseCsr(csrText);
+    if (this.refusesAll) return end(stream, GrpcStatus.unavailable, 'down');
     if (isProblem(csr)) return end(stream, GrpcStatus.invalidArgument, csr.message);
     if (by.token !== this.token && by.peerId === '')
       return end(stream, GrpcStatus.unauthenticated, 'nobody said who asks');
