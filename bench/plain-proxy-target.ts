@@ -20,6 +20,7 @@ import { bunSockets } from '../packages/proxy/src/io/bun-sockets.ts';
 import { IoLoop } from '../packages/proxy/src/io/io-loop.ts';
 import type { ListenerRuntime } from '../packages/proxy/src/listener/listener.ts';
 import { createClusterStats } from '../packages/proxy/src/telemetry/metrics/cluster-stats.ts';
+import { downstreamHttp2Stats } from '../packages/proxy/src/telemetry/metrics/http2-stats.ts';
 import { createManagerStats } from '../packages/proxy/src/telemetry/metrics/connection-stats.ts';
 import { createRequestMetrics } from '../packages/proxy/src/telemetry/metrics/request-metrics.ts';
 import { UNKNOWN_WORKLOAD } from '../packages/proxy/src/telemetry/metrics/workload-identity.ts';
@@ -67,6 +68,7 @@ const binding: HttpBinding = {
     spans: null,
   }),
   connectionStats: createManagerStats(metrics, 'bench'),
+  http2Stats: downstreamHttp2Stats(metrics),
   isDraining: () => false,
 };
 const listener = sockets.listen(

@@ -142,6 +142,14 @@ export const proxyErrors = defineErrors('proxy', [
     action: 'The client or the network before it stalled; see the bytes received in the access log.',
   },
   {
+    code: 'request-headers-too-large',
+    httpStatus: 431,
+    grpcStatus: 8,
+    responseFlag: 'DPE',
+    meaning: 'The header list of an HTTP/2 request is larger than the listener allows.',
+    action: 'Raise max_request_headers_kb or max_headers_count of the listener if the traffic is legitimate.',
+  },
+  {
     code: 'request-headers-timeout',
     httpStatus: 408,
     grpcStatus: 4,

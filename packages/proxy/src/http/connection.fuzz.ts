@@ -90,6 +90,7 @@ function run(input: Uint8Array): void {
     upstreamFilters: [],
     metrics: { onRequestStart() {}, onRequestEnd() {} },
     connectionStats: { idleTimeout() {}, maxDurationReached() {}, protocolError() {} },
+    http2Stats: { count() {}, streamOpened() {}, streamClosed() {} },
     isDraining: () => false,
   };
   const connection = new MemoryConnection();

@@ -6,6 +6,7 @@ import type { UpstreamHttpFilter } from '../filter/filter.ts';
 import type { IdSource } from '../telemetry/request-id.ts';
 import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestMetrics, RequestRecord } from '../telemetry/record.ts';
+import type { H2CodecStats } from './h2-codec-stats.ts';
 import type { HttpDate } from './http-date.ts';
 
 export interface ExchangeServices extends RouterServices {
@@ -29,4 +30,5 @@ export interface HttpBinding {
   readonly connectionStats: ConnectionEndStats;
   /** True while the listener or the process drains: connections are told to close. */
   readonly isDraining: () => boolean;
+  readonly http2Stats: H2CodecStats;
 }

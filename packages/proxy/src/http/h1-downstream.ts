@@ -9,13 +9,7 @@
  * went away must cancel upstream; what arrives early is held up to 64 KiB.
  * Invariant: the parser stands before the next head until both the message and its exchange are over.
  */
-import {
-  H,
-  writeChunkEnd,
-  writeChunkHeader,
-  writeLastChunk,
-  writeResponseHead,
-} from '@sluice/wire';
+import { writeChunkEnd, writeChunkHeader, writeLastChunk } from '@sluice/wire';
 import type {
   H1ParseError,
   H1RequestParser,
@@ -31,7 +25,9 @@ import { Deadline } from './deadline.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { exchangePoolOf, type ExchangePool } from './exchange-pool.ts';
 import type { Exchange } from './exchange.ts';
-import { hasNoContent } from './reply.ts';
+import { fillFromHead } from './h1-request-message.ts';
+import { h2cRequest, readH2cSettings, SWITCHING_TO_H2C } from './h2c-upgrade.ts';
+import { frameResponse, writeHeadTo } from './h1-response-head.ts';
 import { requestReadersOf, type RequestReader, type RequestReaderPool } from './request-reader.ts';
 import {
   STREAM_WINDOW_BYTES,
@@ -44,7 +40,9 @@ import {
 export const MAX_PIPELINED_BYTES = 64 * 1024;
 /** Several round trips between machines of one site. */
 const DRAINING_IDLE_MS = 500;
-const USUAL_HEAD_BYTES = 4096;
+
+/** Takes the connection over as HTTP/2, the request that asked for it included. */
+export type UpgradeToH2 = (settings: Uint8Array, request: RequestMessage, rest: Uint8Array) => void;
 
 export class H1DownstreamConnection implements ConnectionHandler, DownstreamStream, H1RequestSink {
   readonly #connection: Connection;
@@ -58,6 +56,9 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   /** Lent for the request in progress. */
   #exchange: Exchange | null = null;
   readonly #onGone: () => void;
+  readonly #upgradeToH2: UpgradeToH2 | null;
+  /** Set while the request that asked for h2c is read. */
+  #h2cSettings: Uint8Array | null = null;
   /** Of the phase: idle, head, lingering. */
   readonly #phaseDeadline: Deadline;
   #requestDeadline: Deadline | null = null;
@@ -81,11 +82,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     binding: HttpBinding,
     services: ExchangeServices,
     onGone: () => void,
+    upgradeToH2: UpgradeToH2 | null = null,
   ) {
     this.#connection = connection;
     this.#binding = binding;
     this.#services = services;
     this.#onGone = onGone;
+    this.#upgradeToH2 = upgradeToH2;
     this.#readers = requestReadersOf(binding);
     this.#exchanges = exchangePoolOf(services, binding);
     this.#facts = facts;
@@ -107,6 +110,19 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#isClosing = true;
     if (this.isIdle && !this.#isLingering)
       this.#phaseDeadline.setIn(DRAINING_IDLE_MS, this.#services.clock.nowMs());
+  }
+
+  /** The first octets may be the beginning of another protocol: they must become more in time. */
+  awaitHead(): void {
+    this.#armHeadTimeout();
+  }
+
+  /** Another codec takes the connection over. */
+  retreat(): void {
+    this.#isLingering = true;
+    this.#phaseDeadline.dispose();
+    this.#requestDeadline?.dispose();
+    this.#giveReader();
   }
 
   // --- the socket ---
@@ -155,21 +171,16 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#isMessageOpen = true;
     this.#trailers = null;
     this.#uncreditedBytes = 0;
-    message.method = head.method;
-    message.protocol = head.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0';
-    message.path = head.targetForm === 'authority' ? '' : head.path;
-    message.authority = head.authority;
-    message.expectsContinue = head.expectsContinue;
-    const asked = head.isUpgrade ? (head.headers.get(H.upgrade) ?? '').toLowerCase() : '';
-    // A client that would rather speak HTTP/2 (Java's does) is answered in HTTP/1.1 (RFC 9110 §7.8).
-    if (asked === 'h2c') head.headers.remove(H.upgrade);
-    this.#isUpgrade = (head.isUpgrade && asked !== 'h2c') || head.targetForm === 'authority';
-    message.upgrade = this.#isUpgrade ? asked || 'connect' : '';
-    if (head.expectsContinue && !this.#binding.config.proxy100Continue) head.headers.remove(H.expect);
-    message.contentLength = head.bodyKind === 'length' ? head.contentLength : -1;
+    const settings = this.#upgradeToH2 === null ? null : readH2cSettings(head);
+    fillFromHead(message, head, this.#binding.config.proxy100Continue);
+    this.#isUpgrade = message.upgrade !== '';
     this.#isKeepAlive = head.isKeepAlive;
     const hasBody = head.bodyKind === 'chunked' || head.contentLength > 0;
     this.#hasToldEnd = !hasBody && !this.#isUpgrade;
+    if (settings !== null) {
+      this.#h2cSettings = settings;
+      return;
+    }
     if (hasBody) this.#armRequestTimeout(nowMs);
     this.#takeExchange().onRequestHead(message, this.#hasToldEnd);
   }
@@ -187,6 +198,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onMessageEnd(): void {
     this.#isMessageOpen = false;
+    if (this.#h2cSettings !== null) return;
     this.#requestDeadline?.clear();
     if (!this.#hasToldEnd && (!this.#isUpgrade || this.#isTunnel)) this.#tellEnd();
     this.#nextIfDone();
@@ -225,14 +237,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   sendHead(response: ResponseMessage, isEnd: boolean, isTunnel: boolean): void {
     if (this.#isUpgrade && !isTunnel) this.#refuseUpgrade();
     const options = this.#options;
-    const isHead = this.#message.method === 'HEAD';
-    options.isAnswerToHead = isHead;
-    options.passesUpgrade = response.status === 101 || response.status === 426;
-    options.contentLength = response.contentLength;
-    if (isTunnel) options.bodyKind = 'tunnel';
-    else if (isEnd || isHead || hasNoContent(response.status)) options.bodyKind = 'none';
-    else if (response.contentLength >= 0) options.bodyKind = 'length';
-    else options.bodyKind = this.#message.protocol === 'HTTP/1.0' ? 'until-close' : 'chunked';
+    frameResponse(options, response, this.#message, isEnd, isTunnel);
     this.#judgeClosing(options.bodyKind === 'until-close', isTunnel);
     this.#writeHead(response);
     if (!isTunnel) return;
@@ -330,6 +335,10 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     const wasIdle = this.#isBetweenRequests;
     const at = this.#parser.execute(data, 0, data.length);
     this.#isParsing = false;
+    if (this.#h2cSettings !== null) {
+      this.#becomeH2(this.#h2cSettings, data.subarray(at));
+      return;
+    }
     if (at < data.length && !this.#isLingering && this.#connection.isOpen) {
       this.#held = at === 0 ? data : data.subarray(at);
       this.#pauseIfFull();
@@ -337,6 +346,14 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     }
     if (this.isIdle) this.#giveReader();
     else if (wasIdle && this.#exchange === null && !this.#isMessageOpen) this.#armHeadTimeout();
+  }
+
+  /** HTTP/1 ends on this connection; `rest` is the client's, after its request. */
+  #becomeH2(settings: Uint8Array, rest: Uint8Array): void {
+    const request = h2cRequest(this.#message);
+    this.retreat();
+    this.#connection.write(SWITCHING_TO_H2C, 0, SWITCHING_TO_H2C.length);
+    this.#upgradeToH2?.(settings, request, rest);
   }
 
   /** What waited behind the exchange that has just ended. */
@@ -425,30 +442,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   }
 
   #writeHead(response: ResponseMessage): void {
-    const connection = this.#connection;
-    if (!connection.isOpen) return;
-    let buffer = connection.reserve(USUAL_HEAD_BYTES);
-    let end = writeResponseHead(
-      buffer,
-      connection.writeOffset,
-      response.status,
-      undefined,
-      response.headers,
-      this.#options,
-    );
-    if (end < 0) {
-      buffer = connection.reserve(2 * response.headers.byteSize + USUAL_HEAD_BYTES);
-      end = writeResponseHead(
-        buffer,
-        connection.writeOffset,
-        response.status,
-        undefined,
-        response.headers,
-        this.#options,
-      );
-    }
-    if (end < 0) connection.terminate();
-    else connection.commit(end);
+    if (this.#connection.isOpen) writeHeadTo(this.#connection, response, this.#options);
   }
 
   #pauseIfFull(): void {

@@ -16,7 +16,7 @@ afterEach(() => {
 function proxy() {
   const upstream = world.upstream(answering(reply('ok')));
   const cluster = world.cluster('a', [upstream.port]);
-  return { upstream, cluster, port: world.listen(() => testRoute(forwardTo('a'))) };
+  return { upstream, cluster, port: world.listen(() => testRoute(forwardTo('a')), { codec: 'h1' }) };
 }
 
 describe('what a client may send', () => {
@@ -33,7 +33,7 @@ describe('what a client may send', () => {
     ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
     ['a NUL', 'GET / HTTP/1.1\r\nHost: a\r\nx: \0\r\n\r\n', 400],
     ['TLS on a plain port', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', 400],
-    ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
+    ['HTTP/2 where it is not spoken', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
   ];
   for (const [what, bytes, status] of cases) {
     test(`${what}: ${status}, closed, logged, never forwarded`, async () => {

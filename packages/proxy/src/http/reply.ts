@@ -57,7 +57,9 @@ export function invalidHeadReply(
   protocol: RequestMessage['protocol'],
 ): LocalReply {
   const isTimeout = status === 408;
-  const responseCodeDetails = isTimeout ? 'request_header_timeout' : `${protocol === 'HTTP/2' ? 'http2' : 'http1'}.codec_error`;
+  const responseCodeDetails = isTimeout
+    ? 'request_header_timeout'
+    : `${protocol === 'HTTP/2' ? 'http2' : 'http1'}.codec_error`;
   return { status, code, flag: isTimeout ? 'DT' : 'DPE', detail, responseCodeDetails };
 }
 

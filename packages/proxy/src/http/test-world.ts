@@ -13,11 +13,12 @@ import { IoLoop } from '../io/io-loop.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { HttpManagerConfig, ListenerRuntime } from '../listener/listener.ts';
 import type { CompiledRoute, RouteRequest } from '../route/route.ts';
+import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
 import { createIdSource } from '../telemetry/request-id.ts';
 import { createRequestRecord } from '../telemetry/request-record.ts';
 import { createConnector } from '../upstream/connector.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
-import { H1DownstreamConnection } from './h1-downstream.ts';
+import { HttpConnection } from './http-connection.ts';
 import { createHttpDate } from './http-date.ts';
 import { RecordingLogger, testCluster, testEndpoint, testManager, type TestCluster } from './test-doubles.ts';
 
@@ -30,7 +31,7 @@ export class World {
   readonly clusters = new Map<string, Cluster>();
   readonly log = new RecordingLogger();
   readonly services: ExchangeServices;
-  readonly connections = new Set<H1DownstreamConnection>();
+  readonly connections = new Set<HttpConnection>();
   readonly accepted: Connection[] = [];
   isDraining = false;
   #listeners: SocketListener[] = [];
@@ -72,15 +73,17 @@ export class World {
       upstreamFilters,
       metrics: { onRequestStart() {}, onRequestEnd() {} },
       connectionStats: { idleTimeout() {}, maxDurationReached() {}, protocolError() {} },
+      http2Stats: { count() {}, streamOpened() {}, streamClosed() {} },
       isDraining: () => this.isDraining,
     };
     const listener = this.sockets.listen(
       { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 },
       (connection) => {
-        const served = new H1DownstreamConnection(
+        const served = new HttpConnection(
           connection,
           factsOf(connection),
           binding,
+          noManagerStats,
           this.services,
           () => this.connections.delete(served),
         );
@@ -123,6 +126,18 @@ export class World {
     for (const peer of this.#peers) peer.stop(true);
   }
 }
+
+const noManagerStats: ManagerStats = {
+  connectionOpened() {},
+  connectionClosed() {},
+  bytesReceived() {},
+  bytesSent() {},
+  idleTimeout() {},
+  maxDurationReached() {},
+  drainClose() {},
+  protocolError() {},
+  speaks() {},
+};
 
 function factsOf(connection: Connection): ConnectionFacts {
   const { localAddress, localPort, remoteAddress, remotePort } = connection;

@@ -2,6 +2,7 @@
 import { contentHash, canonicalJson } from '@sluice/runtime';
 import type { HttpConnectionManager, Listener as ListenerMessage } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
+import { compileH2Settings } from '../http/compile-h2-settings.ts';
 import { clientCertConfig } from '../http/forwarded-client-cert.ts';
 import { compileRouteTable } from '../route/compile-table.ts';
 import type { RouteTable } from '../route/route.ts';
@@ -25,7 +26,11 @@ const serverName = 'sluice';
 interface ListenerTraits {
   readonly isEdge: boolean;
   readonly isForwardProxy: boolean;
+  readonly upgradesToH2c: boolean;
 }
+
+/** HTTP/3 is refused before this is read. */
+const codecs = { AUTO: 'auto', HTTP1: 'h1', HTTP2: 'h2', HTTP3: 'auto' } as const;
 
 export function compileHttpManager(
   message: HttpConnectionManager,
@@ -63,6 +68,12 @@ export function compileHttpManager(
     delayedCloseTimeoutMs: message.delayedCloseTimeout ?? defaultDelayedCloseMs,
     maxRequestHeadersBytes: (message.maxRequestHeadersKb ?? defaultHeadersKb) * 1024,
     maxRequestHeadersCount: common?.maxHeadersCount ?? defaultHeadersCount,
+    codec: codecs[message.codecType],
+    http2: compileH2Settings(
+      message.http2ProtocolOptions,
+      scope.at('http2_protocol_options'),
+      message.streamErrorOnInvalidHttpMessage === false,
+    ),
     acceptHttp10: http1?.acceptHttp10 ?? false,
     defaultHostForHttp10: http1?.defaultHostForHttp10 ?? '',
     upgrades: compileUpgrades(message, scope),
@@ -102,6 +113,7 @@ function traitsOf(listener: ListenerMessage, message: HttpConnectionManager): Li
   return {
     isEdge: typeof edge === 'boolean' ? edge : (message.useRemoteAddress ?? false),
     isForwardProxy: own?.['forward_proxy'] === true,
+    upgradesToH2c: own?.['h2c_upgrade'] === true,
   };
 }
 

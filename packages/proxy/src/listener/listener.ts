@@ -6,6 +6,7 @@
  */
 import type { HttpFilterBinding, ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
 import type { ClientCertConfig } from '../http/forwarded-client-cert.ts';
+import type { H2Settings } from '../http/h2-settings.ts';
 import type { RouteTable } from '../route/route.ts';
 import type { AccessLogger } from '../telemetry/record.ts';
 import type { DownstreamTransport } from '../tls/transport.ts';
@@ -77,6 +78,11 @@ export interface HttpManagerConfig {
   readonly delayedCloseTimeoutMs: number;
   readonly maxRequestHeadersBytes: number;
   readonly maxRequestHeadersCount: number;
+  /** `auto`: by ALPN, else by the first octets of the connection. */
+  readonly codec: 'auto' | 'h1' | 'h2';
+  readonly http2: H2Settings;
+  /** `Upgrade: h2c` is taken up (`sluice.dev` metadata `h2c_upgrade`; Envoy never does). */
+  readonly upgradesToH2c: boolean;
   readonly acceptHttp10: boolean;
   readonly defaultHostForHttp10: string;
   readonly upgrades: ReadonlyMap<string, boolean>;

@@ -6,9 +6,8 @@ import type { ProblemScope } from '../config/problems.ts';
 const unsupported = 'not supported by this proxy';
 
 export function reportUnhonouredHttp(message: HttpConnectionManager, scope: ProblemScope): void {
-  if (message.codecType !== 'AUTO' && message.codecType !== 'HTTP1') {
-    scope.at('codec_type').error(`${message.codecType} is not supported; use AUTO or HTTP1`);
-  }
+  if (message.codecType === 'HTTP3')
+    scope.at('codec_type').error('HTTP3 is not supported; use AUTO, HTTP1 or HTTP2');
   scope.unhonouredWhenSet(
     {
       add_user_agent: message.addUserAgent,
@@ -22,7 +21,6 @@ export function reportUnhonouredHttp(message: HttpConnectionManager, scope: Prob
       strip_matching_host_port: message.stripMatchingHostPort,
       strip_any_host_port: message.stripAnyHostPort,
       strip_trailing_host_dot: message.stripTrailingHostDot,
-      stream_error_on_invalid_http_message: message.streamErrorOnInvalidHttpMessage,
       append_x_forwarded_port: message.appendXForwardedPort,
     },
     unsupported,
@@ -35,6 +33,10 @@ export function reportUnhonouredHttp(message: HttpConnectionManager, scope: Prob
     },
     unsupported,
   );
+  if (message.streamErrorOnInvalidHttpMessage === true && message.codecType !== 'HTTP2') {
+    const why = 'an invalid HTTP/1 message always ends its connection; over HTTP/2 only its stream';
+    scope.unhonoured('stream_error_on_invalid_http_message', why);
+  }
   reportRequestId(message, scope);
   if (message.commonHttpProtocolOptions) reportCommon(message.commonHttpProtocolOptions, scope);
   if (message.httpProtocolOptions)

@@ -16,6 +16,7 @@ import {
   createTcpStats,
   type ListenerStats,
 } from '../telemetry/metrics/connection-stats.ts';
+import { downstreamHttp2Stats } from '../telemetry/metrics/http2-stats.ts';
 import { createConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
 import {
   createRequestMetrics,
@@ -183,6 +184,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
       return stats;
     },
     managerStats: (chain) => createManagerStats(metrics, chain.terminal.statPrefix),
+    http2Stats: downstreamHttp2Stats(metrics),
     tcpStats: (chain) => createTcpStats(metrics, chain.terminal.statPrefix),
     requestMetrics: (listener, chain) => createRequestMetrics(metrics, metricsOf(listener, chain)),
     connectionMetrics: (listener, chain) =>

@@ -5,7 +5,6 @@
 import { httpChainOf } from '../filter/http-chain.ts';
 import { withNetworkFilters } from '../filter/network-chain.ts';
 import type { HttpBinding } from '../http/exchange-services.ts';
-import { H1DownstreamConnection } from '../http/h1-downstream.ts';
 import type { Served } from '../io/accept.ts';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
@@ -17,7 +16,7 @@ import type {
 } from '../listener/listener.ts';
 import { ChainConnections } from './chain-connections.ts';
 import { startConnection } from './connection-start.ts';
-import { MeasuredHandler } from './measured-handler.ts';
+import { HttpConnection } from '../http/http-connection.ts';
 import type { ServeServices } from './serve-services.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
@@ -84,15 +83,9 @@ export class ConnectionServer {
   ) {
     const binding = this.#bindingOf(listener, chain, config);
     const stats = this.#services.managerStats(chain);
-    const served: H1DownstreamConnection = new H1DownstreamConnection(
-      connection,
-      facts,
-      binding,
-      this.#services,
-      () => this.#connections.forget(chain, handler),
+    return new HttpConnection(connection, facts, binding, stats, this.#services, (served) =>
+      this.#connections.forget(chain, served),
     );
-    const handler: MeasuredHandler = new MeasuredHandler(served, stats, this.#services.clock);
-    return handler;
   }
 
   #tcp(
@@ -119,6 +112,7 @@ export class ConnectionServer {
         upstreamFilters: this.#services.upstreamFilters(chain),
         metrics: this.#services.requestMetrics(listener, chain),
         connectionStats: this.#services.managerStats(chain),
+        http2Stats: this.#services.http2Stats,
         isDraining: () => this.#isDraining || this.#retired.has(chain),
       };
       this.#bindings.set(chain, binding);

@@ -2,6 +2,7 @@
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { FilterChain, ListenerRuntime } from '../listener/listener.ts';
 import type { ExchangeServices } from '../http/exchange-services.ts';
+import type { H2CodecStats } from '../http/h2-codec-stats.ts';
 import type { UpstreamHttpFilter } from '../filter/filter.ts';
 import type { SocketProvider } from '../io/connection.ts';
 import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
@@ -16,6 +17,7 @@ export interface ServeServices extends ExchangeServices {
   listenerStats(listener: ListenerRuntime): ListenerStats;
   managerStats(chain: FilterChain): ManagerStats;
   tcpStats(chain: FilterChain): TcpStats;
+  readonly http2Stats: H2CodecStats;
   requestMetrics(listener: ListenerRuntime, chain: FilterChain): RequestMetrics;
   connectionMetrics(listener: ListenerRuntime, chain: FilterChain): ConnectionMetrics;
   /** A connection was taken as opaque TCP because its first bytes did not come in time. */

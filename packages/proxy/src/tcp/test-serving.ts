@@ -31,6 +31,7 @@ export class ServingWorld extends World {
       maxConnections: 100,
       listenerStats: () => stats,
       managerStats: () => stats,
+      http2Stats: { count() {}, streamOpened() {}, streamClosed() {} },
       tcpStats: () => stats,
       requestMetrics: () => ({ onRequestStart() {}, onRequestEnd() {} }),
       connectionMetrics: () => ({

@@ -32,10 +32,10 @@ import {
   type UpstreamReset,
   type UpstreamStream,
 } from '../http/streams.ts';
+import { WebSocketHandshake } from '../http/websocket-handshake.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
 import type { PoolServices } from './connection-pool.ts';
 import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
-import { WebSocketHandshake } from './websocket-handshake.ts';
 
 /** Room for a head that is not unusually large; the rest of the join buffer is used too. */
 const USUAL_HEAD_BYTES = 4096;

@@ -16,6 +16,7 @@ import type {
   UpstreamReset,
   UpstreamStream,
 } from '../http/streams.ts';
+import { webSocketAccept } from '../http/websocket-handshake.ts';
 import type { H2UpstreamConnection } from './h2-connection.ts';
 
 const NONE = new HeaderList();
@@ -33,6 +34,8 @@ export class H2UpstreamStream implements UpstreamStream {
   #h2: H2Stream | null = null;
   #sink: ResponseSink | null = null;
   #upgrade = '';
+  /** Of a client that speaks HTTP/1: it waits for the answer to it. */
+  #webSocketKey = '';
   /** An upgrade whose head waits; its end, if that came meanwhile. */
   #held: UpstreamRequest | null = null;
   #hasHeldEnd = false;
@@ -56,6 +59,7 @@ export class H2UpstreamStream implements UpstreamStream {
     this.#sink = sink;
     this.isReused = isReused;
     this.#upgrade = '';
+    this.#webSocketKey = '';
     this.#held = null;
     this.#hasHeldEnd = false;
   }
@@ -126,6 +130,8 @@ export class H2UpstreamStream implements UpstreamStream {
       response.contentLength = -1;
       response.headers.remove(H.contentLength);
       response.headers.append(H.upgrade, this.#upgrade);
+      if (this.#webSocketKey !== '')
+        response.headers.append(H.secWebSocketAccept, webSocketAccept(this.#webSocketKey));
     }
     this.#sink?.onResponseHead(response, isEnd);
     if (isEnd) this.#sink?.onResponseEnd(null);
@@ -182,8 +188,12 @@ export class H2UpstreamStream implements UpstreamStream {
       return false;
     }
     const { scheme, authority, path, upgrade, headers } = request;
+    const key = headers.get(H.secWebSocketKey) ?? '';
     headers.remove(H.secWebSocketKey);
     this.#h2!.sendRequestHead('CONNECT', scheme, authority, path, upgrade, headers, false);
+    // The list is the request's: another attempt may go over HTTP/1.
+    if (key !== '') headers.append(H.secWebSocketKey, key);
+    this.#webSocketKey = key;
     return true;
   }
 }

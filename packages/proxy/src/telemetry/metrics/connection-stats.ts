@@ -43,6 +43,8 @@ const MANAGER = {
   sent: counter('downstream_cx_tx_bytes_total', 'Bytes sent to clients.'),
   idleTimeout: counter('downstream_cx_idle_timeout', 'Connections closed because they were idle.'),
   maxDuration: counter('downstream_cx_max_duration_reached', 'Connections closed because of their age.'),
+  http1: counter('downstream_cx_http1_total', 'Connections that speak HTTP/1.'),
+  http2: counter('downstream_cx_http2_total', 'Connections that speak HTTP/2.'),
   drainClose: counter('downstream_cx_drain_close', 'Connections closed by draining.'),
   protocolError: counter('downstream_cx_protocol_error', 'Connections that broke the protocol.'),
 } as const satisfies Record<string, StatDefinition>;
@@ -78,6 +80,8 @@ export interface ManagerStats {
   idleTimeout(): void;
   maxDurationReached(): void;
   drainClose(): void;
+  /** Once it is known which HTTP a connection speaks. */
+  speaks(protocol: 'h1' | 'h2'): void;
   protocolError(): void;
 }
 
@@ -146,6 +150,7 @@ const managers = perRegistry((registry) => {
       idleTimeout: () => stats.count('idleTimeout', 1),
       maxDurationReached: () => stats.count('maxDuration', 1),
       drainClose: () => stats.count('drainClose', 1),
+      speaks: (protocol) => stats.count(protocol === 'h2' ? 'http2' : 'http1', 1),
       protocolError: () => stats.count('protocolError', 1),
     };
   });

@@ -1,12 +1,12 @@
 /**
- * The WebSocket handshake of HTTP/1 (RFC 6455 §4.1) for a request that came without one: over HTTP/2 a
- * client sends no key (RFC 8441 §5), so the hop that turns it into an Upgrade makes its own and checks the
- * answer.
+ * The WebSocket handshake of HTTP/1 (RFC 6455 §4.1), where a hop speaks HTTP/2 on its other side: there no
+ * key is sent (RFC 8441 §5), so the hop that turns the request into an Upgrade makes one and checks the
+ * answer, and the hop that turns an Upgrade into extended CONNECT answers the client's.
  */
 import { createHash } from 'node:crypto';
 import type { Random } from '@sluice/runtime';
 import { H, type HeaderList } from '@sluice/wire';
-import type { UpstreamRequest } from '../http/streams.ts';
+import type { UpstreamRequest } from './streams.ts';
 
 /** RFC 6455 §1.3. */
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
