@@ -1,5 +1,6 @@
 /** Arguments of `sluice control`: what each means, its default, and what is wrong with those given. */
 import { nearestName, parseLogLevel, type LogFormat, type LogLevel } from '@sluice/runtime';
+import { identityFlags, identityUsage, readIdentityArgs, repeatableIdentityFlags } from './identity-args.ts';
 import type { ControlOptions } from './stack.ts';
 
 export interface ControlArgs extends ControlOptions {
@@ -18,7 +19,7 @@ export const controlUsage = `Usage: sluice control [flags]
   --xds-address ADDR      xDS for proxies (default 127.0.0.1:15010)
   --api-address ADDR      API and page (default 127.0.0.1:15080)
   --metrics-address ADDR  Prometheus metrics (default 127.0.0.1:15014)
-  --log-level LEVEL       trace, debug, info, warning, error, critical or off (default info)
+${identityUsage}  --log-level LEVEL       trace, debug, info, warning, error, critical or off (default info)
   --log-format FORMAT     text or json (default text)
 `;
 
@@ -31,10 +32,12 @@ const flags = [
   '--metrics-address',
   '--log-level',
   '--log-format',
+  ...identityFlags,
 ] as const;
+const repeatable: readonly string[] = ['--resources', ...repeatableIdentityFlags];
 type Flag = (typeof flags)[number];
 
-/** Takes `--flag value` and `--flag=value`; a flag other than --resources that is repeated is an error. */
+/** Takes `--flag value` and `--flag=value`; a flag that is repeated is an error, but for the few that may be. */
 export function parseControlArgs(argv: readonly string[]): ParsedControlArgs {
   const given = new Map<Flag, string[]>();
   for (let index = 0; index < argv.length; index++) {
@@ -46,7 +49,7 @@ export function parseControlArgs(argv: readonly string[]): ParsedControlArgs {
     const value = equals < 0 ? argv[++index] : word.slice(equals + 1);
     if (value === undefined || value === '') return refuse(`${flag} needs a value`);
     const values = given.get(flag) ?? [];
-    if (values.length > 0 && flag !== '--resources') return refuse(`${flag} is given twice`);
+    if (values.length > 0 && !repeatable.includes(flag)) return refuse(`${flag} is given twice`);
     given.set(flag, [...values, value]);
   }
   const one = (flag: Flag, otherwise: string): string => given.get(flag)?.[0] ?? otherwise;
@@ -58,6 +61,8 @@ export function parseControlArgs(argv: readonly string[]): ParsedControlArgs {
   const logFormat = one('--log-format', 'text');
   if (logFormat !== 'text' && logFormat !== 'json')
     return refuse(`--log-format ${logFormat} is not a format: use text or json`);
+  const identity = readIdentityArgs(given, one('--xds-address', ''));
+  if (!identity.ok) return identity;
   return {
     ok: true,
     args: {
@@ -67,6 +72,7 @@ export function parseControlArgs(argv: readonly string[]): ParsedControlArgs {
       xdsAddress: one('--xds-address', '127.0.0.1:15010'),
       apiAddress: one('--api-address', '127.0.0.1:15080'),
       metricsAddress: one('--metrics-address', '127.0.0.1:15014'),
+      identity: identity.options,
       logLevel,
       logFormat,
     },

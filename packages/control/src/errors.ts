@@ -45,6 +45,23 @@ export const controlErrors = defineErrors('control', [
     action: 'Name another file, or move that one away.',
   },
   {
+    code: 'authority-damaged',
+    meaning: 'A root, an intermediate or a key of the authority in the state cannot be read.',
+    action: 'Restore a backup with `sluice restore`.',
+  },
+  {
+    code: 'authority-invalid',
+    meaning:
+      'The authority that the operator brings cannot be used: a part is missing, or the parts do not fit.',
+    action:
+      'Correct what the message names: ca-cert.pem and its ca-key.pem, root-cert.pem, and cert-chain.pem from the one to the other.',
+  },
+  {
+    code: 'identity-invalid',
+    meaning: 'A setting of who may ask for certificates cannot be used.',
+    action: 'Correct the flag that the message names.',
+  },
+  {
     code: 'address-invalid',
     meaning: 'A listening address is not one, or not one of this machine.',
     action: 'Write HOST:PORT with an address of this machine, such as 127.0.0.1:15080.',

@@ -9,6 +9,7 @@ export { loadMeshConfig } from './source/mesh-config.ts';
 export { admission, readResourceText } from './source/admission.ts';
 export type * from './registry/registry.ts';
 export type * from './status/proxy-state.ts';
+export type * from './serve/identity-views.ts';
 export type * from './serve/mesh-views.ts';
 export type * from './serve/mesh-serving.ts';
 export { controlErrors, hasErrorCode, isControlError, type ControlErrorCode } from './errors.ts';

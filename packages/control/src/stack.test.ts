@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RegistrationReply } from '@sluice/api';
 import { createLogger } from '@sluice/runtime';
+import { defaultAuthoritySettings } from './authority/authority-settings.ts';
 import type { CreateMeshServing } from './serve/mesh-serving.ts';
 import { startControl, type ControlOptions, type RunningControl } from './stack.ts';
 
@@ -26,11 +27,13 @@ const serving: CreateMeshServing = ({ store, registry }) => {
   return {
     proxies: { proxies: new Map(), subscribe: () => () => {} },
     services: () => [],
+    edges: () => [],
     outboundServices: () => [service],
     updateSettings: () => {},
+    hasReachedAll: () => true,
     listen: () => {
       steps.push('listening');
-      return Promise.resolve('127.0.0.1:15010');
+      return Promise.resolve({ xds: '127.0.0.1:15010', secure: '127.0.0.1:15012' });
     },
     close: () => {
       steps.push('closed');
@@ -61,6 +64,13 @@ async function start(changes: Partial<ControlOptions> = {}): Promise<RunningCont
       xdsAddress: '127.0.0.1:15010',
       apiAddress: '127.0.0.1:0',
       metricsAddress: '127.0.0.1:0',
+      identity: {
+        secureAddress: '127.0.0.1:0',
+        names: { dnsSans: [], ipSans: [] },
+        authorityDir: undefined,
+        settings: defaultAuthoritySettings,
+        serviceAccounts: undefined,
+      },
       ...changes,
     },
     { serving, log, version: '0.1.0' },

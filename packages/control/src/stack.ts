@@ -6,18 +6,20 @@
 import { resolve } from 'node:path';
 import type { MeshSettings } from '@sluice/api';
 import { MetricsRegistry, systemClock, type Clock, type Logger } from '@sluice/runtime';
+import { openAuthority, type IdentityOptions, type OpenedAuthority } from './authority/open-authority.ts';
 import { InstanceRegistry } from './registry/instance-registry.ts';
 import { checkIntervalMs } from './registry/lease-table.ts';
 import { sqliteRegistryTable } from './registry/registry-table.ts';
 import { Access, loadToken } from './serve/access.ts';
 import { createApiMetrics, createMetricsHandler } from './serve/api-metrics.ts';
 import { createApiHandler } from './serve/api-server.ts';
+import { createIdentityApi } from './serve/api/identity-api.ts';
 import { createMeshApi } from './serve/api/mesh-api.ts';
 import { createResourceApi } from './serve/api/resource-api.ts';
 import { buildViews } from './serve/build-views.ts';
 import { startHttpServer, type HttpServer } from './serve/http-server.ts';
 import type { CreateMeshServing, MeshServing } from './serve/mesh-serving.ts';
-import type { MeshViews } from './serve/mesh-views.ts';
+import type { ControlAddresses, MeshViews } from './serve/mesh-views.ts';
 import { admission, readResourceText } from './source/admission.ts';
 import { analyzeText } from './source/analyze-text.ts';
 import { openFolderSource } from './source/folder.ts';
@@ -35,6 +37,7 @@ export interface ControlOptions {
   readonly xdsAddress: string;
   readonly apiAddress: string;
   readonly metricsAddress: string;
+  readonly identity: IdentityOptions;
 }
 
 export interface ControlDependencies {
@@ -45,7 +48,7 @@ export interface ControlDependencies {
 }
 
 export interface RunningControl {
-  readonly addresses: { readonly xds: string; readonly api: string; readonly metrics: string };
+  readonly addresses: ControlAddresses;
   readonly token: string;
   /** The page's address with a login that is good for one use. */
   loginLink(): string;
@@ -124,7 +127,24 @@ async function compose(
   const ticker = setInterval(() => registry.check(), checkIntervalMs);
   closers.push(() => clearInterval(ticker));
 
-  const addresses = { xds: options.xdsAddress, api: options.apiAddress, metrics: options.metricsAddress };
+  const addresses = {
+    xds: options.xdsAddress,
+    secure: options.identity.secureAddress,
+    api: options.apiAddress,
+    metrics: options.metricsAddress,
+  };
+  const identity = openAuthority({
+    options: options.identity,
+    file,
+    store,
+    settings,
+    metrics,
+    clock,
+    log: log.child('identity'),
+    hasReachedAll: () => serving?.hasReachedAll() ?? false,
+    secureAddress: () => addresses.secure,
+  });
+  closers.push(() => identity.close());
   const mesh = dependencies.serving({
     store,
     registry,
@@ -132,8 +152,9 @@ async function compose(
     metrics,
     clock,
     log: log.child('ads'),
-    ownAddresses: () => [addresses.xds, addresses.api, addresses.metrics],
+    ownAddresses: () => [addresses.xds, addresses.secure, addresses.api, addresses.metrics],
     xdsAddress: options.xdsAddress,
+    identity,
   });
   serving = mesh;
   closers.push(() => mesh.close());
@@ -145,8 +166,14 @@ async function compose(
     registry,
     proxies: () => mesh.proxies.proxies.values(),
     services: () => mesh.services(),
+    edges: () => mesh.edges(),
     analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
-    about: () => ({ version: dependencies.version, startedAt, addresses }),
+    about: () => ({
+      version: dependencies.version,
+      startedAt,
+      now: new Date(clock.wallMs()).toISOString(),
+      addresses,
+    }),
   });
   const access = new Access({ token, clock });
   const metricsServer = startHttpServer({
@@ -159,6 +186,9 @@ async function compose(
   const bootstrap = {
     get xdsAddress() {
       return addresses.xds;
+    },
+    get secureAddress() {
+      return addresses.secure;
     },
     clusterDomain: settings.clusterDomain,
     clusterId: 'Kubernetes',
@@ -174,10 +204,11 @@ async function compose(
     views,
     readiness,
     bootstrap,
+    identity,
   });
   closers.push(() => api.close());
 
-  Object.assign(addresses, { metrics: metricsServer.address, api: api.address, xds: await mesh.listen() });
+  Object.assign(addresses, { metrics: metricsServer.address, api: api.address, ...(await mesh.listen()) });
   isServing = true;
   log.info('control plane ready', {
     ...addresses,
@@ -205,6 +236,7 @@ interface ApiParts {
   readonly views: MeshViews;
   readonly readiness: () => readonly string[];
   readonly bootstrap: Parameters<typeof createMeshApi>[0]['bootstrap'];
+  readonly identity: OpenedAuthority;
 }
 
 function startApi(options: ControlOptions, parts: ApiParts): HttpServer {
@@ -213,7 +245,14 @@ function startApi(options: ControlOptions, parts: ApiParts): HttpServer {
   const handler = createApiHandler({
     access,
     resources: createResourceApi({ store, clock, log, version }),
-    mesh: createMeshApi({ views, registry, access, bootstrap, log }),
+    mesh: createMeshApi({
+      views,
+      registry,
+      access,
+      bootstrap,
+      log,
+      identity: createIdentityApi(parts.identity, clock, log.child('audit')),
+    }),
     views,
     readiness,
     metrics: createApiMetrics(parts.metrics),

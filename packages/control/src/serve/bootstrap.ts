@@ -9,6 +9,8 @@ import { virtualHostDiscovery } from '../translate/node.ts';
 export interface BootstrapOptions {
   /** `host:port` of ADS as proxies reach it. */
   readonly xdsAddress: string;
+  /** `host:port` of ADS over mutual TLS; empty where there is no authority. */
+  readonly secureAddress: string;
   readonly clusterDomain: string;
   readonly clusterId: string;
 }

@@ -4,18 +4,27 @@ import type { InstanceRegistry } from '../registry/instance-registry.ts';
 import type { ResourceStore } from '../source/store.ts';
 import type { ProxyState } from '../status/proxy-state.ts';
 import { conditionsOf } from './conditions.ts';
-import type { MeshSummary, MeshViews, ServiceView } from './mesh-views.ts';
+import type { EdgeView, MeshSummary, MeshViews, ServiceView } from './mesh-views.ts';
 
 export interface ViewSources {
   readonly store: ResourceStore;
   readonly registry: InstanceRegistry;
   readonly proxies: () => Iterable<ProxyState>;
   readonly services: () => readonly ServiceView[];
+  readonly edges: () => readonly EdgeView[];
   readonly analyze: (text: string) => readonly Problem[];
   readonly about: () => Omit<MeshSummary, 'revision' | 'isEvictionFrozen' | 'fileProblems'>;
 }
 
-export function buildViews({ store, registry, proxies, services, analyze, about }: ViewSources): MeshViews {
+export function buildViews({
+  store,
+  registry,
+  proxies,
+  services,
+  edges,
+  analyze,
+  about,
+}: ViewSources): MeshViews {
   return {
     summary: () => ({
       ...about(),
@@ -36,6 +45,7 @@ export function buildViews({ store, registry, proxies, services, analyze, about 
         }),
       ),
     services,
+    edges,
     resources: () =>
       [...store.all()].map(({ key, object, serving, origin, generation, problems }) => ({
         key,

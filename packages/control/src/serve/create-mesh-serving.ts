@@ -12,6 +12,7 @@ import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance, Registry } from '../registry/registry.ts';
 import type { StoreChange } from '../source/store.ts';
 import type { ProxyProgress } from '../status/programmed.ts';
+import { edgesOf } from '../status/edges.ts';
 import { StatusWriter } from '../status/status-writer.ts';
 import { translationSettings } from '../translate/mesh-settings.ts';
 import type { MeshSettings as TranslationSettings } from '../translate/node.ts';
@@ -20,6 +21,8 @@ import { AdsServer } from './ads/ads-server.ts';
 import { Debounce } from './ads/debounce.ts';
 import { ClientNodes } from './client-nodes.ts';
 import { GrpcServer } from './ads/grpc-server.ts';
+import { openSecurePort } from './secure-port.ts';
+import { edgeClients } from './edge-clients.ts';
 import { describeListenFailure, parseAddress } from './http-server.ts';
 import type { MeshServing, MeshServingOptions } from './mesh-serving.ts';
 import { serviceViews } from './service-views.ts';
@@ -48,9 +51,16 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   const nodes = new ClientNodes((...allotment) => registry.outboundPort(...allotment), options.ownAddresses);
   const outbound = new OutboundLists(translator, nodes);
 
-  const ads = new AdsServer({
+  const ads: AdsServer = new AdsServer({
     registry,
-    snapshot: (instance, stream) => translator.snapshot(nodes.forTranslation(instance, stream)),
+    snapshot: (instance, stream) => {
+      const snapshot = translator.snapshot(nodes.forTranslation(instance, stream));
+      return secure === null || stream.proof !== 'certificate'
+        ? snapshot
+        : secure.withSecrets(snapshot, instance);
+    },
+    admit: (node, peer) =>
+      secure?.admit(node, peer) ?? { ok: false, reason: 'certificates are not served here' },
     wallMs: () => options.clock.wallMs(),
     metrics: options.metrics,
     log,
@@ -69,6 +79,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     translator.sweep();
   });
 
+  const secure = openSecurePort(options, ads, grpcLimits, () => push.trigger());
   const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
     const change = model.apply(changes);
     for (const one of changes) {
@@ -79,11 +90,10 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       change.routes ||
       change.rules ||
       change.sidecars ||
+      change.peerAuthentications ||
       change.instances;
-    if (reaches) {
-      translator.invalidate(change);
-      push.trigger();
-    }
+    if (reaches) translator.invalidate(change);
+    if (secure?.apply(changes) === true || reaches) push.trigger();
     if (changes.some(concernsStatus)) status.contentChanged();
   });
 
@@ -99,6 +109,8 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   return {
     proxies: ads,
     services: () => serviceViews(model),
+    edges: () =>
+      edgesOf(model, edgeClients(registry.instances.values(), nodes, translator), translator.autoMtls),
     outboundServices: (instance) => outbound.of(instance),
     updateSettings: (fresh: MeshSettings) => {
       translator.updateSettings(readSettings(fresh, log));
@@ -107,11 +119,12 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     listen: async () => {
       const { host, port } = parseAddress(options.xdsAddress, xdsFlag);
       try {
-        return await server.listen(host, port);
+        return { xds: await server.listen(host, port), secure: (await secure?.listen()) ?? '' };
       } catch (error) {
         throw describeListenFailure(error, { flag: xdsFlag, purpose: 'xDS' }, host, port);
       }
     },
+    hasReachedAll: () => secure?.hasReachedAll() ?? true,
     close: async () => {
       unsubscribe();
       unwatch();
@@ -119,6 +132,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       status.stop();
       ads.close();
       driver.stop();
+      await secure?.close();
       await server.close();
     },
   };

@@ -8,7 +8,8 @@ import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance, Registry } from '../registry/registry.ts';
 import type { ResourceStore } from '../source/store.ts';
 import type { ProxyStates } from '../status/proxy-state.ts';
-import type { ServiceView } from './mesh-views.ts';
+import type { MeshIdentity } from './mesh-identity.ts';
+import type { EdgeView, ServiceView } from './mesh-views.ts';
 
 export interface MeshServingOptions {
   /** Holds everything already: sources and registry are restored before this part is made. */
@@ -22,16 +23,21 @@ export interface MeshServingOptions {
   readonly ownAddresses: () => readonly string[];
   /** `host:port` to open xDS on. */
   readonly xdsAddress: string;
+  /** Undefined without an authority: then there is no secure port. */
+  readonly identity?: MeshIdentity;
 }
 
 export interface MeshServing {
   readonly proxies: ProxyStates;
   services(): readonly ServiceView[];
+  edges(): readonly EdgeView[];
   /** The same array as before while nothing has changed for the instance. */
   outboundServices(instance: RegisteredInstance): readonly OutboundService[];
   updateSettings(settings: MeshSettings): void;
-  /** Opens xDS; resolves with the address bound. */
-  listen(): Promise<string>;
+  /** Opens xDS; resolves with the addresses bound, `secure` empty where there is no authority. */
+  listen(): Promise<{ readonly xds: string; readonly secure: string }>;
+  /** Every instance that is registered is connected and has the present trust bundle. */
+  hasReachedAll(): boolean;
   close(): Promise<void>;
 }
 

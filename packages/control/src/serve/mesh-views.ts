@@ -3,6 +3,7 @@
  * provide it (stack.ts ties them together); everything here is data, ready to be written as JSON.
  */
 import type { Problem, Registration, ResourceKey } from '@sluice/api';
+import type { Edge } from '../status/edges.ts';
 import type { ProxyState } from '../status/proxy-state.ts';
 
 export interface EndpointView {
@@ -51,12 +52,25 @@ export interface ConditionView {
   readonly message: string;
 }
 
+/** How calls of a workload to a service are secured, and why. */
+export type EdgeView = Edge;
+
+/** `host:port` of each; `secure` is xDS and signing over TLS. */
+export interface ControlAddresses {
+  readonly xds: string;
+  readonly secure: string;
+  readonly api: string;
+  readonly metrics: string;
+}
+
 export interface MeshSummary {
   readonly version: string;
   readonly revision: number;
   readonly startedAt: string;
   readonly isEvictionFrozen: boolean;
-  readonly addresses: { readonly xds: string; readonly api: string; readonly metrics: string };
+  readonly addresses: ControlAddresses;
+  /** Wall clock of the control plane, ISO 8601: to compare clocks by. */
+  readonly now: string;
   readonly fileProblems: readonly Problem[];
 }
 
@@ -66,6 +80,8 @@ export interface MeshViews {
   instances(): readonly InstanceView[];
   services(): readonly ServiceView[];
   resources(): readonly ResourceView[];
+  /** Every workload with a sidecar × every service it sees. */
+  edges(): readonly EdgeView[];
   /** Problems of a text with resources, judged together with what is live. */
   analyze(text: string): readonly Problem[];
 }

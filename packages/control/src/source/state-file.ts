@@ -8,6 +8,7 @@
 import { Database } from 'bun:sqlite';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { authoritySchema } from '../authority/authority-schema.ts';
 import { localError } from '../errors.ts';
 
 export const stateFileName = 'state.db';
@@ -34,6 +35,7 @@ export const migrations: readonly string[] = [
      instance TEXT NOT NULL, hostname TEXT NOT NULL, port INTEGER NOT NULL, local_port INTEGER NOT NULL,
      PRIMARY KEY (instance, hostname, port)
    );`,
+  authoritySchema,
 ];
 
 export const schemaVersion = migrations.length;

@@ -6,9 +6,11 @@ import type { CreateMeshServing } from '../serve/mesh-serving.ts';
 const serving: CreateMeshServing = () => ({
   proxies: { proxies: new Map(), subscribe: () => () => {} },
   services: () => [],
+  edges: () => [],
   outboundServices: () => [],
   updateSettings: () => {},
-  listen: () => Promise.resolve('127.0.0.1:15010'),
+  hasReachedAll: () => true,
+  listen: () => Promise.resolve({ xds: '127.0.0.1:15010', secure: '127.0.0.1:15012' }),
   close: () => Promise.resolve(),
 });
 

@@ -41,6 +41,8 @@ export interface GrpcPeer {
   readonly address: string;
   /** URI SAN of a verified client certificate. */
   readonly spiffeId?: string;
+  /** DER, the leaf first, as the client presented it: that it holds the leaf's key is proven, whom to trust is not judged. */
+  readonly certificateChain?: readonly Uint8Array[];
 }
 
 export interface GrpcServerStream {

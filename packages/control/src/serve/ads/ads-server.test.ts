@@ -61,7 +61,7 @@ class ServedMesh {
   address = '';
 
   async listen(): Promise<void> {
-    this.address = await this.serving.listen();
+    this.address = (await this.serving.listen()).xds;
     onCleanUp(() => this.serving.close());
   }
 

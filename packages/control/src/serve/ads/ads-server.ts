@@ -3,13 +3,13 @@
  * each stream's snapshot, which is the same object where nothing changed for it.
  */
 import { GrpcStatus } from '@sluice/wire';
-import type { GrpcHandler, GrpcServerStream, GrpcServerStreamSink } from '@sluice/wire';
-import type { AdsServerEvent, AdsSnapshot, AdsVariant } from '@sluice/xds';
+import type { GrpcHandler, GrpcPeer, GrpcServerStream, GrpcServerStreamSink } from '@sluice/wire';
+import type { AdsServerEvent, AdsSnapshot, AdsVariant, Node } from '@sluice/xds';
 import type { Logger, MetricsRegistry } from '@sluice/runtime';
 import type { RegisteredInstance, Registry } from '../../registry/registry.ts';
 import type { ProxyState, ProxyStates } from '../../status/proxy-state.ts';
 import { AdsStream, bearerToken } from './ads-stream.ts';
-import type { AdsStreamHost } from './ads-stream.ts';
+import type { AdmittedInstance, AdsStreamHost } from './ads-stream.ts';
 import { createAdsMetrics } from './ads-metrics.ts';
 import type { AdsMetrics } from './ads-metrics.ts';
 import { shortTypeNames } from './type-names.ts';
@@ -23,6 +23,8 @@ export const adsPaths = {
 export interface AdsServerOptions {
   readonly registry: Registry;
   readonly snapshot: (instance: RegisteredInstance, stream: AdsStream) => AdsSnapshot;
+  /** Which instance a client with a certificate may be. */
+  readonly admit: (node: Node, peer: GrpcPeer) => AdmittedInstance;
   readonly wallMs: () => number;
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
@@ -47,6 +49,14 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
     return new Map([
       [adsPaths.sotw, (stream: GrpcServerStream) => this.#open(stream, 'sotw')],
       [adsPaths.delta, (stream: GrpcServerStream) => this.#open(stream, 'delta')],
+    ]);
+  }
+
+  /** For the port that has TLS: clients are known by their certificates. */
+  get secureHandlers(): ReadonlyMap<string, GrpcHandler> {
+    return new Map([
+      [adsPaths.sotw, (stream: GrpcServerStream) => this.#openSecure(stream, 'sotw')],
+      [adsPaths.delta, (stream: GrpcServerStream) => this.#openSecure(stream, 'delta')],
     ]);
   }
 
@@ -87,8 +97,20 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
     }
   }
 
+  /** Ends the streams of clients whose certificate `judge` no longer takes; its answer is the reason. */
+  rejudge(judge: (peer: GrpcPeer) => string | null): void {
+    for (const stream of this.#streams) {
+      const reason = stream.proof === 'certificate' ? judge(stream.peer) : null;
+      if (reason !== null) stream.close(GrpcStatus.unauthenticated, reason);
+    }
+  }
+
   close(): void {
     for (const stream of this.#streams) stream.close(GrpcStatus.unavailable, 'the control plane is stopping');
+  }
+
+  admit(node: Node, peer: GrpcPeer): AdmittedInstance {
+    return this.#options.admit(node, peer);
   }
 
   authenticate(token: string): RegisteredInstance | null {
@@ -126,18 +148,28 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
   #open(stream: GrpcServerStream, variant: AdsVariant): GrpcServerStreamSink {
     const token = bearerToken(stream.metadata);
     const registered = token === null ? null : this.authenticate(token);
-    if (!registered) {
-      this.log.warning('stream refused: no token of a registered instance', { peer: stream.peer.address });
-      stream.end(
-        GrpcStatus.unauthenticated,
-        'a registered instance’s token is required (authorization: Bearer …)',
-      );
-      return { onMessage: () => {}, onHalfClose: () => {}, onCancelled: () => {} };
-    }
-    const ads = new AdsStream(this, stream, variant, registered.instance);
+    if (!registered)
+      return this.#refuse(stream, 'a registered instance’s token is required (authorization: Bearer …)');
+    return this.#take(stream, variant, registered.instance);
+  }
+
+  #openSecure(stream: GrpcServerStream, variant: AdsVariant): GrpcServerStreamSink {
+    if (stream.peer.spiffeId === undefined)
+      return this.#refuse(stream, 'a certificate of the mesh is required for configuration');
+    return this.#take(stream, variant, null);
+  }
+
+  #refuse(stream: GrpcServerStream, reason: string): GrpcServerStreamSink {
+    this.log.warning('stream refused', { peer: stream.peer.address, reason });
+    stream.end(GrpcStatus.unauthenticated, reason);
+    return { onMessage: () => {}, onHalfClose: () => {}, onCancelled: () => {} };
+  }
+
+  #take(stream: GrpcServerStream, variant: AdsVariant, instance: string | null): AdsStream {
+    const ads = new AdsStream(this, stream, variant, instance);
     this.#streams.add(ads);
     this.#metrics.connected(this.#streams.size);
-    this.log.info('proxy connected', { instance: registered.instance, variant });
+    this.log.info('proxy connected', { instance: instance ?? stream.peer.spiffeId ?? '', variant });
     return ads;
   }
 

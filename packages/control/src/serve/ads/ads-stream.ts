@@ -1,9 +1,9 @@
 /**
- * One ADS stream: who is asking (by its token, never by what its node says), what it should have, what it
- * has said of it. Sessions are pure machines (@sluice/xds); this file gives them bytes and snapshots.
+ * One ADS stream: who is asking (by its token or certificate, never by what its node says), what it should have, what
+ * it has said of it. Sessions are pure machines (@sluice/xds); this file gives them bytes and snapshots.
  */
 import { GrpcStatus } from '@sluice/wire';
-import type { GrpcMetadata, GrpcServerStream, GrpcServerStreamSink } from '@sluice/wire';
+import type { GrpcMetadata, GrpcPeer, GrpcServerStream, GrpcServerStreamSink } from '@sluice/wire';
 import { AdsServerSession } from '@sluice/xds';
 import type { AdsServerEvent, AdsSnapshot, AdsVariant, Node, TypeStatus } from '@sluice/xds';
 import type { Logger } from '@sluice/runtime';
@@ -14,6 +14,8 @@ import { shortTypeNames } from './type-names.ts';
 /** What a stream needs of the server that holds it. */
 export interface AdsStreamHost {
   authenticate(token: string): RegisteredInstance | null;
+  /** Which instance a client with a certificate may be, of the one its node names. */
+  admit(node: Node, peer: GrpcPeer): AdmittedInstance;
   /** The snapshot for a client, now. */
   snapshot(stream: AdsStream): AdsSnapshot;
   /** Called after every event that changes what the stream's status says. */
@@ -23,23 +25,42 @@ export interface AdsStreamHost {
   readonly log: Logger;
 }
 
+export type AdmittedInstance =
+  | { readonly ok: true; readonly instance: string }
+  /** Our own words, for the log and for the client. */
+  | { readonly ok: false; readonly reason: string };
+
+/** How a client proved who it is. */
+export type AdsProof = 'token' | 'certificate';
+
 export class AdsStream implements GrpcServerStreamSink {
   readonly variant: AdsVariant;
   readonly connectedWallMs: number;
-  /** As registered when the stream opened; `RegisteredInstance` objects are replaced, the name stays. */
-  readonly instance: string;
+  readonly proof: AdsProof;
+  #instance: string;
   readonly #host: AdsStreamHost;
   readonly #stream: GrpcServerStream;
   readonly #session: AdsServerSession;
   #isOpen = true;
 
-  constructor(host: AdsStreamHost, stream: GrpcServerStream, variant: AdsVariant, instance: string) {
+  /** `instance`: whose token it showed; null for a certificate, which the node has to fit. */
+  constructor(host: AdsStreamHost, stream: GrpcServerStream, variant: AdsVariant, instance: string | null) {
     this.#host = host;
     this.#stream = stream;
     this.#session = new AdsServerSession(variant);
     this.variant = variant;
-    this.instance = instance;
+    this.#instance = instance ?? '';
+    this.proof = instance === null ? 'certificate' : 'token';
     this.connectedWallMs = host.wallMs();
+  }
+
+  /** As registered when the stream opened; `RegisteredInstance` objects are replaced, the name stays. */
+  get instance(): string {
+    return this.#instance;
+  }
+
+  get peer(): GrpcPeer {
+    return this.#stream.peer;
   }
 
   get node(): Node | undefined {
@@ -66,7 +87,10 @@ export class AdsStream implements GrpcServerStreamSink {
       this.close(GrpcStatus.invalidArgument, broken.error.code);
       return;
     }
-    if (!hadNode && this.#session.node) this.#session.setSnapshot(this.#host.snapshot(this));
+    if (!hadNode && this.#session.node) {
+      if (!this.#admit(this.#session.node)) return;
+      this.#session.setSnapshot(this.#host.snapshot(this));
+    }
     this.#flush();
     this.#host.onState(this, events);
   }
@@ -117,6 +141,19 @@ export class AdsStream implements GrpcServerStreamSink {
   /** How far the client is, by type URL; what `status` counts. */
   syncStatus(): ReadonlyMap<string, TypeStatus> {
     return this.#session.status();
+  }
+
+  /** Before anything is served: a certificate must be that of the instance which the node says it is. */
+  #admit(node: Node): boolean {
+    if (this.proof === 'token') return true;
+    const admitted = this.#host.admit(node, this.#stream.peer);
+    if (admitted.ok) {
+      this.#instance = admitted.instance;
+      return true;
+    }
+    this.#host.log.warning('stream refused', { peer: this.#stream.peer.address, reason: admitted.reason });
+    this.close(GrpcStatus.permissionDenied, admitted.reason);
+    return false;
   }
 
   #flush(): void {

@@ -1,16 +1,26 @@
 /**
- * gRPC over node:http2, without TLS, on one address: what ADS needs of a server and no more. Our own HTTP/2
- * takes its place behind the same handlers (wire/grpc/transport.ts).
+ * gRPC over node:http2 on one address, in the clear or over TLS: what ADS and the signing service need of a server
+ * and no more. Our own HTTP/2 takes its place behind the same handlers (wire/grpc/transport.ts).
+ *
+ * Over TLS a client may show a certificate and is let in either way: who it is, the handlers judge
+ * (GrpcPeer.spiffeId and certificateChain), since a first contact has nothing but a token.
  *
  * Limits stand where node:http2 has none: streams per session, at once and in all (rapid reset,
  * CVE-2023-44487), message size, and bytes queued for a client that does not read.
  */
-import { constants, createServer } from 'node:http2';
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { constants, createSecureServer, createServer } from 'node:http2';
+import type {
+  Http2SecureServer,
+  Http2Server,
+  IncomingHttpHeaders,
+  ServerHttp2Session,
+  ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { encodeGrpcMessage, frameGrpcMessage, GrpcMessageDecoder, GrpcStatus } from '@sluice/wire';
 import type { GrpcHandlers, GrpcMetadata, GrpcPeer, GrpcServerStream } from '@sluice/wire';
 import type { Logger } from '@sluice/runtime';
+import { presentedChain } from './peer-chain.ts';
 
 export interface GrpcServerOptions {
   readonly handlers: GrpcHandlers;
@@ -23,19 +33,48 @@ export interface GrpcServerOptions {
   readonly maxMessageBytes: number;
   /** Bytes that may wait for a client before its stream is ended. */
   readonly maxQueuedBytes: number;
+  /** Undefined for plaintext. */
+  readonly tls?: GrpcServerTls;
 }
+
+export interface GrpcServerTls {
+  /** What the server shows and whose clients it asks for certificates; read at the start and by `renewCredential`. */
+  readonly credential: () => GrpcServerCredential;
+  /** The SPIFFE ID of a client's chain (DER, leaf first) when it is trusted, else null. Never throws. */
+  readonly identify: (chain: readonly Uint8Array[]) => string | null;
+}
+
+export interface GrpcServerCredential {
+  /** Leaf first, root last: a client that pins the root needs all of it. */
+  readonly chainPem: string;
+  readonly keyPem: string;
+  readonly trustedPem: string;
+}
+
+/** A stranger that opens connections and never finishes a handshake is let go after this. */
+const handshakeTimeoutMs = 10_000;
 
 export class GrpcServer {
   readonly #options: GrpcServerOptions;
-  readonly #server: Http2Server;
+  readonly #server: Http2Server | Http2SecureServer;
+  readonly #peers = new WeakMap<ServerHttp2Session, GrpcPeer>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #streams = new WeakMap<ServerHttp2Session, number>();
 
   constructor(options: GrpcServerOptions) {
     this.#options = options;
-    this.#server = createServer({
-      settings: { maxConcurrentStreams: options.maxStreams, enablePush: false },
-    });
+    const settings = { maxConcurrentStreams: options.maxStreams, enablePush: false };
+    this.#server =
+      options.tls === undefined
+        ? createServer({ settings })
+        : createSecureServer({
+            settings,
+            ...secureOptions(options.tls.credential()),
+            handshakeTimeout: handshakeTimeoutMs,
+          });
+    this.#server.on('tlsClientError', (error: Error) =>
+      options.log.debug('handshake failed', { error: error.message }),
+    );
     this.#server.on('session', (session) => this.#onSession(session));
     // @types/bun widens the stream of a server to the client's kind.
     this.#server.on('stream', (stream, headers) => this.#onStream(stream as ServerHttp2Stream, headers));
@@ -57,6 +96,13 @@ export class GrpcServer {
         );
       });
     });
+  }
+
+  /** The credential has changed: new connections get the new one, those that are open go on. */
+  renewCredential(): void {
+    const { tls } = this.#options;
+    if (tls !== undefined && 'setSecureContext' in this.#server)
+      this.#server.setSecureContext(secureOptions(tls.credential()));
   }
 
   /** Stops accepting and ends what is open: clients reconnect elsewhere, or later. */
@@ -95,7 +141,10 @@ export class GrpcServer {
       return;
     }
     const path = headers[':path'] ?? '';
-    const server = new ServerStream(stream, path, headers, this.#options.maxQueuedBytes);
+    const server = new ServerStream(stream, path, headers, {
+      peer: this.#peerOf(stream),
+      maxQueuedBytes: this.#options.maxQueuedBytes,
+    });
     const handler = this.#options.handlers.get(path);
     if (!handler) {
       server.end(GrpcStatus.unimplemented, 'no such method');
@@ -119,6 +168,25 @@ export class GrpcServer {
       if (server.closed()) this.#guard(server, () => sink.onCancelled());
     });
     stream.on('drain', () => sink.onDrain?.());
+  }
+
+  /** Judged once for each connection. */
+  #peerOf(stream: ServerHttp2Stream): GrpcPeer {
+    const session = stream.session as ServerHttp2Session | undefined;
+    const known = session === undefined ? undefined : this.#peers.get(session);
+    if (known !== undefined) return known;
+    const socket: Socket | undefined = session?.socket;
+    const address = `${socket?.remoteAddress ?? ''}:${socket?.remotePort ?? 0}`;
+    const { tls } = this.#options;
+    const certificateChain = tls === undefined || socket === undefined ? [] : presentedChain(socket);
+    const spiffeId = certificateChain.length === 0 ? null : (tls?.identify(certificateChain) ?? null);
+    const peer: GrpcPeer = {
+      address,
+      ...(certificateChain.length === 0 ? {} : { certificateChain }),
+      ...(spiffeId === null ? {} : { spiffeId }),
+    };
+    if (session !== undefined) this.#peers.set(session, peer);
+    return peer;
   }
 
   /** A fault in serving one stream ends that stream, with the others and the process untouched. */
@@ -145,13 +213,17 @@ class ServerStream implements GrpcServerStream {
   #isOver = false;
   #isEndedByHandler = false;
 
-  constructor(stream: ServerHttp2Stream, path: string, headers: IncomingHttpHeaders, maxQueuedBytes: number) {
+  constructor(
+    stream: ServerHttp2Stream,
+    path: string,
+    headers: IncomingHttpHeaders,
+    { peer, maxQueuedBytes }: { readonly peer: GrpcPeer; readonly maxQueuedBytes: number },
+  ) {
     this.#stream = stream;
     this.#maxQueuedBytes = maxQueuedBytes;
     this.path = path;
     this.metadata = metadataOf(headers);
-    const socket: Socket | undefined = stream.session?.socket;
-    this.peer = { address: `${socket?.remoteAddress ?? ''}:${socket?.remotePort ?? 0}` };
+    this.peer = peer;
   }
 
   get isOver(): boolean {
@@ -210,6 +282,18 @@ class ServerStream implements GrpcServerStream {
     this.#hasHead = true;
     this.#stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   }
+}
+
+/** Clients are asked for a certificate and not turned away without one: handlers judge (see above). */
+function secureOptions({ chainPem, keyPem, trustedPem }: GrpcServerCredential) {
+  return {
+    cert: chainPem,
+    key: keyPem,
+    ca: trustedPem,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2' as const,
+  };
 }
 
 function metadataOf(headers: IncomingHttpHeaders): GrpcMetadata {

@@ -88,6 +88,14 @@ const columnsByKind: Readonly<Record<string, readonly Column[]>> = {
       cell: (object) => labels(at(object, ['spec', 'selector'])),
     }),
   ],
+  '/Secret': [
+    field('Type', 'Type of the secret', 'type'),
+    {
+      name: 'Data',
+      about: 'Number of entries',
+      cell: (object) => String(Object.keys((object['data'] ?? {}) as object).length),
+    },
+  ],
   '/Namespace': [
     { name: 'Status', about: 'Phase', cell: (object) => show(at(object, ['status', 'phase'])) || 'Active' },
   ],
@@ -163,6 +171,14 @@ const columnsByKind: Readonly<Record<string, readonly Column[]>> = {
         listAt(object, ['spec', 'servers'])
           .map((item) => show(item['hosts']))
           .join(','),
+    },
+    wide(accepted),
+  ],
+  'security.istio.io/PeerAuthentication': [
+    {
+      name: 'Mode',
+      about: 'Mutual TLS mode',
+      cell: (object) => show(at(object, ['spec', 'mtls', 'mode'])) || 'UNSET',
     },
     wide(accepted),
   ],

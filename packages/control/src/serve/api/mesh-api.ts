@@ -12,6 +12,7 @@ import { parseBody, readBody } from '../body.ts';
 import type { BootstrapOptions } from '../bootstrap.ts';
 import { envoyBootstrap } from '../bootstrap.ts';
 import type { MeshViews } from '../mesh-views.ts';
+import type { IdentityApi } from './identity-api.ts';
 import { json, replyTo } from './reply.ts';
 import { ApiError, writeError } from './status-body.ts';
 
@@ -20,6 +21,7 @@ export interface MeshApiOptions {
   readonly registry: InstanceRegistry;
   readonly access: Access;
   readonly bootstrap: BootstrapOptions;
+  readonly identity: IdentityApi;
   readonly log: Logger;
 }
 
@@ -52,6 +54,8 @@ async function dispatch(
   }
   if (root === 'bootstrap' && name === undefined) return handleBootstrap(options, request);
   options.access.checkToken(request);
+  const ofIdentity = options.identity.handle(request, segments);
+  if (ofIdentity !== null) return ofIdentity;
   const route = `${request.method} ${segments.join('/')}`;
   const { views } = options;
   switch (route) {
@@ -63,6 +67,8 @@ async function dispatch(
       return json(200, { instances: views.instances() });
     case 'GET services':
       return json(200, { services: views.services() });
+    case 'GET edges':
+      return json(200, { edges: views.edges() });
     case 'GET resources':
       return json(200, { resources: views.resources() });
     case 'POST analyze':

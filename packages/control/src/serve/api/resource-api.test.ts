@@ -27,7 +27,12 @@ describe('discovery', () => {
     });
     expect((await call('GET', '/api')).body).toMatchObject({ kind: 'APIVersions', versions: ['v1'] });
     const groups = (await call('GET', '/apis')).body.groups.map((group) => group.name);
-    expect(groups).toEqual(['discovery.k8s.io', 'networking.istio.io', 'gateway.networking.k8s.io']);
+    expect(groups).toEqual([
+      'discovery.k8s.io',
+      'networking.istio.io',
+      'security.istio.io',
+      'gateway.networking.k8s.io',
+    ]);
     expect((await call('GET', '/apis/networking.istio.io')).body).toMatchObject({
       kind: 'APIGroup',
       preferredVersion: { version: 'v1' },
@@ -41,9 +46,9 @@ describe('discovery', () => {
   });
 
   test('kinds that are not honoured yet, and paths that are nothing, are refused by name', async () => {
-    const later = await call('GET', '/apis/security.istio.io/v1/namespaces/default/peerauthentications');
+    const later = await call('GET', '/apis/security.istio.io/v1/namespaces/default/authorizationpolicies');
     expect(later).toMatchObject({ code: 404, body: { kind: 'Status', reason: 'NotFound' } });
-    expect(later.body.message).toContain('PeerAuthentication');
+    expect(later.body.message).toContain('AuthorizationPolicy');
     expect((await call('GET', '/apis/apps/v1/deployments')).code).toBe(404);
     expect((await call('GET', '/api/v1/services/x')).body.message).toContain(
       '/namespaces/NAMESPACE/services/x',

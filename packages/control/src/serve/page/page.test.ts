@@ -50,7 +50,8 @@ function views(changes: Partial<MeshViews> = {}): MeshViews {
       revision: 7,
       startedAt: '2026-01-01T00:00:00Z',
       isEvictionFrozen: false,
-      addresses: { xds: '127.0.0.1:15010', api: '127.0.0.1:15080', metrics: '127.0.0.1:15014' },
+      now: '2026-01-01T00:00:00.000Z',
+      addresses: { xds: '127.0.0.1:15010', secure: '127.0.0.1:15012', api: '127.0.0.1:15080', metrics: '127.0.0.1:15014' },
       fileProblems: [],
     }),
     proxies: () => [proxy],
@@ -89,6 +90,16 @@ function views(changes: Partial<MeshViews> = {}): MeshViews {
         conditions: [{ type: 'Accepted', status: 'False', reason: 'Invalid', message: 'see problems' }],
       },
     ],
+    edges: () => [
+      {
+        client: { workload: 'storefront', namespace: 'default' },
+        service: 'reviews.default.svc.cluster.local',
+        port: 80,
+        subset: '',
+        security: 'refused',
+        reason: 'DestinationRule <x> says DISABLE',
+      },
+    ],
     analyze: () => [],
     ...changes,
   };
@@ -121,7 +132,13 @@ describe('page', () => {
   });
 
   test('an empty mesh is a page too', () => {
-    const empty = views({ proxies: () => [], instances: () => [], services: () => [], resources: () => [] });
+    const empty = views({
+      proxies: () => [],
+      instances: () => [],
+      services: () => [],
+      edges: () => [],
+      resources: () => [],
+    });
     expect(renderPage(empty)).toContain('none');
   });
 });

@@ -4,7 +4,15 @@
  */
 import { formatKey, formatProblem } from '@sluice/api';
 import type { ProxyState } from '../../status/proxy-state.ts';
-import type { InstanceView, MeshSummary, MeshViews, ResourceView, ServiceView } from '../mesh-views.ts';
+import type {
+  EdgeView,
+  InstanceView,
+  MeshSummary,
+  MeshViews,
+  ResourceView,
+  ServiceView,
+} from '../mesh-views.ts';
+import { edgeColumns, edgeRows, edgeSummary } from './edge-table.ts';
 import { html, link, type Html } from './html.ts';
 import { style } from './style.ts';
 
@@ -43,7 +51,7 @@ export function renderPage(views: MeshViews): string {
           API ${api}, metrics ${link(`http://${metrics}/metrics`, metrics)}
         </p>
         ${alarms(summary, resources)} ${workloads(instances, views.proxies())} ${services(views.services())}
-        ${resourceTable(resources)} ${nextSteps(instances)}
+        ${edges(views.edges())} ${resourceTable(resources)} ${nextSteps(instances)}
       </body>
     </html> `;
   return page.html;
@@ -142,6 +150,10 @@ function services(all: readonly ServiceView[]): Html {
     </tr>`;
   });
   return section('Services', ['Host', 'Namespace', 'Ports', 'Healthy endpoints'], rows);
+}
+
+function edges(all: readonly EdgeView[]): Html {
+  return section(`Encryption: ${edgeSummary(all)}`, edgeColumns, edgeRows(all));
 }
 
 function resourceTable(resources: readonly ResourceView[]): Html {

@@ -1,0 +1,284 @@
+/**
+ * The mesh's authority: signs workloads' certificates, keeps the trust bundle and the revocation lists, and goes on
+ * after a restart from what it wrote (authority-table.ts). Its own (authority-ring.ts) unless the operator brings one.
+ * Who may have which identity is decided before it is asked (caller.ts, signing-service.ts).
+ */
+import {
+  certificatePem,
+  isProblem,
+  issueCertificate,
+  parseCertificate,
+  parseCrl,
+  parsePem,
+  spiffeId,
+  trustBundle,
+  verifyChain,
+  type Authority,
+  type Certificate,
+  type Crl,
+  type Problem,
+  type TrustBundle,
+} from '@sluice/identity';
+import type { Logger } from '@sluice/runtime';
+import { AuthorityRing } from './authority-ring.ts';
+import { backdatingMs, type AuthoritySettings } from './authority-settings.ts';
+import type { AuthorityTable, Binding, IssuedRow, Proof } from './authority-table.ts';
+import type { OperatorAuthority } from './operator-authority.ts';
+import { RevocationLists } from './revocation.ts';
+
+export interface MeshAuthorityOptions {
+  readonly table: AuthorityTable;
+  readonly settings: AuthoritySettings;
+  readonly trustDomain: string;
+  readonly wallMs: () => number;
+  readonly log: Logger;
+  readonly operator: OperatorAuthority | null;
+  /** Every proxy that is connected has the present bundle. */
+  readonly hasReachedAll: () => boolean;
+}
+
+export interface LeafRequest {
+  readonly spki: Uint8Array;
+  readonly namespace: string;
+  readonly account: string;
+  readonly binding: Binding;
+  readonly proof: Proof;
+  /** 0 for the default. */
+  readonly ttlMs: number;
+  /** For the control plane's own certificate. */
+  readonly dnsSans?: readonly string[];
+  readonly ipSans?: readonly string[];
+}
+
+export interface IssuedChain {
+  readonly leaf: Certificate;
+  /** Leaf first, root last. */
+  readonly chain: readonly Certificate[];
+}
+
+type ChangeKind = 'bundle' | 'revocation';
+
+interface Signing {
+  readonly authority: Authority;
+  /** What is sent above the leaf, the root last. */
+  readonly above: readonly Certificate[];
+  readonly root: Certificate;
+}
+
+const pruneIntervalMs = 600_000;
+/** Expired certificates are remembered this long, for `sluice cert` and the log's readers. */
+const rememberExpiredMs = 24 * 3_600_000;
+
+export class MeshAuthority {
+  readonly #options: MeshAuthorityOptions;
+  readonly #ring: AuthorityRing;
+  readonly #lists: RevocationLists;
+  readonly #listeners = new Set<(kind: ChangeKind) => void>();
+  #operator: OperatorAuthority | null;
+  #bundle: TrustBundle;
+  #crls: readonly Crl[] = [];
+  #pruneAtMs = 0;
+
+  /** Throws `authority-damaged`. */
+  constructor(options: MeshAuthorityOptions) {
+    this.#options = options;
+    this.#operator = options.operator;
+    this.#ring = new AuthorityRing(options);
+    this.#lists = new RevocationLists(options.table);
+    this.#advance();
+    this.#bundle = this.#readBundle();
+    this.#refreshLists();
+    this.#crls = readCrls(this.#lists.pem);
+  }
+
+  get bundle(): TrustBundle {
+    return this.#bundle;
+  }
+
+  /** PEM of the revocation lists; empty while nothing is revoked. */
+  get crlPem(): string {
+    return this.#lists.pem;
+  }
+
+  get trustDomain(): string {
+    return this.#options.trustDomain;
+  }
+
+  /** What a first contact pins: the root that servers' chains lead to now, and the one that takes over next. */
+  get pins(): readonly string[] {
+    return this.#bundle.roots.map(({ sha256 }) => sha256);
+  }
+
+  get signing(): {
+    readonly certificate: Certificate;
+    readonly root: Certificate;
+    readonly isOperators: boolean;
+  } {
+    const { authority, root } = this.#signing();
+    return { certificate: authority.certificate, root, isOperators: this.#operator !== null };
+  }
+
+  get ring(): Pick<AuthorityRing, 'roots' | 'intermediates'> {
+    return this.#ring;
+  }
+
+  subscribe(listener: (kind: ChangeKind) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Signs and remembers. Durable when it returns; throws `storage-full` with nothing signed. */
+  issue(request: LeafRequest): IssuedChain {
+    const { settings, wallMs, table, trustDomain } = this.#options;
+    const { authority, above, root } = this.#signing();
+    const nowMs = wallMs();
+    const ttlMs = Math.min(request.ttlMs > 0 ? request.ttlMs : settings.leafTtlMs, settings.maxLeafTtlMs);
+    const identity = spiffeId(trustDomain, request.namespace, request.account);
+    const leaf = parseCertificate(
+      issueCertificate(authority, {
+        spki: request.spki,
+        notBeforeMs: Math.max(nowMs - backdatingMs, authority.certificate.notBeforeMs),
+        notAfterMs: Math.min(nowMs + ttlMs, authority.certificate.notAfterMs),
+        uriSans: [identity],
+        dnsSans: request.dnsSans ?? [],
+        ipSans: request.ipSans ?? [],
+      }),
+    );
+    // Invariant: what we write, we read.
+    if (isProblem(leaf)) throw new Error(`a certificate of our own is ${leaf.message}`);
+    const authorityId = authority.certificate.sha256;
+    table.addIssued({
+      serial: leaf.serial,
+      authorityId,
+      rootId: root.sha256,
+      identity,
+      namespace: request.namespace,
+      account: request.account,
+      binding: request.binding,
+      proof: request.proof,
+      issuedMs: nowMs,
+      notAfterMs: leaf.notAfterMs,
+      revokedMs: 0,
+    });
+    this.#ring.noteLeaf([authorityId, root.sha256], leaf.notAfterMs);
+    return { leaf, chain: [leaf, ...above] };
+  }
+
+  /** Judges a chain as it was presented on a connection whose peer holds the leaf's key. */
+  verify(presented: readonly Certificate[], expiredMs = 0): readonly Certificate[] | Problem {
+    const known = this.#ring.intermediates.map(({ certificate }) => certificate);
+    return verifyChain([...presented, ...known], this.#bundle.roots, {
+      nowMs: this.#options.wallMs(),
+      expiredLeafMs: expiredMs,
+      usage: 'client',
+      crls: this.#crls,
+    });
+  }
+
+  issuedRow(serial: string): IssuedRow | null {
+    return this.#options.table.issued(serial);
+  }
+
+  unexpired(): readonly IssuedRow[] {
+    return this.#options.table.unexpired(this.#options.wallMs());
+  }
+
+  /** The certificates that are revoked by this; those that were already are not among them. */
+  revoke(select: (row: IssuedRow) => boolean): readonly IssuedRow[] {
+    const { table, wallMs, log } = this.#options;
+    const chosen = this.unexpired().filter((row) => row.revokedMs === 0 && select(row));
+    if (chosen.length === 0) return [];
+    table.revoke(
+      chosen.map(({ serial }) => serial),
+      wallMs(),
+    );
+    for (const { serial, identity } of chosen) log.warning('certificate revoked', { serial, identity });
+    this.#refreshLists();
+    return chosen;
+  }
+
+  /** To be called every `checkIntervalMs`: rotations that are due, and what may be forgotten. */
+  check(): void {
+    const { table, wallMs, settings } = this.#options;
+    const nowMs = wallMs();
+    if (nowMs >= this.#pruneAtMs) {
+      table.prune(nowMs - rememberExpiredMs - settings.expiredRenewalMs);
+      this.#pruneAtMs = nowMs + pruneIntervalMs;
+    }
+    if (this.#advance()) this.#bundleChanged();
+    this.#refreshLists();
+  }
+
+  /** Begins to replace the root, or the intermediate. False where there is nothing to begin. */
+  rotate(what: 'root' | 'intermediate'): boolean {
+    if (this.#operator !== null) return false;
+    if (what === 'intermediate') {
+      this.#ring.beginIntermediateRotation();
+      this.#refreshLists();
+      return true;
+    }
+    if (!this.#ring.beginRootRotation()) return false;
+    this.#bundleChanged();
+    return true;
+  }
+
+  /** The operator changed the files or the Secret. */
+  replaceOperator(operator: OperatorAuthority): void {
+    this.#operator = operator;
+    if (this.#advance()) this.#bundleChanged();
+    this.#refreshLists();
+  }
+
+  #advance(): boolean {
+    return this.#operator === null ? this.#ring.advance() : this.#ring.followOperator(this.#operator.roots);
+  }
+
+  #signing(): Signing {
+    if (this.#operator !== null) {
+      const { signing, chain, root } = this.#operator;
+      return { authority: signing, above: [...chain, root], root };
+    }
+    const own = this.#ring.signing;
+    // Invariant: `advance` leaves an active root and intermediate.
+    if (own === null) throw new Error('the authority has nothing to sign with');
+    return { authority: own.intermediate, above: [own.intermediate.certificate, own.root], root: own.root };
+  }
+
+  #readBundle(): TrustBundle {
+    return trustBundle(
+      this.#options.trustDomain,
+      this.#ring.roots.map(({ certificate }) => certificate),
+    );
+  }
+
+  #bundleChanged(): void {
+    this.#bundle = this.#readBundle();
+    this.#options.log.info('the trust bundle changed', { roots: this.pins.join(' ') });
+    for (const listener of this.#listeners) listener('bundle');
+  }
+
+  #refreshLists(): void {
+    const { table, wallMs } = this.#options;
+    const own = this.#ring.intermediates.flatMap(({ certificate, key }) =>
+      key === null ? [] : [{ certificate, key }],
+    );
+    const signers = this.#operator === null ? own : [this.#operator.signing, ...own];
+    if (!this.#lists.refresh(signers, table.revoked(wallMs()), wallMs())) return;
+    this.#crls = readCrls(this.#lists.pem);
+    for (const listener of this.#listeners) listener('revocation');
+  }
+}
+
+/** The PEM of a whole chain, one text for each certificate, as the signing service answers. */
+export function chainTexts(chain: readonly Certificate[]): string[] {
+  return chain.map((certificate) => certificatePem(certificate));
+}
+
+function readCrls(pem: string): readonly Crl[] {
+  const blocks = parsePem(pem);
+  if (isProblem(blocks)) return [];
+  return blocks.flatMap(({ der }) => {
+    const crl = parseCrl(der);
+    return isProblem(crl) ? [] : [crl];
+  });
+}

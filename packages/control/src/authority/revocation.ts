@@ -1,0 +1,60 @@
+/**
+ * The revocation lists of the authorities that have leaves about, as proxies get them in `ROOTCA`. Nothing is listed
+ * until something is revoked; from then on every such authority has a list, since OpenSSL and Envoy refuse a chain
+ * whose issuer has none once there is any.
+ *
+ * A list is good until its authority ends: a control plane that is away must not turn into refused connections.
+ */
+import { crlPem, issueCrl, type Authority } from '@sluice/identity';
+import type { AuthorityTable, IssuedRow } from './authority-table.ts';
+
+const listName = 'crl';
+const numberName = 'crl-number';
+const coverName = 'crl-cover';
+
+export class RevocationLists {
+  readonly #table: AuthorityTable;
+  #pem: string;
+
+  constructor(table: AuthorityTable) {
+    this.#table = table;
+    this.#pem = table.text(listName) ?? '';
+  }
+
+  /** PEM of all lists; empty while nothing is revoked. */
+  get pem(): string {
+    return this.#pem;
+  }
+
+  /** Signs them anew where what they cover has changed. True when they changed. */
+  refresh(authorities: readonly Authority[], revoked: readonly IssuedRow[], nowMs: number): boolean {
+    const cover =
+      revoked.length === 0
+        ? ''
+        : [
+            ...authorities.map(({ certificate }) => certificate.sha256),
+            ...revoked.map(({ serial }) => serial),
+          ].join(' ');
+    if (cover === (this.#table.text(coverName) ?? '')) return false;
+    const number = Number(this.#table.text(numberName) ?? 0) + 1;
+    this.#pem =
+      cover === '' ? '' : authorities.map((one) => this.#list(one, revoked, number, nowMs)).join('');
+    this.#table.putText(numberName, String(number));
+    this.#table.putText(listName, this.#pem);
+    this.#table.putText(coverName, cover);
+    return true;
+  }
+
+  #list(authority: Authority, revoked: readonly IssuedRow[], number: number, nowMs: number): string {
+    const { certificate } = authority;
+    const own = revoked.filter(({ authorityId }) => authorityId === certificate.sha256);
+    return crlPem(
+      issueCrl(authority, {
+        number,
+        thisUpdateMs: nowMs,
+        nextUpdateMs: certificate.notAfterMs,
+        revoked: own.map(({ serial, revokedMs }) => ({ serial, revokedMs })),
+      }),
+    );
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The control plane's own certificate, which it shows on the secure port: of its own authority, with the whole chain
+ * up to the root, so that a client that pins the root by its hash can verify the first contact.
+ */
+import { chainPem, exportPrivateKey, generateKeySync } from '@sluice/identity';
+import type { MeshAuthority } from './mesh-authority.ts';
+
+export interface ServerCredential {
+  /** Leaf first, root last. */
+  readonly chainPem: string;
+  /** PKCS#8. */
+  readonly keyPem: string;
+  readonly notAfterMs: number;
+  /** The root that the chain leads to, by its hash. */
+  readonly rootId: string;
+  /** Authorities that clients’ certificates may come from. */
+  readonly trustedPem: string;
+}
+
+export interface ServerNames {
+  readonly dnsSans: readonly string[];
+  readonly ipSans: readonly string[];
+}
+
+/** Under which clients of any set-up call it, Istio's names among them. */
+const usualNames = ['localhost', 'istiod.istio-system.svc', 'istiod.istio-system', 'sluice-control'];
+const loopback = ['127.0.0.1', '::1'];
+const account = 'sluice-control';
+/** Renewed when this part of its life has passed. */
+const renewalPart = 0.5;
+
+export class ServerCredentialKeeper {
+  readonly #authority: MeshAuthority;
+  readonly #names: ServerNames;
+  readonly #namespace: string;
+  readonly #wallMs: () => number;
+  #current: ServerCredential;
+  #renewAtMs = 0;
+
+  constructor(authority: MeshAuthority, names: ServerNames, namespace: string, wallMs: () => number) {
+    this.#authority = authority;
+    this.#names = names;
+    this.#namespace = namespace;
+    this.#wallMs = wallMs;
+    this.#current = this.#issue();
+  }
+
+  get current(): ServerCredential {
+    return this.#current;
+  }
+
+  /** True when there is a new one: it is time, another root signs, or other roots are trusted. */
+  check(): boolean {
+    const { root } = this.#authority.signing;
+    const isDue = this.#wallMs() >= this.#renewAtMs || root.sha256 !== this.#current.rootId;
+    if (isDue) this.#current = this.#issue();
+    else if (this.#current.trustedPem === this.#authority.bundle.rootsPem) return false;
+    else this.#current = { ...this.#current, trustedPem: this.#authority.bundle.rootsPem };
+    return true;
+  }
+
+  #issue(): ServerCredential {
+    const key = generateKeySync();
+    const { leaf, chain } = this.#authority.issue({
+      spki: key.spki,
+      namespace: this.#namespace,
+      account,
+      binding: { instance: '', labels: {}, ports: [] },
+      proof: 'certificate',
+      ttlMs: 0,
+      dnsSans: [...new Set([...usualNames, ...this.#names.dnsSans])],
+      ipSans: [...new Set([...loopback, ...this.#names.ipSans])],
+    });
+    const nowMs = this.#wallMs();
+    this.#renewAtMs = nowMs + (leaf.notAfterMs - nowMs) * renewalPart;
+    return {
+      chainPem: chainPem(chain),
+      keyPem: exportPrivateKey(key),
+      notAfterMs: leaf.notAfterMs,
+      rootId: this.#authority.signing.root.sha256,
+      trustedPem: this.#authority.bundle.rootsPem,
+    };
+  }
+}

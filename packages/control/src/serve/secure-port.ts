@@ -1,0 +1,104 @@
+/**
+ * The secure port within serving: secrets for those that came with a certificate, and what follows from a change of
+ * trust. Revocation reaches the connected proxies by the push of `ROOTCA`, and ends the revoked one's own stream.
+ */
+import type { AdsResources, AdsSnapshot, Node } from '@sluice/xds';
+import { xdsTypes } from '@sluice/xds';
+import type { GrpcPeer } from '@sluice/wire';
+import type { RegisteredInstance } from '../registry/registry.ts';
+import type { StoreChange } from '../source/store.ts';
+import type { AdsServer } from './ads/ads-server.ts';
+import type { AdmittedInstance } from './ads/ads-stream.ts';
+import type { GrpcServerOptions } from './ads/grpc-server.ts';
+import { describeListenFailure, parseAddress } from './http-server.ts';
+import { admitByCertificate, judgePresented, secureServer } from './mesh-identity.ts';
+import type { MeshServingOptions } from './mesh-serving.ts';
+import { SecretResources } from './secret-resources.ts';
+
+export interface SecurePort {
+  admit(node: Node, peer: GrpcPeer): AdmittedInstance;
+  /** The same object as before while neither part changed. */
+  withSecrets(snapshot: AdsSnapshot, instance: RegisteredInstance): AdsSnapshot;
+  /** True when proxies have to be told of something. */
+  apply(changes: readonly StoreChange[]): boolean;
+  hasReachedAll(): boolean;
+  listen(): Promise<string>;
+  close(): Promise<void>;
+}
+
+const flag = '--secure-xds-address';
+/** Streams of expired certificates end, and a new certificate of our own is taken into use, within this time. */
+const checkIntervalMs = 5000;
+
+/** Null without an authority. `onChange` when proxies have to be told of something. */
+export function openSecurePort(
+  { identity, registry, store, log }: MeshServingOptions,
+  ads: AdsServer,
+  limits: Omit<GrpcServerOptions, 'handlers' | 'log' | 'tls'>,
+  onChange: () => void,
+): SecurePort | null {
+  if (identity === undefined) return null;
+  const { authority, keeper } = identity;
+  const secrets = new SecretResources(store, authority);
+  const server = secureServer(identity, ads.secureHandlers, log, limits);
+  const joined = new WeakMap<
+    AdsSnapshot,
+    { readonly secrets: AdsResources; readonly snapshot: AdsSnapshot }
+  >();
+
+  const rejudge = (): void =>
+    ads.rejudge((peer) => {
+      const judged = judgePresented(authority, peer.certificateChain ?? []);
+      return judged.ok ? null : `the certificate is no longer accepted: ${judged.reason}`;
+    });
+  const renewCredential = (): void => {
+    if (keeper.check()) server.renewCredential();
+  };
+  const unsubscribe = authority.subscribe((kind) => {
+    secrets.trustChanged();
+    renewCredential();
+    if (kind === 'revocation') rejudge();
+    onChange();
+  });
+  const timer = setInterval(() => {
+    renewCredential();
+    rejudge();
+  }, checkIntervalMs);
+
+  return {
+    admit: (node, peer) => admitByCertificate(authority, registry, node, peer),
+    withSecrets(snapshot, { registration }) {
+      const own = secrets.of(registration.namespace);
+      const known = joined.get(snapshot);
+      if (known?.secrets === own) return known.snapshot;
+      const whole = {
+        version: snapshot.version,
+        types: new Map([...snapshot.types, [xdsTypes.secret, own]]),
+      };
+      joined.set(snapshot, { secrets: own, snapshot: whole });
+      return whole;
+    },
+    apply: (changes) => secrets.apply(changes),
+    hasReachedAll() {
+      const reached = new Set<string>();
+      for (const stream of ads.streams) {
+        const state = stream.syncStatus().get(xdsTypes.secret)?.state;
+        if (stream.proof === 'token' || state === 'SYNCED') reached.add(stream.instance);
+      }
+      return [...registry.instances.keys()].every((instance) => reached.has(instance));
+    },
+    async listen() {
+      const { host, port } = parseAddress(identity.secureAddress, flag);
+      try {
+        return await server.listen(host, port);
+      } catch (error) {
+        throw describeListenFailure(error, { flag, purpose: 'xDS and signing over TLS' }, host, port);
+      }
+    },
+    async close() {
+      clearInterval(timer);
+      unsubscribe();
+      await server.close();
+    },
+  };
+}
