@@ -80,8 +80,8 @@ export type {
   H2SessionSink,
   H2Stats,
 } from './h2/session-types.ts';
-export type { H2Session } from './h2/session.ts';
-export type { H2Pseudo, H2Stream } from './h2/stream.ts';
+export { H2Session } from './h2/session.ts';
+export type { H2Pseudo, H2Stream } from './h2/stream-types.ts';
 export { MAX_PROXY_V1_BYTES, PP2, PROXY_V2_FIXED_BYTES } from './proxy-protocol/proxy-header.ts';
 export type { ProxyEndpoint, ProxyHeader, ProxyTlv } from './proxy-protocol/proxy-header.ts';
 export { DEFAULT_MAX_PROXY_HEADER_BYTES, readProxyHeader } from './proxy-protocol/read-proxy-header.ts';

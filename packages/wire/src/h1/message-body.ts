@@ -28,7 +28,7 @@ const TRAILERS = 6;
 const UNTIL_CLOSE = 7;
 
 /** Fields that may not come late: framing, routing, credentials, and what is judged before content (RFC 9110 §6.5.1). */
-const forbiddenInTrailers: ReadonlySet<number> = new Set([
+export const forbiddenInTrailers: ReadonlySet<number> = new Set([
   H.host,
   H.contentLength,
   H.transferEncoding,

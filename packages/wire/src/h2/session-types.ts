@@ -7,7 +7,7 @@
 import type { H2ErrorCode } from './error-code.ts';
 import type { H2Limits } from './limits.ts';
 import type { HeaderList } from '../headers/header-list.ts';
-import type { H2Stream } from './stream.ts';
+import type { H2Stream } from './stream-types.ts';
 
 /** Where frames are written: the proxy's Connection satisfies it structurally. */
 export interface H2Output {
@@ -46,8 +46,7 @@ export interface H2SessionOptions {
 }
 
 /**
- * Events, called from within `receive` and `onOutputDrain` only, never from a stream's own methods,
- * `onWritable`'s exception being none. After onReset, or once both directions have ended, nothing more is
+ * Events, called from within the session's own methods and never from a stream's. After onReset, or once both directions have ended, nothing more is
  * told about a stream. The sink may call any method of session and streams from within.
  */
 export interface H2SessionSink {
@@ -98,6 +97,8 @@ export interface H2Stats {
   /** Streams reset for a malformed message or another stream error of the peer. */
   streamErrors: number;
   headerListsTooLarge: number;
+  /** Fields that may not stand in trailers (RFC 9110 §6.5.1), left out. */
+  trailerFieldsDropped: number;
   refusedStreams: number;
   /** One of these is 1 when the session ended for it. */
   prematureResetFlood: number;

@@ -22,7 +22,6 @@ import {
   staticIndexOf,
   staticNameEnd,
   staticNameStart,
-  staticValueEnd,
 } from './static-table.ts';
 
 /** Octets that one field takes at most beside those of name and value: three integers. */

@@ -1,6 +1,4 @@
-/**
- * One exchange on a session, as its owner sees it.
- */
+/** One exchange on a session, as its owner sees it. */
 import type { HeaderList } from '../headers/header-list.ts';
 
 /** Pseudo-header fields of the received head; '' where absent (status 0). */
