@@ -45,7 +45,7 @@ export function threeWayMergePatch(original: Json | undefined, modified: Json, l
 
 /** The object with the annotation that the next apply compares with. */
 export function withLastApplied(object: KubeObject): KubeObject {
-  const plain = withoutServerFields(object);
+  const plain = withoutSecrets(withoutServerFields(object));
   return {
     ...object,
     metadata: {
@@ -53,6 +53,13 @@ export function withLastApplied(object: KubeObject): KubeObject {
       annotations: { ...object.metadata.annotations, [lastAppliedAnnotation]: `${JSON.stringify(plain)}\n` },
     },
   };
+}
+
+/** Which entries a Secret had is all that the next apply must know; kubectl keeps a copy of their content here. */
+function withoutSecrets(object: KubeObject): KubeObject {
+  const { data } = object;
+  if (object.kind !== 'Secret' || typeof data !== 'object' || data === null) return object;
+  return { ...object, data: Object.fromEntries(Object.keys(data).map((name) => [name, ''])) };
 }
 
 /** What the last apply wrote, or undefined where there was none or the annotation does not hold an object. */

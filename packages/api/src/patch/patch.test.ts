@@ -179,6 +179,15 @@ describe('apply', () => {
     expect(applyObject(object({ a: { b: [1] } }), once)).toEqual(once);
   });
 
+  test('the content of a Secret is set and removed without a copy of it', () => {
+    const secret = (data: object): KubeObject => ({ ...object({}), kind: 'Secret', data });
+    const { spec: _, ...live } = secret({});
+    const first = applyObject(secret({ a: 'c2VjcmV0', b: 'eA==' }), live as KubeObject);
+    expect(JSON.stringify(first.metadata)).not.toContain('c2VjcmV0');
+    const second = applyObject(secret({ a: 'eQ==' }), first);
+    expect(second['data']).toEqual({ a: 'eQ==' });
+  });
+
   test('the server’s fields are neither set nor removed', () => {
     const live = object({}, { metadata: { name: 'a', uid: 'u', resourceVersion: '7' } });
     const applied = applyObject(object({ a: 1 }, { metadata: { name: 'a', resourceVersion: '3' } }), live);

@@ -3,6 +3,8 @@ import {
   applyObject,
   jsonEqual,
   lastAppliedAnnotation,
+  foldStringData,
+  isKind,
   withLastApplied,
   type Json,
   type KubeObject,
@@ -61,9 +63,10 @@ export async function applyOne(
   options: WriteOptions,
 ): Promise<ApplyResult> {
   const namespace = object.metadata.namespace ?? 'default';
+  const plain = isKind(object, '/Secret') ? foldStringData(object) : object;
   const wanted: KubeObject = kind.namespaced
-    ? { ...object, metadata: { ...object.metadata, namespace } }
-    : object;
+    ? { ...plain, metadata: { ...plain.metadata, namespace } }
+    : plain;
   for (let attempt = 1; ; attempt++) {
     const live = await kube.find(kind, namespace, object.metadata.name);
     try {

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import type { Registration } from '@sluice/api';
 import { makeTempDir } from '@sluice/testkit';
 import { parseArgs } from '../args/parse.ts';
-import type { InstanceView, ProxyView } from '../mesh/views.ts';
+import type { EdgeView, InstanceView, ProxyView } from '../mesh/views.ts';
+import { readObserved, renderEdges } from '../output/edge-rows.ts';
+import { createPalette } from '../output/palette.ts';
+import { maskSecrets } from '../output/secret-text.ts';
 import { renderCompletion, shells } from './completion.ts';
 import { renderDescription } from './describe.ts';
 import { pickInstance } from './find-instance.ts';
@@ -69,7 +72,7 @@ describe('resources', () => {
     [[], /say which kind/],
     [['vz'], /did you mean vs\?/],
     [['deployments'], /a mesh has no use/],
-    [['peerauthentications'], /not supported yet/],
+    [['authorizationpolicies'], /not supported yet/],
     [['vs/a', 'dr'], /then every argument must be/],
     [['vs/'], /lacks a name/],
   ] as const)('%p is a mistake', (words, message) => expect(() => readResourceRefs(words)).toThrow(message));
@@ -139,6 +142,7 @@ test('a description says where a resource comes from, what became of it, and who
       proxy('web.default', 'NACK', 'route reviews: cluster is missing'),
       proxy('api.default', 'NACK', 'something else'),
     ],
+    edges: [],
   });
   expect(text).toContain('Origin:      mesh/a.yaml:3:1');
   expect(text).toContain('an older generation than 2');
@@ -147,6 +151,64 @@ test('a description says where a resource comes from, what became of it, and who
   expect(text).toContain('web.default (RDS): route reviews: cluster is missing');
   expect(text).not.toContain('something else');
   expect(text).not.toContain('last-applied');
+});
+
+test('a Secret is described by its sizes, and a policy by what it decides', () => {
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'db', namespace: 'default' },
+    type: 'kubernetes.io/tls',
+    data: { 'tls.key': btoa('secret text') },
+  };
+  const edge = {
+    client: { workload: 'web', namespace: 'default' },
+    service: 'api.default.svc.cluster.local',
+    port: 80,
+    subset: '',
+    security: 'mutual-tls' as const,
+    reason: 'STRICT',
+  };
+  const text = renderDescription({
+    object: secret,
+    view: undefined,
+    service: undefined,
+    proxies: [],
+    edges: [edge],
+  });
+  expect(text).toContain('tls.key: 11 bytes');
+  expect(text).not.toContain(secret.data['tls.key']);
+  expect(text).toContain('web.default → api.default.svc.cluster.local:80  mutual TLS: STRICT');
+  const { before, after } = maskSecrets(secret, { ...secret, data: { 'tls.key': btoa('other'), x: 'eA==' } });
+  expect(before).toMatchObject({ data: { 'tls.key': '*** (before)' } });
+  expect(after).toMatchObject({ data: { 'tls.key': '*** (after)', x: '*** (after)' } });
+});
+
+describe('edges', () => {
+  const edge = (workload: string, security: 'mutual-tls' | 'plaintext'): EdgeView => ({
+    client: { workload, namespace: 'default' },
+    service: 'api.default.svc.cluster.local',
+    port: 80,
+    subset: '',
+    security,
+    reason: 'because',
+  });
+
+  test('say what proxies saw beside what is configured', () => {
+    const page = [
+      'istio_requests_total{reporter="destination",source_workload="web",source_workload_namespace="default",destination_service="api.default.svc.cluster.local",connection_security_policy="mutual_tls"} 12',
+      'istio_requests_total{reporter="source",source_workload="web",source_workload_namespace="default",destination_service="api.default.svc.cluster.local",connection_security_policy="unknown"} 13',
+      'istio_tcp_connections_opened_total{reporter="destination",source_workload="web",source_workload_namespace="default",destination_service="api.default.svc.cluster.local",connection_security_policy="none"} 1',
+    ].join('\n');
+    const text = renderEdges(
+      [edge('web', 'mutual-tls'), edge('job', 'plaintext')],
+      readObserved([page]),
+      createPalette(false),
+    );
+    expect(text).toContain('12 mutual TLS, 1 plaintext');
+    expect(text).toMatch(/job\.default .* plaintext +- +because/);
+    expect(text).toContain('1 of 2 edges are mutual TLS');
+  });
 });
 
 describe('run', () => {

@@ -2,7 +2,15 @@
 import { formatKey, formatProblem, keyOf, type KubeObject } from '@sluice/api';
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
-import { viewPaths, type ProxyView, type ResourceView, type ServiceView } from '../mesh/views.ts';
+import {
+  viewPaths,
+  type EdgeView,
+  type ProxyView,
+  type ResourceView,
+  type ServiceView,
+} from '../mesh/views.ts';
+import { securityNames } from '../output/edge-rows.ts';
+import { describeSecret, isSecret } from '../output/secret-text.ts';
 import { renderYaml } from '../output/structured.ts';
 import { cleanCell } from '../output/table.ts';
 import { connect, type Connection } from './connect.ts';
@@ -13,6 +21,8 @@ export interface DescribedResource {
   readonly view: ResourceView | undefined;
   readonly service: ServiceView | undefined;
   readonly proxies: readonly ProxyView[];
+  /** Connections that it decides about. */
+  readonly edges: readonly EdgeView[];
 }
 
 export async function run(context: CommandContext): Promise<number> {
@@ -41,18 +51,20 @@ interface Facts {
   readonly resources: readonly ResourceView[];
   readonly services: readonly ServiceView[];
   readonly proxies: readonly ProxyView[];
+  readonly edges: readonly EdgeView[];
 }
 
 async function readFacts({ client }: Connection): Promise<Facts> {
-  const [{ resources }, { services }, { proxies }] = await Promise.all([
+  const [{ resources }, { services }, { proxies }, { edges }] = await Promise.all([
     client.get<Pick<Facts, 'resources'>>(viewPaths.resources),
     client.get<Pick<Facts, 'services'>>(viewPaths.services),
     client.get<Pick<Facts, 'proxies'>>(viewPaths.proxies),
+    client.get<Pick<Facts, 'edges'>>(viewPaths.edges),
   ]);
-  return { resources, services, proxies };
+  return { resources, services, proxies, edges };
 }
 
-function factsAbout(object: KubeObject, { resources, services, proxies }: Facts): DescribedResource {
+function factsAbout(object: KubeObject, { resources, services, proxies, edges }: Facts): DescribedResource {
   const key = formatKey(keyOf(object));
   return {
     object,
@@ -64,10 +76,11 @@ function factsAbout(object: KubeObject, { resources, services, proxies }: Facts)
           )
         : undefined,
     proxies,
+    edges: edges.filter((edge) => edge.reason.split(/[ ;,]+/).includes(key)),
   };
 }
 
-export function renderDescription({ object, view, service, proxies }: DescribedResource): string {
+export function renderDescription({ object, view, service, proxies, edges }: DescribedResource): string {
   const { metadata, status: _status, apiVersion, kind, ...content } = object;
   const lines = [
     `Name:        ${metadata.name}`,
@@ -81,7 +94,7 @@ export function renderDescription({ object, view, service, proxies }: DescribedR
   const sections = [
     block(
       'Content',
-      renderYaml(content['spec'] ?? content)
+      renderYaml(isSecret(object) ? describeSecret(object) : (content['spec'] ?? content))
         .trimEnd()
         .split('\n'),
     ),
@@ -102,6 +115,13 @@ export function renderDescription({ object, view, service, proxies }: DescribedR
     block(
       'Problems',
       (view?.problems ?? []).map((problem) => formatProblem(problem)),
+    ),
+    block(
+      'Decides',
+      edges.map(
+        ({ client, service, port, security, reason }) =>
+          `${client.workload}.${client.namespace} → ${service}:${port}  ${securityNames[security]}: ${reason}`,
+      ),
     ),
     block('Refused by', refusals(object, proxies)),
   ];

@@ -4,6 +4,7 @@ import type { CommandContext } from '../context.ts';
 import { exitStatus } from '../errors.ts';
 import { ApiRefusal } from '../mesh/api-client.ts';
 import type { KubeClient } from '../mesh/kube-client.ts';
+import { maskSecrets } from '../output/secret-text.ts';
 import { renderYaml } from '../output/structured.ts';
 import { unifiedDiff } from '../output/unified-diff.ts';
 import { applyOne } from './apply.ts';
@@ -40,7 +41,8 @@ async function diffOne(kube: KubeClient, read: ReadObject, adopts: boolean): Pro
   const live = await kube.find(kind, object.metadata.namespace ?? 'default', object.metadata.name);
   const { object: merged } = await applyOne(kube, read, { isDryRun: true, adopts });
   const name = nameOf(merged);
-  return unifiedDiff(live === null ? '' : comparable(live), comparable(merged), {
+  const { before, after } = maskSecrets(live, merged);
+  return unifiedDiff(before === null ? '' : comparable(before), comparable(after), {
     before: `live/${name}`,
     after: `merged/${name}`,
   });

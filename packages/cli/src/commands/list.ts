@@ -40,6 +40,12 @@ export const commands: readonly CommandSpec[] = [
         type: 'switch',
         about: 'Run the plain command of each workload, not its alternatives',
       },
+      {
+        name: 'allow-bypass',
+        type: 'switch',
+        about:
+          'Under STRICT, run applications that listen beyond loopback, where their sidecar can be bypassed',
+      },
     ],
     load: () => import('./up.ts'),
   },
@@ -145,10 +151,20 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'status',
-    summary: 'Show whether every proxy has the latest configuration',
+    summary: 'Show whether every proxy has the latest configuration, and which calls are encrypted',
     usage: '[WORKLOAD]',
-    flags: [namespaceFlag, structured, ...meshFlags],
-    details: 'Exit status 1 when a proxy refuses something (NACK) or is not connected.',
+    flags: [
+      namespaceFlag,
+      structured,
+      {
+        name: 'edges',
+        type: 'switch',
+        about: 'Show who calls whom by mutual TLS, who does not, and why',
+      },
+      ...meshFlags,
+    ],
+    details:
+      'Exit status 1 when a proxy refuses something (NACK) or is not connected; with --edges, when a server\nrefuses what its client sends.',
     load: () => import('./status.ts'),
   },
   {

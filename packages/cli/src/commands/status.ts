@@ -1,7 +1,15 @@
 /** `sluice status`: whether every proxy has the latest configuration, and a refusing proxy's own words. */
 import type { CommandContext } from '../context.ts';
+import type { ApiClient } from '../mesh/api-client.ts';
 import { exitStatus } from '../errors.ts';
-import { viewPaths, type InstanceView, type ProxyView, type SummaryView } from '../mesh/views.ts';
+import {
+  viewPaths,
+  type EdgeView,
+  type InstanceView,
+  type ProxyView,
+  type SummaryView,
+} from '../mesh/views.ts';
+import { edgeId, readObserved, renderEdges } from '../output/edge-rows.ts';
 import { renderAs } from '../output/structured.ts';
 import { orNone, renderTable } from '../output/table.ts';
 import type { Palette } from '../output/palette.ts';
@@ -12,6 +20,7 @@ const shownTypes = ['cds', 'eds', 'lds', 'rds'] as const;
 export async function run(context: CommandContext): Promise<number> {
   const { args, out } = context;
   const { client } = connect(context);
+  if (args.has('edges')) return showEdges(context, client);
   const [{ proxies }, { instances }, summary] = await Promise.all([
     client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies),
     client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
@@ -51,6 +60,46 @@ export async function run(context: CommandContext): Promise<number> {
     out.write(troubles(rows, summary, out.palette));
   }
   return rows.some(isTroubled) ? exitStatus.failed : exitStatus.done;
+}
+
+/** Configuration says how edges are secured; sidecars on this machine tell what they saw. */
+async function showEdges({ args, out }: CommandContext, client: ApiClient): Promise<number> {
+  const [{ edges }, { instances }] = await Promise.all([
+    client.get<{ edges: readonly EdgeView[] }>(viewPaths.edges),
+    client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
+  ]);
+  const wanted = args.positional[0];
+  const namespace = args.text('namespace');
+  const shown = edges.filter(
+    (edge) =>
+      (namespace === undefined || edge.client.namespace === namespace) &&
+      (wanted === undefined || edge.client.workload === wanted),
+  );
+  const pages = await Promise.all(instances.map(({ registration }) => statsPage(registration.adminPort)));
+  const observed = readObserved(pages);
+  const format = args.text('output');
+  if (format === 'json' || format === 'yaml') {
+    const seen = shown.map((edge) => ({
+      ...edge,
+      seen: observed.get(edgeId(edge)) ?? { mutualTls: 0, plaintext: 0 },
+    }));
+    out.write(renderAs(format, { edges: seen }));
+  } else out.write(renderEdges(shown, observed, out.palette));
+  return shown.some((edge) => edge.security === 'refused') ? exitStatus.failed : exitStatus.done;
+}
+
+const statsTimeoutMs = 2000;
+
+/** Empty where the sidecar is on another machine, or too busy to answer. */
+async function statsPage(adminPort: number): Promise<string> {
+  try {
+    const reply = await fetch(`http://127.0.0.1:${adminPort}/stats/prometheus`, {
+      signal: AbortSignal.timeout(statsTimeoutMs),
+    });
+    return reply.ok ? await reply.text() : '';
+  } catch {
+    return '';
+  }
 }
 
 export interface StatusRow {

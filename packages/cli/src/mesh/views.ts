@@ -59,6 +59,15 @@ export interface ServiceView {
   }[];
 }
 
+export interface EdgeView {
+  readonly client: { readonly workload: string; readonly namespace: string };
+  readonly service: string;
+  readonly port: number;
+  readonly subset: string;
+  readonly security: 'mutual-tls' | 'tls' | 'plaintext' | 'mixed' | 'refused' | 'none';
+  readonly reason: string;
+}
+
 export interface SummaryView {
   readonly version: string;
   readonly revision: number;
@@ -75,4 +84,5 @@ export const viewPaths = {
   instances: `${base}/instances`,
   services: `${base}/services`,
   resources: `${base}/resources`,
+  edges: `${base}/edges`,
 } as const;

@@ -51,6 +51,8 @@ export class PeerAuthenticationIndex {
   /** By namespace, the oldest first. */
   readonly #workloads = new Map<string, PeerAuthenticationSource[]>();
   readonly #policies = new Map<string, MutualTlsPolicy>();
+  /** Those of the index before: what says the same stays the same object. */
+  readonly #earlier: ReadonlyMap<string, MutualTlsPolicy>;
   readonly beaten: readonly BeatenPolicy[];
 
   constructor(
@@ -59,7 +61,7 @@ export class PeerAuthenticationIndex {
     before?: PeerAuthenticationIndex,
   ) {
     this.#rootNamespace = rootNamespace;
-    if (before) this.#policies = new Map(before.#policies);
+    this.#earlier = before === undefined ? new Map<string, MutualTlsPolicy>() : before.#policies;
     const beaten: BeatenPolicy[] = [];
     for (const source of [...sources].sort(compareAge)) {
       if (hasSelector(source.spec)) {
@@ -110,8 +112,9 @@ export class PeerAuthenticationIndex {
     const id = JSON.stringify([policy.mode, [...policy.ports], policy.origin, policy.portsOrigin]);
     const known = this.#policies.get(id);
     if (known) return known;
-    this.#policies.set(id, policy);
-    return policy;
+    const kept = this.#earlier.get(id) ?? policy;
+    this.#policies.set(id, kept);
+    return kept;
   }
 }
 

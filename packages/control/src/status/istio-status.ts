@@ -27,6 +27,7 @@ const programmedKinds: ReadonlySet<string> = new Set([
   'DestinationRule',
   'ServiceEntry',
   'Sidecar',
+  'PeerAuthentication',
 ]);
 
 export function istioStatus(stored: StoredObject, facts: StatusFacts): unknown {

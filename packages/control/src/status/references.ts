@@ -47,9 +47,39 @@ export function unresolvedDestinations(model: MeshModel, source: VirtualServiceS
 export function unresolvedRule(model: MeshModel, key: ResourceKey, spec: DestinationRuleSpec): Unresolved[] {
   const hosts = model.destinationRules.get(formatKey(key))?.hosts ?? [];
   const services = servicesOfHosts(model, hosts);
+  const missing = unresolvedCredentials(model, key.namespace, spec);
   if (services.length === 0)
-    return [{ reason: 'HostNotFound', message: `no service has the host ${spec.host}` }];
-  return [];
+    return [{ reason: 'HostNotFound', message: `no service has the host ${spec.host}` }, ...missing];
+  return missing;
+}
+
+/** Secrets of the rule's own namespace; clients of other namespaces use those of theirs. */
+function unresolvedCredentials(model: MeshModel, namespace: string, spec: DestinationRuleSpec): Unresolved[] {
+  const policies = [spec.trafficPolicy, ...(spec.subsets ?? []).map((subset) => subset.trafficPolicy)];
+  const settings = policies.flatMap((policy) => [
+    policy?.tls,
+    ...(policy?.portLevelSettings ?? []).map((level) => level.tls),
+  ]);
+  return settings.flatMap((tls): Unresolved[] => {
+    const name = tls?.credentialName;
+    if (!name || (tls.mode !== 'SIMPLE' && tls.mode !== 'MUTUAL')) return [];
+    const own = model.credential(namespace, name);
+    const authorities = model.credential(namespace, `${name}-cacert`) ?? own;
+    const refuse = (message: string): Unresolved => ({
+      reason: 'CredentialNotFound',
+      message: `${message}: connections to ${spec.host} fail`,
+    });
+    if (!own && !authorities) return [refuse(`there is no Secret ${name} in namespace ${namespace}`)];
+    const hasPair = own?.certificateChain != null && own.privateKey != null;
+    return [
+      ...(tls.mode === 'MUTUAL' && !hasPair
+        ? [refuse(`Secret ${namespace}/${name} has no certificate with its key (tls.crt and tls.key)`)]
+        : []),
+      ...(authorities?.ca == null && tls.insecureSkipVerify !== true
+        ? [refuse(`Secret ${namespace}/${name} has no authorities (ca.crt), nor has ${name}-cacert`)]
+        : []),
+    ];
+  });
 }
 
 /** What each resource loses against, with the winner's name, by formatted key. */
@@ -66,7 +96,17 @@ export function conflictsOf(model: MeshModel): ReadonlyMap<string, Condition> {
   for (const source of model.virtualServices.values()) {
     for (const text of lostHosts(model, source)) add(source.key, text);
   }
-  return new Map([...texts].map(([key, list]) => [key, conflictCondition([...list])]));
+  const conflicts = new Map([...texts].map(([key, list]) => [key, conflictCondition([...list])]));
+  for (const { loser, winner } of model.beatenPeerAuthentications) {
+    const message = `${formatKey(winner.key)} is older and holds for the same workloads: this one has no effect`;
+    conflicts.set(formatKey(loser.key), {
+      type: 'Conflicted',
+      status: 'True',
+      reason: 'OlderExists',
+      message,
+    });
+  }
+  return conflicts;
 }
 
 function conflictCondition(texts: readonly string[]): Condition {

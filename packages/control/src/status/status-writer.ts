@@ -36,15 +36,15 @@ const delayMs = 200;
 /** Another attempt after the disk took no status. */
 const retryMs = 5000;
 
-const istioGroup = 'networking.istio.io';
 const istioKinds = [
-  'VirtualService',
-  'DestinationRule',
-  'ServiceEntry',
-  'Sidecar',
-  'Gateway',
-  'WorkloadEntry',
-  'WorkloadGroup',
+  ['networking.istio.io', 'VirtualService'],
+  ['networking.istio.io', 'DestinationRule'],
+  ['networking.istio.io', 'ServiceEntry'],
+  ['networking.istio.io', 'Sidecar'],
+  ['networking.istio.io', 'Gateway'],
+  ['networking.istio.io', 'WorkloadEntry'],
+  ['networking.istio.io', 'WorkloadGroup'],
+  ['security.istio.io', 'PeerAuthentication'],
 ] as const;
 const gatewayKinds = ['GatewayClass', 'Gateway', 'HTTPRoute'] as const;
 
@@ -106,7 +106,7 @@ export class StatusWriter {
 
   *#objects(): Iterable<StoredObject> {
     const { store } = this.#options;
-    for (const kind of istioKinds) yield* store.list(istioGroup, kind);
+    for (const [group, kind] of istioKinds) yield* store.list(group, kind);
     for (const kind of gatewayKinds) yield* store.list(gatewayApiGroup, kind);
   }
 
@@ -134,7 +134,7 @@ export class StatusWriter {
 
 /** Undefined where there is nothing for us to say. */
 function statusOf(stored: StoredObject, store: ResourceStore, facts: StatusFacts): unknown {
-  if (stored.key.group === istioGroup) return istioStatus(stored, facts);
+  if (stored.key.group !== gatewayApiGroup) return istioStatus(stored, facts);
   switch (stored.key.kind) {
     case 'HTTPRoute':
       return httpRouteStatus(stored, store, facts);

@@ -6,9 +6,11 @@
 import type { ResourceKey } from '@sluice/api';
 import type { FilterChain, Init, Listener } from '@sluice/xds';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
+import { connectionChains, rangeOf } from './connection-routes.ts';
+import type { ConnectionChains, ConnectionRoutes } from './connection-routes.ts';
 import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
 import { httpInspector, inspected, sniffedProtocols, tlsInspector } from './inspectors.ts';
-import { blackHoleCluster, outboundCluster, passthroughCluster, portRoutes } from './names.ts';
+import { blackHoleCluster, passthroughCluster, portRoutes } from './names.ts';
 import type { MeshSettings } from './node.ts';
 
 /** A listener with the resources it was made from. */
@@ -20,6 +22,7 @@ export interface OwnedListener {
 interface ServicePort {
   readonly service: MeshService;
   readonly port: MeshServicePort;
+  readonly routes: ConnectionRoutes;
 }
 
 /** Who wants a port's traffic. */
@@ -42,23 +45,26 @@ export function catchAllListener(
     .filter((owner) => owner.port.protocol !== 'tls')
     .sort((a, b) => a.service.createdMs - b.service.createdMs || compareText(a.service.key, b.service.key));
   const hasHttp = owners.http.length > 0;
-  const rest = oldest ? clusterOf(oldest) : policy === 'ALLOW_ANY' ? passthroughCluster : blackHoleCluster;
-  const inspectors = [...(tls.length > 0 ? [tlsInspector()] : []), ...(hasHttp ? [httpInspector()] : [])];
+  const unknown = tcpProxyFilter(policy === 'ALLOW_ANY' ? passthroughCluster : blackHoleCluster, mesh);
+  const own = oldest ? unreadChains(oldest, mesh) : null;
+  const chains = firstOfEach([
+    ...owners.ranges.flatMap((owner) => rangeChains(owner, mesh)),
+    ...tls.flatMap((owner) => nameChains(owner, mesh)),
+    ...(own?.chains ?? []),
+  ]);
+  const hasNames = chains.some((chain) => (chain.filterChainMatch?.serverNames?.length ?? 0) > 0);
+  const inspectors = [...(hasNames ? [tlsInspector()] : []), ...(hasHttp ? [httpInspector()] : [])];
   const message: Init<Listener> = {
     name: `0.0.0.0_${port}`,
     address: { socketAddress: { address: '0.0.0.0', portValue: port } },
     bindToPort: false,
     trafficDirection: 'OUTBOUND',
-    filterChains: [
-      ...rangeChains(owners.ranges, mesh),
-      ...tls.map((owner) => nameChain(owner, mesh)),
-      ...(hasHttp ? [httpChain(port, mesh)] : []),
-    ],
-    defaultFilterChain: { name: 'PassthroughFilterChain', filters: [tcpProxyFilter(rest, mesh)] },
+    filterChains: [...chains, ...(hasHttp ? [httpChain(port, mesh)] : [])],
+    defaultFilterChain: { name: 'PassthroughFilterChain', filters: [own?.rest ?? unknown] },
     ...inspected(inspectors, mesh.detectionTimeoutMs),
   };
   const used = [...owners.http, ...owners.ranges, ...tls, ...(oldest ? [oldest] : [])];
-  return { message, origins: used.map((owner) => owner.service.source) };
+  return { message, origins: used.flatMap((owner) => [owner.service.source, ...owner.routes.origins]) };
 }
 
 /** Requests, HTTP/2 ones included: the route table's clusters say which version goes upstream. */
@@ -67,37 +73,45 @@ function httpChain(port: number, mesh: MeshSettings): Init<FilterChain> {
   return { filterChainMatch: sniffedProtocols(true), filters: [httpManagerFilter(options, mesh)] };
 }
 
-function nameChain(owner: ServicePort, mesh: MeshSettings): Init<FilterChain> {
-  return {
-    filterChainMatch: { serverNames: [owner.service.hostname] },
-    filters: [tcpProxyFilter(clusterOf(owner), mesh)],
-  };
+function unreadChains({ service, port, routes }: ServicePort, mesh: MeshSettings): ConnectionChains {
+  return connectionChains(service, port, routes, false, mesh);
 }
 
-/** A range belongs to the first service that has it: two chains with one match are refused. */
-function rangeChains(owners: readonly ServicePort[], mesh: MeshSettings): Init<FilterChain>[] {
+/** By the names that its routes say, and by its own. */
+function nameChains(owner: ServicePort, mesh: MeshSettings): Init<FilterChain>[] {
+  const { chains, rest } = unreadChains(owner, mesh);
+  return [...chains, { filterChainMatch: { serverNames: [owner.service.hostname] }, filters: [rest] }];
+}
+
+function rangeChains(owner: ServicePort, mesh: MeshSettings): Init<FilterChain>[] {
+  const prefixRanges = owner.service.addresses.filter((address) => address.includes('/')).map(rangeOf);
+  const { chains, rest } = unreadChains(owner, mesh);
+  return [
+    ...chains.map((chain) => ({ ...chain, filterChainMatch: { prefixRanges, ...chain.filterChainMatch } })),
+    { filterChainMatch: { prefixRanges }, filters: [rest] },
+  ];
+}
+
+/** A range, or a name in one, belongs to the first service that has it: two chains with one match are refused. */
+function firstOfEach(chains: readonly Init<FilterChain>[]): Init<FilterChain>[] {
   const taken = new Set<string>();
-  return owners.flatMap((owner) => {
-    const ranges = owner.service.addresses.filter((address) => address.includes('/') && !taken.has(address));
-    for (const range of ranges) taken.add(range);
-    return ranges.length > 0 ? [rangeChain(owner, ranges, mesh)] : [];
+  return chains.flatMap((chain) => {
+    const { serverNames, prefixRanges, ...match } = chain.filterChainMatch ?? {};
+    const places = prefixRanges?.map((range) => JSON.stringify(range)) ?? [''];
+    const isFree = (name: string, place: string): boolean => !taken.has(`${name} ${place}`);
+    const names = serverNames?.filter((name) => places.every((place) => isFree(name, place)));
+    const ranges = serverNames
+      ? prefixRanges
+      : prefixRanges?.filter((_, index) => isFree('', places[index] ?? ''));
+    if (names?.length === 0 || ranges?.length === 0) return [];
+    for (const name of names ?? ['']) for (const place of places) taken.add(`${name} ${place}`);
+    const filterChainMatch = {
+      ...match,
+      ...(names ? { serverNames: names } : {}),
+      ...(ranges ? { prefixRanges: ranges } : {}),
+    };
+    return [{ ...chain, filterChainMatch }];
   });
-}
-
-function rangeChain(owner: ServicePort, ranges: readonly string[], mesh: MeshSettings): Init<FilterChain> {
-  return {
-    filterChainMatch: {
-      prefixRanges: ranges.map((range) => {
-        const slash = range.indexOf('/');
-        return { addressPrefix: range.slice(0, slash), prefixLen: Number(range.slice(slash + 1)) };
-      }),
-    },
-    filters: [tcpProxyFilter(clusterOf(owner), mesh)],
-  };
-}
-
-function clusterOf({ service, port }: ServicePort): string {
-  return outboundCluster(port.number, '', service.hostname);
 }
 
 function compareText(a: string, b: string): number {

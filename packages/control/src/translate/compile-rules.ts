@@ -39,8 +39,14 @@ export function compileRules(
     };
   }
   const source = applied.virtualService;
-  if (!source) return { source: 'none', rules: [], origins: [] };
+  // One with routes of connections only says nothing of requests.
+  if (!source || (source.spec.http === undefined && hasConnectionRoutes(source)))
+    return { source: 'none', rules: [], origins: [] };
   return { source: 'virtualservice', rules: rulesOf(model, source), origins: [source.key] };
+}
+
+function hasConnectionRoutes({ spec }: VirtualServiceSource): boolean {
+  return spec.tls !== undefined || spec.tcp !== undefined;
 }
 
 /** A VirtualService's rules with its destinations resolved in its own namespace. */

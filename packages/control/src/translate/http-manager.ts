@@ -115,6 +115,23 @@ export function tcpProxyFilter(cluster: string, mesh: MeshSettings): Init<Networ
   };
 }
 
+/** Shares by connection; names with their weights. */
+export function weightedTcpProxyFilter(
+  statPrefix: string,
+  clusters: ReadonlyMap<string, number>,
+  mesh: MeshSettings,
+): Init<NetworkFilter> {
+  const weighted = [...clusters].map(([name, weight]) => ({ name, weight }));
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typedConfig: typedConfig(TcpProxyTable, {
+      statPrefix,
+      weightedClusters: { clusters: weighted },
+      accessLog: accessLogs(mesh),
+    }),
+  };
+}
+
 function pathOptions(level: MeshSettings['pathNormalization']): Init<HttpConnectionManager> {
   switch (level) {
     case 'NONE':

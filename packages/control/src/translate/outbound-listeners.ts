@@ -3,19 +3,21 @@
  * redirect a service with addresses gets a listener for each; what has none, or ranges, shares its port's catch-all
  * (catch-all-listener.ts).
  */
-import type { FilterChain, Init, Listener } from '@sluice/xds';
+import type { FilterChain, Init, Listener, NetworkFilter } from '@sluice/xds';
 import { isHttp } from '../model/protocol.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { catchAllListener } from './catch-all-listener.ts';
 import type { OwnedListener, PortOwners } from './catch-all-listener.ts';
+import { connectionChains, noConnectionRoutes } from './connection-routes.ts';
+import type { ConnectionRoutes } from './connection-routes.ts';
 import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
-import { httpInspector, inspected, sniffedProtocols } from './inspectors.ts';
+import { httpInspector, inspected, sniffedProtocols, tlsInspector } from './inspectors.ts';
 import {
   blackHoleCluster,
   httpProxyRoutes,
-  outboundCluster,
   passthroughCluster,
   serviceRoutes,
+  virtualHostName,
   virtualOutbound,
 } from './names.ts';
 import { forwardProxy, http2Streams, httpProxyAllocation } from './node.ts';
@@ -27,6 +29,13 @@ export const outboundPort = 15001;
 /** Address every explicit listener of an instance binds. */
 const loopback = '127.0.0.1';
 
+/** What listeners are made for. */
+export interface OutboundScope {
+  readonly services: readonly MeshService[];
+  /** By `host:port`. */
+  readonly connectionRoutes: ReadonlyMap<string, ConnectionRoutes>;
+}
+
 export interface OutboundFacts {
   /** What happens to connections that no service has. */
   readonly policy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
@@ -36,7 +45,7 @@ export interface OutboundFacts {
 /** Mode NONE: one listener per service port on an address of the instance's own, and the forward proxy. */
 export function explicitListeners(
   node: ProxyNode,
-  services: readonly MeshService[],
+  { services, connectionRoutes }: OutboundScope,
   mesh: MeshSettings,
 ): OwnedListener[] {
   const knowsHttp2 = node.capabilities.has(http2Streams);
@@ -46,8 +55,12 @@ export function explicitListeners(
       .flatMap((port) => {
         const local = service.hostname.startsWith('*') ? null : node.outboundPort(service.key, port.number);
         if (local === null) return [];
+        const target = { service, port, routes: routesFor(connectionRoutes, service, port), knowsHttp2 };
         return [
-          { message: explicitListener(service, port, local, knowsHttp2, mesh), origins: [service.source] },
+          {
+            message: explicitListener(target, local, mesh),
+            origins: [service.source, ...target.routes.origins],
+          },
         ];
       }),
   );
@@ -58,7 +71,7 @@ export function explicitListeners(
 
 /** Behind a redirect: 15001, one listener per address of what is not HTTP, one per port for everything else. */
 export function redirectedListeners(
-  services: readonly MeshService[],
+  { services, connectionRoutes }: OutboundScope,
   facts: OutboundFacts,
   mesh: MeshSettings,
 ): OwnedListener[] {
@@ -74,10 +87,12 @@ export function redirectedListeners(
     for (const port of service.ports) {
       if (port.protocol === 'udp') continue;
       if (isHttp(port.protocol, facts.knowsHttp2)) {
-        ownersOf(port.number).http.push({ service, port });
+        ownersOf(port.number).http.push({ service, port, routes: noConnectionRoutes });
         continue;
       }
-      for (const listener of addressListeners(service, port, facts.knowsHttp2, mesh)) {
+      const routes = routesFor(connectionRoutes, service, port);
+      const target = { service, port, routes, knowsHttp2: facts.knowsHttp2 };
+      for (const listener of addressListeners(target, mesh)) {
         // Hosts of one ServiceEntry share its addresses: the first gets what is not told apart by name.
         const name = listener.message.name ?? '';
         if (taken.has(name)) continue;
@@ -85,8 +100,8 @@ export function redirectedListeners(
         listeners.push(listener);
       }
       if (service.addresses.some((address) => address.includes('/')))
-        ownersOf(port.number).ranges.push({ service, port });
-      else if (isBare(service)) ownersOf(port.number).bare.push({ service, port });
+        ownersOf(port.number).ranges.push(target);
+      else if (isBare(service)) ownersOf(port.number).bare.push(target);
     }
   }
   for (const [port, owners] of [...shared].sort(([a], [b]) => a - b))
@@ -99,28 +114,35 @@ function isBare(service: MeshService): boolean {
   return service.addresses.length === 0 && service.source.kind === 'ServiceEntry';
 }
 
-function explicitListener(
+/** A service's port with its routes of connections. */
+interface ServiceTarget {
+  readonly service: MeshService;
+  readonly port: MeshServicePort;
+  readonly routes: ConnectionRoutes;
+  readonly knowsHttp2: boolean;
+}
+
+function routesFor(
+  all: OutboundScope['connectionRoutes'],
   service: MeshService,
   port: MeshServicePort,
-  local: number,
-  knowsHttp2: boolean,
-  mesh: MeshSettings,
-): Init<Listener> {
+): ConnectionRoutes {
+  return all.get(virtualHostName(service.hostname, port.number)) ?? noConnectionRoutes;
+}
+
+function explicitListener(target: ServiceTarget, local: number, mesh: MeshSettings): Init<Listener> {
+  const { service, port } = target;
   return {
     name: `${loopback}_${local}`,
     address: { socketAddress: { address: loopback, portValue: local } },
     trafficDirection: 'OUTBOUND',
     metadata: { filterMetadata: { 'sluice.dev': { service: service.hostname, port: port.number } } },
-    ...serviceChains(service, port, `${loopback}_${local}`, knowsHttp2, mesh),
+    ...serviceChains(target, `${loopback}_${local}`, true, mesh),
   };
 }
 
-function addressListeners(
-  service: MeshService,
-  port: MeshServicePort,
-  knowsHttp2: boolean,
-  mesh: MeshSettings,
-): OwnedListener[] {
+function addressListeners(target: ServiceTarget, mesh: MeshSettings): OwnedListener[] {
+  const { service, port, routes } = target;
   return service.addresses
     .filter((address) => !address.includes('/'))
     .map((address) => ({
@@ -129,32 +151,47 @@ function addressListeners(
         address: { socketAddress: { address, portValue: port.number } },
         bindToPort: false,
         trafficDirection: 'OUTBOUND' as const,
-        ...serviceChains(service, port, `${address}_${port.number}`, knowsHttp2, mesh),
+        ...serviceChains(target, `${address}_${port.number}`, false, mesh),
       },
-      origins: [service.source],
+      origins: [service.source, ...routes.origins],
     }));
 }
 
 /** HTTP, TCP, or (undeclared) HTTP where the first bytes look like it and TCP otherwise. */
 function serviceChains(
-  service: MeshService,
-  port: MeshServicePort,
+  { service, port, routes, knowsHttp2 }: ServiceTarget,
   place: string,
-  knowsHttp2: boolean,
+  isExplicit: boolean,
   mesh: MeshSettings,
 ): Init<Listener> {
-  const tcp: Init<FilterChain> = {
-    filters: [tcpProxyFilter(outboundCluster(port.number, '', service.hostname), mesh)],
-  };
   const isDeclaredHttp = isHttp(port.protocol, knowsHttp2);
-  if (!isDeclaredHttp && port.protocol !== 'auto') return { filterChains: [tcp] };
-  const routes = { rds: serviceRoutes(service.hostname, port.number) };
-  const http = [httpManagerFilter({ statPrefix: `outbound_${place};`, routes }, mesh)];
-  if (isDeclaredHttp) return { filterChains: [{ filters: http }] };
+  const manager = (): Init<NetworkFilter> =>
+    httpManagerFilter(
+      {
+        statPrefix: `outbound_${place};`,
+        routes: { rds: serviceRoutes(service.hostname, port.number) },
+      },
+      mesh,
+    );
+  if (isDeclaredHttp) return { filterChains: [{ filters: [manager()] }] };
+  const unread = connectionChains(service, port, routes, isExplicit, mesh);
+  const rest: Init<FilterChain> = { filters: [unread.rest] };
+  const inspectors = unread.needsTlsInspector ? [tlsInspector()] : [];
+  if (port.protocol !== 'auto') {
+    const isAlone = unread.chains.length === 0;
+    return {
+      filterChains: isAlone ? [rest] : [...unread.chains],
+      ...(isAlone ? {} : { defaultFilterChain: rest }),
+      ...inspected(inspectors, mesh.detectionTimeoutMs),
+    };
+  }
   return {
-    filterChains: [{ filterChainMatch: sniffedProtocols(knowsHttp2), filters: http }],
-    defaultFilterChain: tcp,
-    ...inspected([httpInspector()], mesh.detectionTimeoutMs),
+    filterChains: [
+      ...unread.chains,
+      { filterChainMatch: sniffedProtocols(knowsHttp2), filters: [manager()] },
+    ],
+    defaultFilterChain: rest,
+    ...inspected([...inspectors, httpInspector()], mesh.detectionTimeoutMs),
   };
 }
 

@@ -54,7 +54,16 @@ export class ProxyView {
     const policy = model.mutualTls(node);
     const listeners = this.#own.get(
       'listeners',
-      [scope.services, scope.outboundPolicy, registration, node.capabilities, leading, policy, settings],
+      [
+        scope.services,
+        scope.connectionRoutes,
+        scope.outboundPolicy,
+        registration,
+        node.capabilities,
+        leading,
+        policy,
+        settings,
+      ],
       () =>
         listenersOf(node, scope, leading, { policy, mesh: settings }).map(({ message, origins }) =>
           encodeResource(ListenerTable, message.name ?? '', message, origins),
@@ -122,17 +131,21 @@ function listenersOf(
 ): OwnedListener[] {
   const settings = facts.mesh;
   const ports = inboundPorts(node, leading);
-  const inboundOrigins = leading.map((service) => service.source);
+  const { policy } = facts;
+  const inboundOrigins = [
+    ...leading.map((service) => service.source),
+    ...[policy.origin, policy.portsOrigin].filter((origin) => origin !== null),
+  ];
   const inbound = (message: Init<Listener>): OwnedListener => ({ message, origins: inboundOrigins });
   if (node.mode === 'NONE') {
     return [
-      ...explicitListeners(node, scope.services, settings),
+      ...explicitListeners(node, scope, settings),
       ...boundInboundListeners(node, ports, facts).map(inbound),
     ];
   }
   return [
     ...redirectedListeners(
-      scope.services,
+      scope,
       { policy: scope.outboundPolicy, knowsHttp2: node.capabilities.has(http2Streams) },
       settings,
     ),

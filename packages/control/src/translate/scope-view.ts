@@ -2,6 +2,7 @@
  * Everything that clients of one scope share: clusters, endpoints and route tables, encoded once for all of
  * them. Work is in proportion to the change: each resource is remembered with what it was made from.
  */
+import { canonicalJson } from '@sluice/runtime';
 import { ClusterLoadAssignmentTable, ClusterTable } from '@sluice/xds';
 import { xdsTypes } from '@sluice/xds';
 import type { AdsResources } from '@sluice/xds';
@@ -18,6 +19,8 @@ import {
   subsetLabels,
 } from './clusters.ts';
 import type { ClusterFacts, ClusterTarget } from './clusters.ts';
+import { connectionRoutesOf, noConnectionRoutes } from './connection-routes.ts';
+import type { ConnectionRoutes } from './connection-routes.ts';
 import { loadAssignment } from './endpoints.ts';
 import { makeHostEntry } from './host-entry.ts';
 import type { HostEntry, HostFacts } from './host-entry.ts';
@@ -48,6 +51,7 @@ export class ScopeView {
   readonly #clusterMemo = new Memo<NamedResource>();
   readonly #endpointMemo = new Memo<NamedResource>();
   readonly #hostMemo = new Memo<HostEntry>();
+  readonly #connectionMemo = new Memo<ConnectionRoutes>();
   readonly #tables: RouteTables;
   readonly #clusterFacts: ClusterFacts;
   #entries: Readonly<Record<'clusters' | 'endpoints' | 'tables' | 'hosts', readonly NamedResource[]>> = {
@@ -57,6 +61,8 @@ export class ScopeView {
     tables: [],
   };
   #origins: OriginIndex | null = null;
+  /** By `host:port`: where connections go that pass unread. The same map as long as nothing in it changed. */
+  connectionRoutes: ReadonlyMap<string, ConnectionRoutes> = new Map();
   /** Keys of the services that routes lead to, sorted. */
   #referenced: readonly string[] = [];
   services: readonly MeshService[] = [];
@@ -216,7 +222,34 @@ export class ScopeView {
     this.#entries = { ...this.#entries, tables, hosts };
     this.routes = resourceSet(this.routes, tables);
     if (this.facts.knowsVirtualHosts) this.virtualHosts = resourceSet(this.virtualHosts ?? undefined, hosts);
-    return [...new Set(entries.flatMap((entry) => entry.destinations))].sort(compareText);
+    const connections = this.#refreshConnections();
+    return [...new Set([...entries, ...connections].flatMap((entry) => entry.destinations))].sort(
+      compareText,
+    );
+  }
+
+  #refreshConnections(): readonly ConnectionRoutes[] {
+    const found = new Map<string, ConnectionRoutes>();
+    for (const service of this.services) {
+      for (const port of service.ports) {
+        const source = this.#model.routes(service, port, this.facts.namespace).virtualService;
+        if (!source || (source.spec.tls === undefined && source.spec.tcp === undefined)) continue;
+        const key = virtualHostName(service.hostname, port.number);
+        const deps = [service, port, source, this.#model.referenceEpoch];
+        const routes = this.#connectionMemo.get(key, deps, () =>
+          keepIfEqual(
+            this.connectionRoutes.get(key),
+            connectionRoutesOf(this.#model, service, port, this.facts),
+          ),
+        );
+        if (routes !== noConnectionRoutes) found.set(key, routes);
+      }
+    }
+    this.#connectionMemo.sweep();
+    const before = this.connectionRoutes;
+    const isSame = before.size === found.size && [...found].every(([key, one]) => before.get(key) === one);
+    if (!isSame) this.connectionRoutes = found;
+    return [...this.connectionRoutes.values()];
   }
 
   #hostEntry(service: MeshService, port: MeshServicePort, settings: MeshSettings): HostEntry {
@@ -230,6 +263,11 @@ export class ScopeView {
       makeHostEntry(this.#model, service, port, this.facts, settings),
     );
   }
+}
+
+/** Services change more often than what rules make of them. */
+function keepIfEqual(before: ConnectionRoutes | undefined, fresh: ConnectionRoutes): ConnectionRoutes {
+  return before !== undefined && canonicalJson(before) === canonicalJson(fresh) ? before : fresh;
 }
 
 function subsetNames(rule: MergedRule | null): string[] {

@@ -150,7 +150,7 @@ function meshCertificates(
   return {
     tlsCertificateSdsSecretConfigs: [meshSecret(workloadSecret)],
     combinedValidationContext: {
-      defaultValidationContext: { ...(names.length > 0 ? { matchSubjectAltNames: [...names] } : {}) },
+      defaultValidationContext: names.length > 0 ? { matchSubjectAltNames: [...names] } : {},
       validationContextSdsSecretConfig: meshSecret(rootSecret),
     },
   };

@@ -43,6 +43,28 @@ class Story {
         return 'ok';
       case 'names':
         return this.#names(typeOf[first] ?? '').join('\n');
+      case 'chains':
+        return this.#chains(first);
+      case 'inbound-tls': {
+        const listener = this.fixture.resource(this.node, xdsTypes.listener, first);
+        const chains = (listener?.['filter_chains'] ?? []) as readonly JsonObject[];
+        return format(
+          shortTypes(chains.find((chain) => chain['transport_socket'])?.['transport_socket'] ?? 'none'),
+        );
+      }
+      case 'listener-filters': {
+        const listener = this.fixture.resource(this.node, xdsTypes.listener, first);
+        return format({
+          filters: (listener?.['listener_filters'] ?? []) as JsonValue,
+          timeout: listener?.['listener_filters_timeout'] ?? 'none',
+        });
+      }
+      case 'transport': {
+        const cluster = this.fixture.resource(this.node, xdsTypes.cluster, first);
+        return format(
+          shortTypes(cluster?.['transport_socket'] ?? cluster?.['transport_socket_matches'] ?? 'plaintext'),
+        );
+      }
       case 'host':
         return this.#host(first, command.words[1] ?? '', command.words.includes('full'));
       default:
@@ -54,6 +76,17 @@ class Story {
 
   #names(type: string): string[] {
     return [...(this.fixture.snapshot(this.node).types.get(type)?.keys() ?? [])].sort();
+  }
+
+  /** Each filter chain on a line: what it takes, where it leads, and what is asked of clients. */
+  #chains(name: string): string {
+    const listener = this.fixture.resource(this.node, xdsTypes.listener, name);
+    const chains = (listener?.['filter_chains'] ?? []) as readonly JsonObject[];
+    const rest = listener?.['default_filter_chain'] as JsonObject | undefined;
+    return [
+      ...chains.map((chain) => `${flatText(chain['filter_chain_match'] ?? {})}: ${chainText(chain)}`),
+      ...(rest ? [`else: ${chainText(rest)}`] : []),
+    ].join('\n');
   }
 
   /** One virtual host of a route table. */
@@ -74,6 +107,36 @@ function registrationOf({ args, input }: TranscriptCommand): Partial<Registratio
   );
   const more = input.trim() === '' ? {} : (JSON.parse(input) as Partial<Registration>);
   return { namespace, labels, interceptionMode: mode as 'NONE' | 'REDIRECT', ...more };
+}
+
+function chainText(chain: JsonObject): string {
+  const [filter] = chain['filters'] as readonly JsonObject[];
+  const config = (filter?.['typed_config'] ?? {}) as JsonObject;
+  const socket = (chain['transport_socket'] as JsonObject | undefined)?.['typed_config'] as
+    JsonObject | undefined;
+  const weighted = (config['weighted_clusters'] as JsonObject | undefined)?.['clusters'] as
+    readonly JsonObject[] | undefined;
+  const where = String(filter?.['name']).endsWith('tcp_proxy')
+    ? `bytes to ${config['cluster'] ?? weighted?.map((one) => `${one['name']} × ${one['weight']}`).join(', ')}`
+    : `requests (${config['stat_prefix']})`;
+  if (socket === undefined) return where;
+  const common = (socket['common_tls_context'] ?? {}) as JsonObject;
+  return `${where}, mutual TLS (${(common['alpn_protocols'] as readonly string[]).join(', ')})`;
+}
+
+/** Type names without their packages, and the source of secrets by its name. */
+function shortTypes(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(shortTypes);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => {
+      if (name === '@type') return [name, String(one).replace(/^.*\./, '')];
+      if (name === 'sds_config')
+        return [name, (one as JsonObject)['initial_fetch_timeout'] === '0s' ? '(waited for)' : '(ads)'];
+      if (name === 'cipher_suites') return [name, '(istiod)'];
+      return [name, shortTypes(one as JsonValue)];
+    }),
+  );
 }
 
 /** Parts that every route repeats, written out once in virtual-services.txt (`full`). */

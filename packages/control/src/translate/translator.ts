@@ -67,6 +67,10 @@ export class Translator {
     this.#sourceLabels = [...labelsThatMatter(this.#model)].sort();
   }
 
+  get autoMtls(): boolean {
+    return this.#settings.autoMtls;
+  }
+
   updateSettings(settings: MeshSettings): void {
     this.#settings = settings;
     this.invalidate();
