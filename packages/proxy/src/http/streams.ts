@@ -11,8 +11,10 @@
  * An upgrade has the form of HTTP/1.1 here (GET, `upgrade`, 101), whatever the two sides speak: HTTP/2
  * streams translate it from and to extended CONNECT (RFC 8441) at their end.
  */
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
 
 /** Octets of body that a stream hands out before it wants credit. */
 export const STREAM_WINDOW_BYTES = 64 * 1024;
@@ -131,6 +133,12 @@ export interface StreamWish {
   isTunnel: boolean;
   /** The request came over HTTP/2: what `use_downstream_protocol_config` asks. */
   isH2: boolean;
+  /** What `auto_sni` sends: the request's host without its port. */
+  serverName: string;
+  /** The client's connection, of which a PROXY header tells; null for a call of our own. */
+  connection: ConnectionFacts | null;
+  /** Who it is for, where the endpoint wants to be told by a PROXY header; null = it does not. */
+  downstream: ConnectionFacts | null;
 }
 
 /** Where attempts get their streams from: the connection pools. */

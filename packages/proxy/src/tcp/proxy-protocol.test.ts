@@ -7,6 +7,7 @@ import { answering, reply } from '../http/test-world.ts';
 import type { ListenerFilterBinding } from '../filter/filter.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import { compileProxyProtocol } from '../listener/proxy-protocol.ts';
+import { plainTransport } from '../tls/transport.ts';
 import { tlsInspector } from '../listener/tls-inspector.ts';
 import { chainOf, ServingWorld } from './test-serving.ts';
 
@@ -152,4 +153,57 @@ test('X-Forwarded-For names the client of the header, behind the hops that are t
   client.send('GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n');
   expect((await client.response()).status).toBe(200);
   expect(upstream.texts[0]).toContain('203.0.113.9,192.0.2.7');
+});
+
+describe('an HTTP upstream that asks for PROXY headers', () => {
+  const proxyHeader = {
+    key: 'p',
+    bytes: (facts: { remoteAddress: string; remotePort: number } | null) =>
+      Buffer.from(`PROXY ${facts?.remoteAddress}:${facts?.remotePort}\r\n`),
+  };
+  const transportFor = () => ({ ...plainTransport, proxyHeader });
+
+  test('is told each request’s client on a connection of that request alone', async () => {
+    const upstream = world.upstream((peer, text) => {
+      if (text.endsWith('\r\n\r\n')) peer.send(reply('ok'));
+    });
+    const cluster = world.cluster('a', [upstream.port], { transportFor });
+    const chain = chainOf(testManager(() => testRoute(forwardTo('a'))));
+    const port = world.serve(chain, { listenerFilters: [filter()] });
+    for (const [address, rounds] of [
+      ['192.0.2.7', 2],
+      ['192.0.2.8', 1],
+    ] as const) {
+      const client = await world.client(port);
+      client.send(Buffer.from(writeProxyV1({ address, port: 7 }, destination)));
+      for (let round = 0; round < rounds; round++) {
+        client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+        expect((await client.response()).status).toBe(200);
+      }
+    }
+    expect(upstream.texts.map((text) => text.slice(0, text.indexOf('\r\n')))).toEqual([
+      'PROXY 192.0.2.7:7',
+      'PROXY 192.0.2.7:7',
+      'PROXY 192.0.2.8:7',
+    ]);
+    await upstream.until(() => upstream.openCount === 0);
+    expect(cluster.limits.connections.current).toBe(0);
+  });
+
+  test('is told at the beginning of a CONNECT tunnel', async () => {
+    const upstream = world.upstream(() => {});
+    world.cluster('a', [upstream.port], { transportFor });
+    const chain = chainOf(
+      testManager(() => testRoute(forwardTo('a')), {
+        isForwardProxy: true,
+        upgrades: new Map([['connect', true]]),
+      }),
+    );
+    const client = await world.client(world.serve(chain));
+    client.send('CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\n');
+    await client.until(() => client.text.startsWith('HTTP/1.1 200'));
+    client.send('query');
+    await upstream.until(() => upstream.texts[0]?.endsWith('query') === true);
+    expect(upstream.texts[0]).toMatch(/^PROXY 127\.0\.0\.1:\d+\r\nquery$/);
+  });
 });

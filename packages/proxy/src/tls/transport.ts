@@ -1,9 +1,12 @@
 /** Transport sockets as the data path sees them: what a filter chain does first, and how an endpoint is reached. */
+import type { Connection } from '../io/connection.ts';
 import type { TlsClientContext, TlsServerContext } from '../io/tls-context.ts';
 import type { UpstreamProxyHeader } from '../upstream/upstream-proxy-header.ts';
 
 export interface DownstreamTransport {
   readonly tls: TlsServerContext;
+  /** Names who ends a secured connection gently when its certificate has been renewed. */
+  served(connection: Connection, served: { drain(): void }): void;
 }
 
 export interface UpstreamTransport {
@@ -15,6 +18,8 @@ export interface UpstreamTransport {
   readonly offersAlpn: readonly string[];
   /** Each connection begins with a PROXY header, before TLS; absent = it does not. */
   readonly proxyHeader?: UpstreamProxyHeader | null;
+  /** That header, once it is known for whom: in transports made for one connection. */
+  readonly preface?: Uint8Array | null;
 }
 
 export const plainTransport: UpstreamTransport = { key: 'raw_buffer', tls: null, offersAlpn: [] };

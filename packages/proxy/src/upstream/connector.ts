@@ -1,6 +1,6 @@
 /** Gives attempts their streams: the endpoint's pool, or a connection of its own for a tunnel. */
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
-import type { ResponseSink, UpstreamConnector } from '../http/streams.ts';
+import type { ResponseSink, StreamWish, UpstreamConnector } from '../http/streams.ts';
 import type { PoolServices } from './connection-pool.ts';
 import { EndpointPools } from './endpoint-pools.ts';
 import { TunnelStream } from './tunnel-stream.ts';
@@ -9,8 +9,13 @@ export function createConnector(services: PoolServices): UpstreamConnector {
   const tunnels = new Map<ResponseSink, TunnelStream>();
   return {
     open(cluster, limits, endpoint, sink, wish) {
-      if (wish.isTunnel) openTunnel(services, tunnels, cluster, limits, endpoint, sink);
-      else poolsOf(endpoint, services).poolFor(cluster, wish.isH2).open(cluster, limits, sink, wish.mayReuse);
+      if (wish.isTunnel) openTunnel(services, tunnels, cluster, limits, endpoint, sink, wish);
+      else {
+        const pools = poolsOf(endpoint, services);
+        if (cluster.transportFor(endpoint).proxyHeader == null)
+          pools.poolFor(cluster, wish).open(cluster, limits, sink, wish.mayReuse);
+        else pools.openFor(wish.downstream, cluster, wish.isH2, limits, sink);
+      }
     },
     cancel(endpoint, sink) {
       const tunnel = tunnels.get(sink);
@@ -35,6 +40,7 @@ function openTunnel(
   limits: PriorityLimits,
   endpoint: Endpoint,
   sink: ResponseSink,
+  wish: StreamWish,
 ): void {
   if (!limits.connections.tryAcquire()) {
     cluster.stats.connectionOverflow();
@@ -46,5 +52,5 @@ function openTunnel(
     tunnels.delete(sink);
   });
   tunnels.set(sink, tunnel);
-  tunnel.connect(services.sockets);
+  tunnel.connect(services.sockets, wish.downstream);
 }

@@ -1,14 +1,20 @@
 /**
  * The pools of one endpoint: almost always one. A second lives beside it while the cluster speaks what its
  * clients speak (HTTP/1.1 and HTTP/2 apart), or drains because what its connections were made with (the
- * transport socket, a credential's generation, the source address, HTTP/2 options) has changed.
+ * transport socket, a credential's generation, the source address, HTTP/2 options) has changed. Where a
+ * connection says something of its request (SNI taken from the host) or of its client (a PROXY header),
+ * there is a pool for each.
  *
- * Key (design §6): endpoint × protocol × transport socket × source address.
+ * Key (design §6): endpoint × protocol × transport socket × SNI/ALPN × source address × generation.
  */
 import { canonicalJson } from '@sluice/runtime';
 import type { Cluster, Endpoint, EndpointPool } from '../cluster/cluster.ts';
-import type { ResponseSink } from '../http/streams.ts';
+import type { ResponseSink, StreamWish } from '../http/streams.ts';
+import type { UpstreamTransport } from '../tls/transport.ts';
 import { ConnectionPool, type PoolProtocol, type PoolServices } from './connection-pool.ts';
+
+/** Pools of names and clients; beyond, the one made first ends with what it carries. */
+const MAX_VARIANTS = 256;
 
 export class EndpointPools implements EndpointPool {
   readonly #endpoint: Endpoint;
@@ -17,6 +23,8 @@ export class EndpointPools implements EndpointPool {
   #cluster: Cluster | null = null;
   #current: ConnectionPool | null = null;
   #others: ConnectionPool[] = [];
+  readonly #variants = new Map<string, ConnectionPool>();
+  #variantsOf = '';
 
   constructor(endpoint: Endpoint, services: PoolServices) {
     this.#endpoint = endpoint;
@@ -25,16 +33,32 @@ export class EndpointPools implements EndpointPool {
 
   /** Those that are used and those that drain. */
   get all(): readonly ConnectionPool[] {
-    return this.#current === null ? this.#others : [this.#current, ...this.#others];
+    const rest = [...this.#others, ...this.#variants.values()];
+    return this.#current === null ? rest : [this.#current, ...rest];
   }
 
-  poolFor(cluster: Cluster, isH2: boolean): ConnectionPool {
+  poolFor(cluster: Cluster, wish: StreamWish): ConnectionPool {
     if (cluster !== this.#cluster) this.#adopt(cluster);
-    const protocol = protocolOf(cluster, isH2);
+    const protocol = protocolOf(cluster, wish.isH2);
     const transport = cluster.transportFor(this.#endpoint);
+    if (transport.named !== undefined || (transport.proxyHeader ?? null) !== null)
+      return this.#variantFor(cluster, protocol, transport, wish);
     const current = this.#current;
     if (current !== null && current.protocol === protocol && current.transport.key === transport.key)
       return current;
+    return this.#exchangeCurrent(cluster, protocol, transport);
+  }
+
+  cancel(sink: ResponseSink): void {
+    for (const pool of this.all) if (pool.cancel(sink)) return;
+  }
+
+  drain(): void {
+    for (const pool of this.all) pool.drain();
+  }
+
+  #exchangeCurrent(cluster: Cluster, protocol: PoolProtocol, transport: UpstreamTransport): ConnectionPool {
+    const current = this.#current;
     const at = this.#others.findIndex((pool) => !pool.isDraining && pool.protocol === protocol);
     let pool = at < 0 ? null : this.#others.splice(at, 1)[0]!;
     if (pool !== null && pool.transport.key !== transport.key) {
@@ -47,16 +71,38 @@ export class EndpointPools implements EndpointPool {
     }
     this.#others = this.#others.filter((other) => !other.isDraining || !other.isEmpty);
     return (this.#current =
-      pool ?? new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services));
+      pool ?? new ConnectionPool(cluster, this.#endpoint, protocol, transport, null, this.#services));
   }
 
-  cancel(sink: ResponseSink): void {
-    if (this.#current?.cancel(sink) === true) return;
-    for (const pool of this.#others) if (pool.cancel(sink)) return;
+  #variantFor(
+    cluster: Cluster,
+    protocol: PoolProtocol,
+    base: UpstreamTransport,
+    wish: StreamWish,
+  ): ConnectionPool {
+    if (this.#variantsOf !== base.key) {
+      for (const pool of this.#variants.values()) this.#retire(pool);
+      this.#variants.clear();
+      this.#variantsOf = base.key;
+    }
+    const transport = base.named?.(wish.serverName) ?? base;
+    const preface = base.proxyHeader?.bytes(wish.connection) ?? null;
+    const key = `${protocol} ${transport.key} ${preface === null ? '' : Buffer.from(preface).toString('base64')}`;
+    let pool = this.#variants.get(key);
+    if (pool === undefined) {
+      pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, preface, this.#services);
+      if (this.#variants.size >= MAX_VARIANTS) this.#dropOldestVariant();
+      this.#variants.set(key, pool);
+    }
+    return pool;
   }
 
-  drain(): void {
-    for (const pool of this.all) pool.drain();
+  #dropOldestVariant(): void {
+    for (const [key, pool] of this.#variants) {
+      this.#variants.delete(key);
+      this.#retire(pool);
+      return;
+    }
   }
 
   /** An updated cluster goes on with the connections that it would make the same way. */
@@ -64,8 +110,10 @@ export class EndpointPools implements EndpointPool {
     const old = this.#cluster;
     this.#cluster = cluster;
     if (old === null || connectsAlike(old, cluster)) return;
-    for (const pool of this.all) this.#retire(pool);
+    const all = this.all;
     this.#current = null;
+    this.#variants.clear();
+    for (const pool of all) this.#retire(pool);
   }
 
   #retire(pool: ConnectionPool): void {

@@ -18,6 +18,7 @@ import type {
   Connection,
   SocketProvider,
 } from '../io/connection.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
 
 export class TunnelStream implements ConnectHandler, UpstreamStream {
   readonly endpoint: Endpoint;
@@ -28,6 +29,7 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
   #sink: ResponseSink | null;
   #connection: Connection | null = null;
   #hasConnected = false;
+  #hasAnswered = false;
   #hasEnded = false;
   #isOver = false;
   #uncreditedBytes = 0;
@@ -46,8 +48,9 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     return this.#connection !== null && this.#connection.isWritable;
   }
 
-  connect(sockets: SocketProvider): void {
+  connect(sockets: SocketProvider, downstream: ConnectionFacts | null): void {
     const cluster = this.#cluster;
+    const transport = cluster.transportFor(this.endpoint);
     this.#connection = sockets.connect(
       {
         address: this.endpoint.address,
@@ -55,7 +58,8 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
         sourceAddress: cluster.sourceAddress,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
-        tls: cluster.transportFor(this.endpoint).tls,
+        tls: transport.tls,
+        preface: transport.proxyHeader?.bytes(downstream) ?? null,
         highWaterBytes: cluster.bufferLimitBytes,
       },
       this,
@@ -64,7 +68,7 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
 
   sendHead(): void {
     // Nothing is written upstream; the answer comes once the caller has returned from here.
-    queueMicrotask(() => this.#sink?.onResponseHead(this.#response, false));
+    queueMicrotask(() => this.#answer());
   }
   sendData(data: Uint8Array, start: number, end: number): void {
     this.#connection?.write(data, start, end);
@@ -108,11 +112,14 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     );
   }
   onData(connection: Connection, data: Uint8Array): void {
+    // A server that speaks first may be heard in the event that told of the connection.
+    this.#answer();
     this.#uncreditedBytes += data.length;
     this.#sink?.onResponseData(data, 0, data.length);
     if (this.#uncreditedBytes > STREAM_WINDOW_BYTES && connection.isOpen) connection.pause();
   }
   onEnd(): void {
+    this.#answer();
     this.#hasEnded = true;
     this.#sink?.onResponseEnd(null);
   }
@@ -123,6 +130,12 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     this.#over();
     this.#cluster.stats.connectionClosed(cause !== 'local');
     this.#fail('connection-termination', 'connection closed by peer');
+  }
+
+  #answer(): void {
+    if (this.#hasAnswered) return;
+    this.#hasAnswered = true;
+    this.#sink?.onResponseHead(this.#response, false);
   }
 
   #fail(reset: UpstreamReset, detail: string): void {

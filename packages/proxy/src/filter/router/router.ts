@@ -368,6 +368,8 @@ export class Router implements AttemptHost {
     wish.mayReuse = mayReuse;
     wish.isTunnel = message.upgrade === 'connect' && this.#action!.terminatesConnect;
     wish.isH2 = message.protocol === 'HTTP/2';
+    const isToldClient = cluster.transportFor(endpoint).proxyHeader != null;
+    wish.downstream = isToldClient ? this.#host.connection : null;
     this.#attempt.start(cluster, this.#limits!, endpoint);
   }
 
