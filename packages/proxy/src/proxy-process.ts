@@ -22,31 +22,24 @@ import {
   type JsonObject,
   type Node,
   type RejectedResource,
-  type Secret,
 } from '@sluice/xds';
 import { DnsClusters } from './cluster/dns-clusters.ts';
 import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
 import { systemResolver } from './cluster/system-resolver.ts';
 import type { CommandLine } from './command-line.ts';
 import { controlPlaneClusters } from './config/check-static.ts';
+import type { CertificateFacts } from './admin/certs-page.ts';
+import { certificateContexts } from './config/certificate-contexts.ts';
 import { ConfigChecker } from './config/checker.ts';
 import { ClusterActivation, type ActivationDeps } from './config/cluster-activation.ts';
 import { ConfigStore } from './config/config-store.ts';
 import { ListenerActivation } from './config/listener-activation.ts';
-import { SecretActivation } from './config/secret-activation.ts';
-import { textOf } from './config/secret-judgement.ts';
-import { WatchedFiles } from './config/watched-files.ts';
+import type { SecretActivation } from './config/secret-activation.ts';
 import { flatRuntime, runtimeLayers, type FlatLayer } from './config/runtime-layers.ts';
 import type { LoopInit, LoopReport } from './data-loop.ts';
 import { HeapTrim } from './heap-trim.ts';
-import type { IdentityAgent } from './identity/agent.ts';
-import type { IdentityOptions } from './identity/identity-options.ts';
-import {
-  createIdentityAgent,
-  trustBundleSecret,
-  workloadSecret,
-  type IdentityWiring,
-} from './identity/start-identity.ts';
+import type { IdentityWiring } from './identity/start-identity.ts';
+import { WorkloadSecrets } from './identity/workload-secrets.ts';
 import type { LogSinks } from './telemetry/log-sinks.ts';
 import type { FileLogSinks } from './telemetry/log-sinks.ts';
 import { Fleet, type LoopPort } from './workers/fleet.ts';
@@ -94,8 +87,7 @@ export class ProxyProcess {
   readonly #fleet: Fleet;
   readonly #sinks: FileLogSinks;
   readonly #trim: HeapTrim;
-  /** Null without `--ca-address`. */
-  readonly identity: IdentityAgent | null;
+  readonly #workload: WorkloadSecrets;
   readonly #controlPlane: ControlPlaneLink;
   #ads: AdsSession | null = null;
   readonly #received = new Set<string>();
@@ -146,17 +138,23 @@ export class ProxyProcess {
           logger.warning('a configured field has no effect', { kind, name, field: line });
       },
     };
-    this.secrets = new SecretActivation({
+    this.#workload = new WorkloadSecrets({
       ...common,
       mode: options.unsupportedFields,
       rules: { allowedPaths: options.allowedSecretPaths, environment: deps.environment },
-      files: new WatchedFiles(this.#timers),
-      arrived: (name, secret) => this.#secretArrived(name, secret),
+      logger,
+      metrics: own,
+      identity: options.identity,
+      nodeMetadata: (this.node.metadata ?? {}) as JsonObject,
+      transport: deps.transport,
+      arrived: () => {
+        this.clusters.rewarm();
+        this.listeners.rewarm();
+      },
       replaced: (kind, name) => this.#fileReplaced(kind, name),
-      refused: (name, problem) =>
-        logger.error('a secret was refused; the last good one stays', { name, problem }),
+      onCredential: () => this.#credentialChanged(),
     });
-    this.identity = options.identity === null ? null : this.#createAgent(options.identity, own);
+    this.secrets = this.#workload.activation;
     this.#controlPlane = new ControlPlaneLink(bootstrap, this.secrets, (target, tls) =>
       deps.transport(target, this.#timers, tls),
     );
@@ -179,7 +177,7 @@ export class ProxyProcess {
     this.#fleet.start();
     this.#putStaticSecrets();
     // Before what waits for the certificate: a stored one is there at once.
-    this.identity?.start();
+    this.#workload.agent?.start();
     this.#putStatic();
     this.#startAds();
     this.#changed();
@@ -206,8 +204,7 @@ export class ProxyProcess {
   /** What the initial configuration still waits for, in words. */
   #missing(): string {
     if (!this.#fleet.isReady) return 'data loops are starting';
-    if (this.identity !== null && !this.secrets.has(workloadSecret))
-      return 'the workload has no certificate yet; the log says why';
+    if (this.#workload.missing !== '') return this.#workload.missing;
     const dynamic = this.deps.bootstrap.dynamicResources;
     if (dynamic?.cdsConfig !== undefined && !this.#received.has(xdsTypes.cluster)) {
       return 'no clusters have come from the control plane';
@@ -221,6 +218,11 @@ export class ProxyProcess {
     if (listener !== undefined)
       return `listener "${listener}" waits for ${this.listeners.waitingFor(listener)}`;
     return '';
+  }
+
+  certificates(): CertificateFacts[] {
+    const messages = [...this.listeners.liveMessages(), ...this.clusters.liveMessages()];
+    return certificateContexts(messages, this.secrets.all());
   }
 
   setHealthFailed(isFailed: boolean): void {
@@ -260,7 +262,7 @@ export class ProxyProcess {
     this.#isDraining = true;
     this.#onStopped = onStopped;
     this.#ads?.stop();
-    this.identity?.stop();
+    this.#workload.agent?.stop();
     this.#dns.stop();
     this.#fleet.drain(afterMs, mayWait, () => void this.#stop());
     this.listeners.closeAll();
@@ -327,32 +329,6 @@ export class ProxyProcess {
     // A virtual host names nothing that is subscribed to.
     if (update.typeUrl !== xdsTypes.virtualHost || !this.#wasReady) this.#changed();
     return rejected;
-  }
-
-  #secretArrived(name: string, secret: Secret): void {
-    if (name === trustBundleSecret && this.secrets.sourceOf(name) === 'ads')
-      this.identity?.takeBundle(textOf(secret.validationContext?.trustedCa));
-    this.clusters.rewarm();
-    this.listeners.rewarm();
-  }
-
-  #createAgent(options: IdentityOptions, metrics: MetricsRegistry): IdentityAgent {
-    const { logger, transport } = this.deps;
-    this.secrets.reserve(workloadSecret, trustBundleSecret);
-    return createIdentityAgent({
-      options,
-      timers: this.#timers,
-      random: systemRandom,
-      logger: logger.child('identity'),
-      metrics,
-      nodeMetadata: (this.node.metadata ?? {}) as JsonObject,
-      transport,
-      onSecret: (secret, version) => {
-        const problem = this.secrets.put(secret, version, null, 'agent');
-        if (problem !== null) logger.error('the workload certificate was refused', { problem });
-      },
-      onCredential: () => this.#credentialChanged(),
-    });
   }
 
   /** The connection to the control plane goes over to the new certificate; the old one ends with its stream. */

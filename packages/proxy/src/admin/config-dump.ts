@@ -11,6 +11,7 @@ import {
   ClusterTable,
   ListenerTable,
   RouteConfigurationTable,
+  SecretTable,
   toJson,
   type JsonObject,
   type JsonValue,
@@ -35,6 +36,9 @@ const ELEMENT_TYPES: Readonly<Record<string, string>> = {
   dynamic_route_configs: 'RoutesConfigDump.DynamicRouteConfig',
   static_endpoint_configs: 'EndpointsConfigDump.StaticEndpointConfig',
   dynamic_endpoint_configs: 'EndpointsConfigDump.DynamicEndpointConfig',
+  static_secrets: 'SecretsConfigDump.StaticSecret',
+  dynamic_active_secrets: 'SecretsConfigDump.DynamicSecret',
+  dynamic_warming_secrets: 'SecretsConfigDump.DynamicSecret',
 };
 
 export function configDumpPage(state: ConfigState, query: URLSearchParams): AdminReply {
@@ -91,6 +95,7 @@ function dumpsOf(state: ConfigState, includeEds: boolean, matches: NameFilter): 
     routesDump(state, matches),
   ];
   if (includeEds) dumps.push(endpointsDump(state, matches));
+  dumps.push(secretsDump(state, matches));
   return dumps;
 }
 
@@ -153,6 +158,22 @@ function endpointsDump(state: ConfigState, matches: NameFilter): JsonObject {
   };
 }
 
+/** Of a secret that was never accepted there is only the reason: Envoy lists it among the warming ones. */
+function secretsDump(state: ConfigState, matches: NameFilter): JsonObject {
+  const entries = state.secrets.filter(({ name }) => matches(name));
+  const dump = (entry: ConfigEntry<object>): JsonObject => ({
+    name: entry.name,
+    ...dumpEntry('secret', SecretTable, entry),
+  });
+  const dynamic = entries.filter(({ isStatic }) => !isStatic);
+  return {
+    '@type': `${TYPE}SecretsConfigDump`,
+    static_secrets: entries.filter(({ isStatic }) => isStatic).map(dump),
+    dynamic_active_secrets: dynamic.filter(({ message }) => message !== null).map(dump),
+    dynamic_warming_secrets: dynamic.filter(({ message }) => message === null).map(dump),
+  };
+}
+
 function dumpEntry(field: string, table: MessageTable<object>, entry: ConfigEntry<object>): JsonObject {
   const out: Record<string, JsonValue> = {};
   if (!entry.isStatic) out['version_info'] = entry.version;
@@ -175,6 +196,7 @@ function unhonouredOf(state: ConfigState): JsonObject[] {
     [ListenerTable.typeUrl, state.listeners],
     [RouteConfigurationTable.typeUrl, state.routes],
     [ClusterLoadAssignmentTable.typeUrl, state.endpoints],
+    [SecretTable.typeUrl, state.secrets],
   ];
   return kinds.flatMap(([typeUrl, entries]) =>
     entries.flatMap(({ name, unhonoured }) =>

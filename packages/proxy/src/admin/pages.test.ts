@@ -133,6 +133,7 @@ describe('/config_dump', () => {
       'type.googleapis.com/envoy.admin.v3.ClustersConfigDump',
       'type.googleapis.com/envoy.admin.v3.ListenersConfigDump',
       'type.googleapis.com/envoy.admin.v3.RoutesConfigDump',
+      'type.googleapis.com/envoy.admin.v3.SecretsConfigDump',
     ]);
     expect(dump.configs[1]).toMatchObject({
       static_clusters: [{ cluster: { name: 'xds' }, last_updated: '2026-11-23T10:00:00.000Z' }],

@@ -4,9 +4,10 @@
  */
 import type { MetricsSource } from '@sluice/runtime';
 import { drainAction, loggingAction, quitAction } from './actions.ts';
+import { certsPage } from './certs-page.ts';
 import { clustersPage } from './clusters-page.ts';
 import { configDumpPage } from './config-dump.ts';
-import { HTML, jsonReply, textReply, type AdminReply, type AdminRequest } from './exchange.ts';
+import { HTML, textReply, type AdminReply, type AdminRequest } from './exchange.ts';
 import { listenersPage, memoryPage, runtimePage, serverInfoPage } from './info-pages.ts';
 import { ResettableMetrics } from './resettable-metrics.ts';
 import type { AdminSource } from './source.ts';
@@ -57,7 +58,9 @@ function pageTable(
     pages.set(path, { help, isMutating: true, answer });
   };
   show('/', 'this page', () => ({ status: 200, contentType: HTML, body: homePage(pages) }));
-  show('/certs', 'certificates in use', () => jsonReply({ certificates: [] }));
+  show('/certs', 'certificates in use', () =>
+    certsPage(source.certificates(), source.serverFacts().nowWallMs),
+  );
   show('/clusters', 'endpoints and their numbers (?format=json)', async (query) =>
     clustersPage(source.clusters(), await source.loopReports(), query),
   );

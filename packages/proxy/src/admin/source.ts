@@ -12,9 +12,11 @@ import type {
   JsonValue,
   Listener,
   RouteConfiguration,
+  Secret,
 } from '@sluice/xds';
 import type { LoopReport } from '../data-loop.ts';
 import type { ServerState } from '../telemetry/metrics/server-stats.ts';
+import type { CertificateFacts } from './certs-page.ts';
 
 export interface AdminSource {
   /** Series of all loops and of the process. */
@@ -29,6 +31,8 @@ export interface AdminSource {
   clusters(): readonly ClusterFacts[];
   listeners(): readonly ListenerFacts[];
   config(): ConfigState;
+  /** Of every TLS context, and of secrets that no context uses. */
+  certificates(): readonly CertificateFacts[];
   /** Layers of the bootstrap's static runtime, lowest first. */
   runtimeLayers(): readonly RuntimeLayer[];
   logLevels(): Readonly<Record<string, LogLevel>>;
@@ -96,6 +100,8 @@ export interface ConfigState {
   readonly listeners: readonly ConfigEntry<Listener>[];
   readonly routes: readonly ConfigEntry<RouteConfiguration>[];
   readonly endpoints: readonly ConfigEntry<ClusterLoadAssignment>[];
+  /** With their keys: whoever shows them takes those out. */
+  readonly secrets: readonly ConfigEntry<Secret>[];
 }
 
 export interface ConfigEntry<T> {

@@ -12,6 +12,7 @@ import {
 import type { EndpointReport, LoopReport } from '../data-loop.ts';
 import { createClusterStats } from '../telemetry/metrics/cluster-stats.ts';
 import type { ServerState } from '../telemetry/metrics/server-stats.ts';
+import type { CertificateFacts } from './certs-page.ts';
 import type { AdminSource, ConfigEntry, ConfigState } from './source.ts';
 
 /** 2026-11-23T10:00:00Z */
@@ -23,6 +24,7 @@ export class TestSource implements AdminSource {
   serverState: ServerState = 'LIVE';
   reason = '';
   configState: ConfigState = emptyConfig();
+  contexts: readonly CertificateFacts[] = [];
   reports: LoopReport[] = [loopReport(1), loopReport(2)];
   levels: Record<string, LogLevel> = { router: 'info', pool: 'info' };
 
@@ -77,6 +79,10 @@ export class TestSource implements AdminSource {
 
   config(): ConfigState {
     return this.configState;
+  }
+
+  certificates(): readonly CertificateFacts[] {
+    return this.contexts;
   }
 
   runtimeLayers() {
@@ -164,6 +170,7 @@ export function emptyConfig(): ConfigState {
     listeners: [],
     routes: [],
     endpoints: [],
+    secrets: [],
   };
 }
 

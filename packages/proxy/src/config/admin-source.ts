@@ -7,7 +7,9 @@ import type {
   JsonValue,
   Listener,
   RouteConfiguration,
+  Secret,
 } from '@sluice/xds';
+import { daysUntilFirstExpiry } from '../admin/certs-page.ts';
 import type { AdminSource, ClusterFacts, ConfigEntry, ListenerFacts } from '../admin/source.ts';
 import { compileCluster } from '../cluster/compile-cluster.ts';
 import type { ProxyProcess } from '../proxy-process.ts';
@@ -39,6 +41,7 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
           memoryBytes: memory.rss,
           heapBytes: memory.heapUsed,
           connections: proxy.connectionCount,
+          daysUntilFirstExpiry: daysUntilFirstExpiry(proxy.certificates(), actions.nowWallMs()),
         };
       },
     ),
@@ -64,7 +67,9 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
       listeners: entries<Listener>(store, 'listener'),
       routes: entries<RouteConfiguration>(store, 'routes'),
       endpoints: entries<ClusterLoadAssignment>(store, 'endpoints'),
+      secrets: entries<Secret>(store, 'secret'),
     }),
+    certificates: () => proxy.certificates(),
     runtimeLayers: () => proxy.layers,
     logLevels: () => logger.levels(),
     setLogLevel: (level, component) => proxy.setLogLevel(level, component),

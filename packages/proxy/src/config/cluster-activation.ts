@@ -211,6 +211,11 @@ export class ClusterActivation {
     return secret === undefined ? 'its endpoints' : `secret "${secret.name}"`;
   }
 
+  /** What is live, with its files read in. */
+  liveMessages(): Cluster[] {
+    return [...this.#live.values()].map(({ message }) => message);
+  }
+
   /** All that is held, as given. */
   messages(): Cluster[] {
     return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);

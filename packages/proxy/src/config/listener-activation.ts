@@ -248,6 +248,11 @@ export class ListenerActivation {
     return secret === undefined ? 'its route table' : `secret "${secret.name}"`;
   }
 
+  /** What is live, with its files read in. */
+  liveMessages(): Listener[] {
+    return [...this.#live.values()].map(({ message }) => message);
+  }
+
   /** All that is held, as given. */
   messages(): Listener[] {
     return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);

@@ -24,6 +24,7 @@ export interface SecretActivationDeps extends Omit<ActivationDeps, 'checker' | '
   readonly files: WatchedFiles;
   /** A secret is there, or another one now: what waits for it is looked at again. */
   arrived(name: string, secret: Secret): void;
+  removed(name: string): void;
   /** A file that a listener or cluster names itself was replaced. */
   replaced(kind: 'cluster' | 'listener', name: string): void;
   refused(name: string, reason: string): void;
@@ -200,6 +201,7 @@ export class SecretActivation {
     this.#deps.files.forget(`secret/${name}`);
     this.#deps.store.remove('secret', name);
     this.#deps.send({ kind: 'removeSecret', name });
+    this.#deps.removed(name);
     this.#deps.changed();
   }
 

@@ -21,6 +21,9 @@ const latestRenewal = 0.7;
 /** Renewal has failed for a while when this little is left. */
 const lowPart = 0.25;
 const urgentPart = 0.1;
+/** Certificates that live for years are no matter of alarm before these. */
+const maxLowMs = 30 * 24 * 3_600_000;
+const maxUrgentMs = 7 * 24 * 3_600_000;
 /** A fresh certificate older than this was dated by a clock that is not ours: nobody backdates so far. */
 const maxBackdatingMs = 3_600_000;
 
@@ -34,16 +37,20 @@ export function renewAtMs(lifetime: Lifetime, draw: number): number {
 export function alarmLevel(lifetime: Lifetime, nowMs: number): AlarmLevel {
   const leftMs = lifetime.notAfterMs - nowMs;
   if (leftMs <= 0) return 'expired';
-  const part = leftMs / (lifetime.notAfterMs - startOf(lifetime));
-  if (part <= urgentPart) return 'urgent';
-  return part <= lowPart ? 'low' : 'none';
+  const [lowMs, urgentMs] = stagesOf(lifetime);
+  if (leftMs <= urgentMs) return 'urgent';
+  return leftMs <= lowMs ? 'low' : 'none';
 }
 
 /** When the level changes next; Infinity after the end. */
 export function nextAlarmAtMs(lifetime: Lifetime, nowMs: number): number {
-  const lengthMs = lifetime.notAfterMs - startOf(lifetime);
-  const turns = [lowPart, urgentPart, 0].map((part) => lifetime.notAfterMs - lengthMs * part);
+  const turns = [...stagesOf(lifetime), 0].map((leftMs) => lifetime.notAfterMs - leftMs);
   return turns.find((turnMs) => turnMs > nowMs) ?? Infinity;
+}
+
+function stagesOf(lifetime: Lifetime): [lowMs: number, urgentMs: number] {
+  const lengthMs = lifetime.notAfterMs - startOf(lifetime);
+  return [Math.min(lengthMs * lowPart, maxLowMs), Math.min(lengthMs * urgentPart, maxUrgentMs)];
 }
 
 /** Words for a fresh certificate whose dates do not fit our clock; null when they do. */

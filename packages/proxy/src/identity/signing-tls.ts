@@ -54,6 +54,9 @@ export class SigningTls implements TlsClientContext {
       minVersion: tls12,
       maxVersion: tls13,
       ciphers: '',
+      curves: '',
+      hasSessions: false,
+      sessionLifetimeMs: 0,
     };
   }
 

@@ -14,6 +14,8 @@ export interface ServerFacts {
   readonly memoryBytes: number;
   readonly heapBytes: number;
   readonly connections: number;
+  /** Null while no certificate is in use. */
+  readonly daysUntilFirstExpiry: number | null;
 }
 
 /** Metrics of the process beside those of a source (a registry, or the aggregate of the loops). */
@@ -42,6 +44,16 @@ function serverFamilies(facts: ServerFacts): FamilySnapshot[] {
     family('envoy_server_memory_allocated', 'gauge', 'Bytes of live heap.', facts.heapBytes),
     family('envoy_server_memory_physical_size', 'gauge', 'Bytes of resident memory.', facts.memoryBytes),
     family('envoy_server_total_connections', 'gauge', 'Open downstream connections.', facts.connections),
+    ...(facts.daysUntilFirstExpiry === null
+      ? []
+      : [
+          family(
+            'envoy_server_days_until_first_cert_expiring',
+            'gauge',
+            'Whole days until the first certificate in use ends.',
+            facts.daysUntilFirstExpiry,
+          ),
+        ]),
   ];
 }
 
