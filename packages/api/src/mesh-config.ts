@@ -59,6 +59,8 @@ export interface TlsLimits {
 
 export interface ControlPorts {
   readonly xds: number;
+  /** Configuration and certificates over TLS. */
+  readonly secure: number;
   readonly metrics: number;
   readonly api: number;
   readonly sidecars: { readonly from: number; readonly to: number } | undefined;
@@ -81,6 +83,7 @@ export interface ReadConfig {
 
 export const defaultControlPorts: ControlPorts = {
   xds: 15010,
+  secure: 15012,
   metrics: 15014,
   api: 15080,
   sidecars: undefined,
@@ -282,7 +285,7 @@ function checkPorts(file: SluiceFile, findings: Findings): void {
     if (range.from > range.to) findings.add('invalid-value', at, 'must not begin after its end');
   });
   const seen = new Map<number, string>();
-  for (const name of ['xds', 'metrics', 'api'] as const) {
+  for (const name of ['xds', 'secure', 'metrics', 'api'] as const) {
     const number = file.ports?.[name] ?? defaultControlPorts[name];
     const first = seen.get(number);
     if (first !== undefined)

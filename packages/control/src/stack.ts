@@ -5,8 +5,10 @@
  */
 import { resolve } from 'node:path';
 import type { MeshSettings } from '@sluice/api';
+import { spiffeId } from '@sluice/identity';
 import { MetricsRegistry, systemClock, type Clock, type Logger } from '@sluice/runtime';
 import { openAuthority, type IdentityOptions, type OpenedAuthority } from './authority/open-authority.ts';
+import { controlAccount } from './authority/server-credential.ts';
 import { InstanceRegistry } from './registry/instance-registry.ts';
 import { checkIntervalMs } from './registry/lease-table.ts';
 import { sqliteRegistryTable } from './registry/registry-table.ts';
@@ -123,6 +125,7 @@ async function compose(
     log: log.child('registry'),
     clusterDomain: settings.clusterDomain,
     outboundServices: (instance) => serving?.outboundServices(instance) ?? [],
+    strictPorts: (instance) => serving?.strictPorts(instance) ?? [],
   });
   const ticker = setInterval(() => registry.check(), checkIntervalMs);
   closers.push(() => clearInterval(ticker));
@@ -190,6 +193,7 @@ async function compose(
     get secureAddress() {
       return addresses.secure;
     },
+    controlId: spiffeId(settings.trustDomain, settings.rootNamespace, controlAccount),
     clusterDomain: settings.clusterDomain,
     clusterId: 'Kubernetes',
   };

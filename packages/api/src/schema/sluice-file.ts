@@ -116,6 +116,7 @@ export const sluiceFile = z.strictObject({
   ports: optional(
     z.strictObject({
       xds: optional(port, 'Configuration of proxies', { default: '15010' }),
+      secure: optional(port, 'Configuration and certificates over TLS', { default: '15012' }),
       metrics: optional(port, 'Metrics of the control plane', { default: '15014' }),
       api: optional(port, 'API and page', { default: '15080' }),
       sidecars: optional(

@@ -9,7 +9,7 @@ import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
 import { PortReservations } from '../mesh/port-reservations.ts';
 import { makePrivateDir } from '../mesh/state-dir.ts';
-import { viewPaths, type ServiceView } from '../mesh/views.ts';
+import { viewPaths, type ServiceView, type SummaryView } from '../mesh/views.ts';
 import { endLeftovers, ProcessLedger } from '../process/ledger.ts';
 import { chooseCommand } from '../up/choose-command.ts';
 import { lockFolder } from '../up/folder-lock.ts';
@@ -30,6 +30,7 @@ export async function run(context: CommandContext): Promise<number> {
   const command = chooseCommand(workload, { dir: cwd, which, usesPlainCommand: true });
   const { client, mesh } = connect(context);
   const { services } = await client.get<{ services: readonly ServiceView[] }>(viewPaths.services);
+  const { addresses } = await client.get<SummaryView>(viewPaths.summary);
   const stateDir = mesh.stateDir ?? join(tmpdir(), `sluice-${process.getuid?.() ?? 0}-run`);
   const ownDir = join(stateDir, 'run', `${workload.name}.${workload.namespace}`);
   mkdirSync(join(stateDir, 'run'), { recursive: true, mode: 0o700 });
@@ -66,6 +67,7 @@ export async function run(context: CommandContext): Promise<number> {
       ),
       version: sluiceVersion,
       leaseMs,
+      secureAddress: addresses.secure,
       dependencies: Promise.resolve(),
     });
     return await runUntilEnd(context, runner);

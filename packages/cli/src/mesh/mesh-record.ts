@@ -19,6 +19,7 @@ export interface MeshRecord {
   /** `host:port`. */
   readonly api: string;
   readonly xds: string;
+  readonly secure: string;
   readonly metrics: string;
   readonly startedAt: string;
 }

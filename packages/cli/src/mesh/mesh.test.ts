@@ -41,6 +41,7 @@ function record(dir: string, more: Partial<MeshRecord> = {}): MeshRecord {
     process: own,
     api: '127.0.0.1:25080',
     xds: '',
+    secure: '',
     metrics: '',
     startedAt: '',
     ...more,

@@ -15,6 +15,7 @@ export const stateFiles = {
   controlLog: 'control.log',
   bootstraps: 'bootstrap',
   generated: 'generated',
+  identity: 'identity',
 } as const;
 
 export interface ChosenStateDir {

@@ -73,7 +73,14 @@ export interface SummaryView {
   readonly revision: number;
   readonly startedAt: string;
   readonly isEvictionFrozen: boolean;
-  readonly addresses: { readonly xds: string; readonly api: string; readonly metrics: string };
+  readonly addresses: {
+    readonly xds: string;
+    readonly secure: string;
+    readonly api: string;
+    readonly metrics: string;
+  };
+  /** Wall clock of the control plane, ISO 8601. */
+  readonly now: string;
   readonly fileProblems: readonly Problem[];
 }
 

@@ -16,6 +16,7 @@ export function redactText(text: string, known: readonly string[]): string {
   for (const secret of known) if (secret.length >= minSecretLength) clean = clean.replaceAll(secret, removed);
   return clean
     .replaceAll(/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, removed)
+    .replaceAll(/\bsluice-join\.v1\.[\w-]+/g, removed)
     .replaceAll(/\b(Bearer|Basic)\s+[\w.~+/=-]+/gi, `$1 ${removed}`)
     .replaceAll(/([?&](?:login|token|access_token|api_key|password|secret)=)[^&\s"'<>]+/gi, `$1${removed}`)
     .replaceAll(/(\w+:\/\/[^\s:/@]+:)[^\s@/]+@/g, `$1${removed}@`)

@@ -9,6 +9,9 @@ import type { ControlAddresses } from './control-runner.ts';
 import type { CanBind } from './free-port.ts';
 import type { PortRange } from './port-book.ts';
 
+/** Ports of sluice.yaml's `ports:` that the control plane listens on. */
+export type ControlPort = 'xds' | 'secure' | 'metrics' | 'api';
+
 export interface ChosenAddresses {
   readonly addresses: ControlAddresses;
   /** What gave way, for the user. */
@@ -17,7 +20,7 @@ export interface ChosenAddresses {
 
 export interface ChooseAddressesOptions {
   readonly ports: ControlPorts;
-  readonly explicit: ReadonlySet<'xds' | 'metrics' | 'api'>;
+  readonly explicit: ReadonlySet<ControlPort>;
   readonly canBind: CanBind;
   /** Where substitutes come from. */
   readonly range: PortRange;
@@ -27,6 +30,7 @@ export interface ChooseAddressesOptions {
 
 const purposes = {
   xds: 'configuration of proxies',
+  secure: 'configuration and certificates over TLS',
   api: 'API and page',
   metrics: 'metrics of the control plane',
 } as const;
@@ -34,7 +38,7 @@ const purposes = {
 export function chooseControlAddresses(options: ChooseAddressesOptions): ChosenAddresses {
   const notices: string[] = [];
   const taken = new Set<number>();
-  const choose = (name: 'xds' | 'metrics' | 'api'): string => {
+  const choose = (name: ControlPort): string => {
     const wanted = options.ports[name];
     const port = options.canBind(wanted) ? wanted : substitute(options, name, taken);
     taken.add(port);
@@ -42,14 +46,16 @@ export function chooseControlAddresses(options: ChooseAddressesOptions): ChosenA
       notices.push(`port ${wanted} (${purposes[name]}) is taken by another program: using ${port}`);
     return `127.0.0.1:${port}`;
   };
-  return { addresses: { xds: choose('xds'), api: choose('api'), metrics: choose('metrics') }, notices };
+  const addresses = {
+    xds: choose('xds'),
+    secure: choose('secure'),
+    api: choose('api'),
+    metrics: choose('metrics'),
+  };
+  return { addresses, notices };
 }
 
-function substitute(
-  options: ChooseAddressesOptions,
-  name: 'xds' | 'metrics' | 'api',
-  taken: ReadonlySet<number>,
-): number {
+function substitute(options: ChooseAddressesOptions, name: ControlPort, taken: ReadonlySet<number>): number {
   const { ports, explicit, canBind, range, seed } = options;
   if (explicit.has(name)) {
     throw cliError(

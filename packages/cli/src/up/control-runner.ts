@@ -10,6 +10,7 @@ import { processEnv } from './sidecar.ts';
 
 export interface ControlAddresses {
   readonly xds: string;
+  readonly secure: string;
   readonly api: string;
   readonly metrics: string;
 }
@@ -25,6 +26,8 @@ export interface ControlRunnerOptions {
   readonly onEvent: (text: string) => void;
 }
 
+/** A laptop that slept over a weekend goes on where it was. */
+const expiredRenewal = '48h';
 const readyTimeoutMs = 30_000;
 const readyPollMs = 40;
 const stopGraceMs = 5000;
@@ -81,6 +84,10 @@ export class ControlRunner {
         meshConfig,
         '--xds-address',
         addresses.xds,
+        '--secure-xds-address',
+        addresses.secure,
+        '--expired-renewal',
+        expiredRenewal,
         '--api-address',
         addresses.api,
         '--metrics-address',

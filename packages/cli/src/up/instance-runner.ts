@@ -13,6 +13,7 @@ import type { ProcessLedger } from '../process/ledger.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
 import { appEnv } from './app-env.ts';
 import { expandArgs } from './expand-args.ts';
+import { IdentityFolder } from './identity-folder.ts';
 import { describeAddress, toRegistration, type InstancePlan } from './instance-plan.ts';
 import { appendLog, beginLog, logPath } from './log-files.ts';
 import { runProbe } from './probe.ts';
@@ -32,6 +33,8 @@ export interface InstanceDependencies {
   readonly portNames: ReadonlyMap<string, string>;
   readonly version: string;
   readonly leaseMs: number;
+  /** `host:port` of the control plane's secure port. */
+  readonly secureAddress: string;
   /** Resolves when the workloads this one depends on are ready. */
   readonly dependencies: Promise<void>;
 }
@@ -138,9 +141,19 @@ export class InstanceRunner {
   }
 
   #createSidecar(): Sidecar {
-    const { client, stateDir, ledger, env, random } = this.#deps;
+    const { client, stateDir, ledger, env, random, secureAddress } = this.#deps;
     const { name, workload, ports } = this.plan;
+    const { namespace, serviceAccount } = workload;
+    const identity = new IdentityFolder({
+      client,
+      stateDir,
+      name,
+      namespace,
+      serviceAccount,
+      authority: secureAddress,
+    });
     return new Sidecar({
+      identity,
       name,
       instance: `${name}.${workload.namespace}`,
       ports,

@@ -10,6 +10,7 @@ import {
   type SluiceConfig,
 } from '@sluice/api';
 import { cliError } from '../errors.ts';
+import type { ControlPort } from './control-addresses.ts';
 
 export const meshFileName = 'sluice.yaml';
 
@@ -19,7 +20,7 @@ export interface MeshFile {
   readonly name: string;
   readonly config: SluiceConfig;
   /** Control-plane ports that the file itself names. */
-  readonly explicitPorts: ReadonlySet<'xds' | 'metrics' | 'api'>;
+  readonly explicitPorts: ReadonlySet<ControlPort>;
   /** Absolute; those of the file, or the default folder where it exists. */
   readonly resources: readonly string[];
   readonly warnings: readonly string[];
@@ -89,7 +90,7 @@ function resourcePaths(config: SluiceConfig, dir: string, isWritten: boolean): r
   return isWritten ? paths : paths.filter((path) => existsSync(path));
 }
 
-function explicitPorts(ports: unknown): ('xds' | 'metrics' | 'api')[] {
+function explicitPorts(ports: unknown): ControlPort[] {
   if (typeof ports !== 'object' || ports === null) return [];
-  return (['xds', 'metrics', 'api'] as const).filter((name) => Object.hasOwn(ports, name));
+  return (['xds', 'secure', 'metrics', 'api'] as const).filter((name) => Object.hasOwn(ports, name));
 }

@@ -170,7 +170,7 @@ export class MeshRunner {
     plans: readonly InstancePlan[],
     services: readonly ServiceSummary[],
   ): readonly InstanceRunner[] {
-    const { stateDir, reporter, env } = this.#options;
+    const { stateDir, reporter, env, addresses } = this.#options;
     const runners = new Map<string, InstanceRunner[]>();
     const portNames = new Map(
       services.flatMap((service) =>
@@ -194,6 +194,7 @@ export class MeshRunner {
         portNames,
         version: sluiceVersion,
         leaseMs,
+        secureAddress: addresses.secure,
         dependencies: readyOf(plan.workload.dependsOn),
       });
       runners.set(plan.workload.name, [...(runners.get(plan.workload.name) ?? []), runner]);

@@ -12,6 +12,7 @@ import { describeExit, spawnChild, type Child, type ChildExit } from '../process
 import type { ProcessLedger } from '../process/ledger.ts';
 import { selfCommand } from '../process/self-command.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
+import type { IdentityFolder } from './identity-folder.ts';
 import type { InstancePorts } from './port-book.ts';
 import { beginLog, lastLines, logPath } from './log-files.ts';
 
@@ -22,6 +23,7 @@ export interface SidecarOptions {
   readonly stateDir: string;
   readonly client: ApiClient;
   readonly token: () => string;
+  readonly identity: IdentityFolder;
   readonly ledger: ProcessLedger;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly random: Random;
@@ -66,6 +68,7 @@ export class Sidecar {
   /** Resolves when the proxy has its configuration. Throws `process-failed` with the end of its log. */
   async start(): Promise<void> {
     beginLog(this.#log);
+    await this.#options.identity.prepare();
     await this.writeBootstrap();
     this.#supervisor.start();
     const deadlineMs = performance.now() + readyTimeoutMs;
@@ -89,6 +92,7 @@ export class Sidecar {
 
   /** With a new bootstrap, after the instance was registered anew. */
   async renew(): Promise<void> {
+    await this.#options.identity.prepare();
     await this.writeBootstrap();
     this.#supervisor.restart(drainSeconds * 1000);
   }
@@ -109,6 +113,7 @@ export class Sidecar {
 
   async stop(graceMs: number): Promise<void> {
     await this.#supervisor.stop(graceMs);
+    this.#options.identity.remove();
   }
 
   kill(): void {
@@ -116,7 +121,7 @@ export class Sidecar {
   }
 
   #spawn(): Child {
-    const { name, env, ledger, ports } = this.#options;
+    const { name, env, ledger, ports, identity } = this.#options;
     const child = spawnChild({
       argv: [
         ...selfCommand('proxy'),
@@ -132,6 +137,7 @@ export class Sidecar {
         String(drainSeconds),
         '--parent-shutdown-time-s',
         String(drainSeconds * 2),
+        ...identity.flags,
       ],
       cwd: this.#options.stateDir,
       env: processEnv(env),

@@ -104,7 +104,7 @@ describe('ports', () => {
 });
 
 describe('addresses of the control plane', () => {
-  const ports = { xds: 15_010, metrics: 15_014, api: 15_080, sidecars: undefined };
+  const ports = { xds: 15_010, secure: 15_012, metrics: 15_014, api: 15_080, sidecars: undefined };
 
   test('are the usual ones where they are free', () => {
     const { addresses, notices } = chooseControlAddresses({
@@ -114,7 +114,12 @@ describe('addresses of the control plane', () => {
       range,
       seed: 'a',
     });
-    expect(addresses).toEqual({ xds: '127.0.0.1:15010', api: '127.0.0.1:15080', metrics: '127.0.0.1:15014' });
+    expect(addresses).toEqual({
+      xds: '127.0.0.1:15010',
+      secure: '127.0.0.1:15012',
+      api: '127.0.0.1:15080',
+      metrics: '127.0.0.1:15014',
+    });
     expect(notices).toEqual([]);
   });
 
@@ -127,8 +132,8 @@ describe('addresses of the control plane', () => {
       range,
       seed: 'a',
     });
-    expect(new Set(Object.values(addresses)).size).toBe(3);
-    expect(notices).toHaveLength(3);
+    expect(new Set(Object.values(addresses)).size).toBe(4);
+    expect(notices).toHaveLength(4);
     expect(notices[0]).toMatch(
       /^port 15010 \(configuration of proxies\) is taken by another program: using 20\d\d\d$/,
     );

@@ -25,7 +25,7 @@ export interface ServerNames {
 /** Under which clients of any set-up call it, Istio's names among them. */
 const usualNames = ['localhost', 'istiod.istio-system.svc', 'istiod.istio-system', 'sluice-control'];
 const loopback = ['127.0.0.1', '::1'];
-const account = 'sluice-control';
+export const controlAccount = 'sluice-control';
 /** Renewed when this part of its life has passed. */
 const renewalPart = 0.5;
 
@@ -64,7 +64,7 @@ export class ServerCredentialKeeper {
     const { leaf, chain } = this.#authority.issue({
       spki: key.spki,
       namespace: this.#namespace,
-      account,
+      account: controlAccount,
       binding: { instance: '', labels: {}, ports: [] },
       proof: 'certificate',
       ttlMs: 0,

@@ -4,13 +4,15 @@
  */
 import type { Registration } from '@sluice/api';
 import { instanceName, nodeIdOf } from '../registry/workload-entry.ts';
-import { virtualHostDiscovery } from '../translate/node.ts';
+import { transportTls, virtualHostDiscovery } from '../translate/node.ts';
 
 export interface BootstrapOptions {
   /** `host:port` of ADS as proxies reach it. */
   readonly xdsAddress: string;
   /** `host:port` of ADS over mutual TLS; empty where there is no authority. */
   readonly secureAddress: string;
+  /** SPIFFE ID of the control plane. */
+  readonly controlId: string;
   readonly clusterDomain: string;
   readonly clusterId: string;
 }
@@ -25,8 +27,12 @@ export function envoyBootstrap(
   token: string | null,
   options: BootstrapOptions,
 ): object {
+  const isSecure = options.secureAddress !== '' && registration.capabilities?.includes(transportTls) === true;
+  // Over mutual TLS the certificate says who it is, and a token would be one more secret in a file.
   const initialMetadata =
-    token === null ? {} : { initial_metadata: [{ key: 'authorization', value: `Bearer ${token}` }] };
+    token === null || isSecure
+      ? {}
+      : { initial_metadata: [{ key: 'authorization', value: `Bearer ${token}` }] };
   return {
     node: {
       id: nodeIdOf(registration, options.clusterDomain),
@@ -57,7 +63,13 @@ export function envoyBootstrap(
       cds_config: { ads: {}, resource_api_version: 'V3' },
       lds_config: { ads: {}, resource_api_version: 'V3' },
     },
-    static_resources: { clusters: [xdsCluster(options.xdsAddress)] },
+    static_resources: {
+      clusters: [
+        isSecure
+          ? secureXdsCluster(options.secureAddress, options.controlId)
+          : xdsCluster(options.xdsAddress),
+      ],
+    },
   };
 }
 
@@ -81,6 +93,31 @@ function xdsCluster(xdsAddress: string): object {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
         '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
         explicit_http_config: { http2_protocol_options: {} },
+      },
+    },
+  };
+}
+
+/** Over mutual TLS, with the certificate that the workload's identity agent has got (SDS names as Istio's). */
+function secureXdsCluster(secureAddress: string, controlId: string): object {
+  const secret = (name: string): object => ({ name, sds_config: { ads: {}, resource_api_version: 'V3' } });
+  return {
+    ...xdsCluster(secureAddress),
+    transport_socket: {
+      name: 'envoy.transport_sockets.tls',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+        common_tls_context: {
+          alpn_protocols: ['h2'],
+          tls_certificate_sds_secret_configs: [secret('default')],
+          combined_validation_context: {
+            // Any workload of the mesh has a certificate of the same roots: this one must be the control plane's.
+            default_validation_context: {
+              match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlId } }],
+            },
+            validation_context_sds_secret_config: secret('ROOTCA'),
+          },
+        },
       },
     },
   };
