@@ -256,7 +256,6 @@ export const proxyErrors = defineErrors('proxy', [
   {
     code: 'direct-response',
     httpStatus: 200,
-    grpcStatus: 0,
     responseFlag: '',
     meaning: 'The route answers itself.',
     action: 'Nothing to do: the route says so.',
@@ -264,7 +263,6 @@ export const proxyErrors = defineErrors('proxy', [
   {
     code: 'redirect',
     httpStatus: 301,
-    grpcStatus: 12,
     responseFlag: '',
     meaning: 'The route redirects.',
     action: 'Nothing to do: the route says so.',

@@ -28,6 +28,7 @@ export const logFields = {
   method: '%REQ(:METHOD)%',
   path: '%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%',
   remote: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
+  grpcStatus: '%GRPC_STATUS%',
 } as const;
 
 const types = 'type.googleapis.com/envoy.extensions';
@@ -110,6 +111,14 @@ function clustersOf(facts: BootstrapFacts): Json[] {
     cluster('no-requests', [alpha], { circuit_breakers: { thresholds: [{ max_requests: 0 }] } }),
     cluster('no-pending', [alpha], { circuit_breakers: { thresholds: [{ max_pending_requests: 0 }] } }),
     cluster('no-retries', [alpha], { circuit_breakers: { thresholds: [{ max_retries: 0 }] } }),
+    cluster('alpha-trailers', [alpha], {
+      typed_extension_protocol_options: {
+        'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+          '@type': `${types}.upstreams.http.v3.HttpProtocolOptions`,
+          explicit_http_config: { http_protocol_options: { enable_trailers: true } },
+        },
+      },
+    }),
     cluster('one-request-each', [alpha], { max_requests_per_connection: 1 }),
     {
       ...cluster('by-name', []),

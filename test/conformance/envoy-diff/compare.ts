@@ -67,7 +67,7 @@ function flattenReceived(flat: Flat, at: string, request: Received): void {
   flat.set(`${at}.origin`, request.origin);
   flat.set(`${at}.line`, `${request.method} ${request.target} ${request.version}`);
   flat.set(`${at}.body`, request.body);
-  flattenFields(flat, `${at}.header`, request.headers, nothing);
+  flattenFields(flat, `${at}.header`, request.headers, at.endsWith('[0]') ? nothing : remainingTimes);
   flattenFields(flat, `${at}.trailer`, request.trailers, nothing);
 }
 
@@ -79,11 +79,14 @@ function flattenLine(flat: Flat, at: string, line: LogLine, isOwn: boolean): voi
 }
 
 const nothing: ReadonlySet<string> = new Set();
+/** What is left of a timeout when a request is sent again: no two runs agree. */
+const remainingTimes: ReadonlySet<string> = new Set(['x-envoy-expected-rq-timeout-ms', 'grpc-timeout']);
 /** Ours alone: the reason code of replies that the proxy made. */
 const ignoredResponseHeaders: ReadonlySet<string> = new Set(['x-sluice-reason']);
-/** Follow from the body, which is not compared. */
+/** Follow from the body, which is not compared, or are its words for a gRPC client. */
 const ownReplyHeaders: ReadonlySet<string> = new Set([
   'x-sluice-reason',
+  'grpc-message',
   'content-type',
   'content-length',
   'transfer-encoding',

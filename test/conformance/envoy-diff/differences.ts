@@ -93,7 +93,7 @@ const logs: readonly Explained[] = [
       'a head that the codec refused is logged as http1.codec_error with flag DPE and what was read of it; its code is in x-sluice-reason',
   },
   {
-    where: /^(weighted|no-upstream): /,
+    where: /^(weighted|no-upstream|grpc-replies): /,
     field: /^log\[[01]\]\.cluster$/,
     reason: 'the log names the cluster that the route asked for, also when there is none of this name',
   },
@@ -103,17 +103,17 @@ const logs: readonly Explained[] = [
     reason: 'a refused upgrade has not been given to a cluster',
   },
   {
-    where: /^(no-upstream|retries): /,
+    where: /^(no-upstream|retries|grpc-replies|grpc-web): /,
     field: /^log\[[01]\]\.attempts$/,
     reason: 'attempts are requests that were sent; Envoy also counts those that found no connection',
   },
   {
-    where: /^(no-upstream|retries): /,
+    where: /^(no-upstream|retries|grpc-replies|grpc-web): (?!upstream:)/,
     field: /^log\[[01]\]\.details$/,
     reason: 'the details name the kind of failure; Envoy adds the words of the operating system',
   },
   {
-    where: /^timeouts: duration/,
+    where: /^(timeouts: duration|grpc-timeouts: new-)/,
     field: /^log\[0\]\.(flags|details)$/,
     reason: 'a request that lived too long is flagged UMSDR, as Envoy does where the upstream set the limit',
   },
@@ -253,11 +253,6 @@ const messages: readonly Explained[] = [
 
 const upstreams: readonly Explained[] = [
   {
-    where: /^(retries|host-retries): /,
-    field: /^upstream\[[1-9]\]\.header\.x-envoy-expected-rq-timeout-ms$/,
-    reason: 'an attempt is told the limit of the route, not what is left of it',
-  },
-  {
     where: /^(upstream-behaviour|retries|host-retries): .*(reset|close)/,
     reason:
       'a reused connection that died before a byte of response is retried where the method may be repeated, once, without a policy asking for it',
@@ -281,6 +276,56 @@ const upstreams: readonly Explained[] = [
   },
 ];
 
+const grpc: readonly Explained[] = [
+  {
+    where: /^grpc-timeouts: (old-.*|not-read), .* hanging$/,
+    field: /(grpc-status|grpcStatus)$/,
+    reason:
+      'a call that took too long is DEADLINE_EXCEEDED; Envoy says UNAVAILABLE, by which clients send again what may have been done',
+  },
+  {
+    where: /^grpc-/,
+    field: /^upstream\[\d\]\.header\.connection$/,
+    reason: 'to HTTP/1 upstreams te is named in connection, for it is about one hop (RFC 9110 §10.1.4)',
+  },
+  {
+    where: /^grpc-replies: upstream: half-body/,
+    field: /^log\[0\]\.(flags|details)$/,
+    reason: 'a gRPC response cut in the middle was terminated (UC), as any other',
+  },
+  {
+    where: /^(grpc-retries: .*(asks for|at most one)|retries: .*asked for by the client|trust-.*: retries)/,
+    reason:
+      'callers on a listener inside the mesh may ask for retries; Envoy hears those whose x-forwarded-for is internal',
+  },
+  {
+    where: /^grpc-retries: .*, status x$/,
+    field: /^log\[0\]\.grpcStatus$/,
+    reason: 'a status that is no number is Unknown, as clients take it',
+  },
+  {
+    where: /^grpc-web: /,
+    field: /^log\[\d\]\.grpcStatus$/,
+    reason: 'the status of a gRPC-Web call is logged though it has left the trailers for the body',
+  },
+  {
+    where: /^grpc-web: .*, an error without content$/,
+    field: /^response\[0\]\.header\.grpc-status$/,
+    reason: 'an error without content is told as a gRPC status too',
+  },
+  {
+    where: /^grpc-web: .*, refused$/,
+    field: /\.status$/,
+    reason:
+      "the proxy's own replies to gRPC-Web are trailers only with HTTP status 200, as to any gRPC client",
+  },
+  {
+    where: /^grpc-web: .*, base64 cut short$/,
+    field: /^response\[0\]\.header\.connection$/,
+    reason: 'a request that came whole does not end its connection',
+  },
+];
+
 export const explained: readonly Explained[] = [
   ...requestsThatMustNotPass,
   ...spelling,
@@ -288,6 +333,7 @@ export const explained: readonly Explained[] = [
   ...trust,
   ...messages,
   ...upstreams,
+  ...grpc,
 ];
 
 export function explanationOf(difference: Difference): Explained | undefined {

@@ -3,6 +3,7 @@ import type { Section } from './section.ts';
 import { answerSections } from './sections/answers.ts';
 import { domainSections } from './sections/domains.ts';
 import { failureSections } from './sections/failures.ts';
+import { grpcSections } from './sections/grpc.ts';
 import { matchingSections } from './sections/matching.ts';
 import { protocolSections } from './sections/protocol.ts';
 import { rewriteSections } from './sections/rewrites.ts';
@@ -16,4 +17,5 @@ export const grid: readonly Section[] = [
   ...trustedSections,
   ...protocolSections,
   ...failureSections,
+  ...grpcSections,
 ];

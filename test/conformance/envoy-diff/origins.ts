@@ -6,6 +6,8 @@
  *   first=2:503       the first two attempts of a case get this status (or `reset`, `close`), later ones 200
  *   header=Name: v    add a response header (repeatable)
  *   body=text         this body instead of the description
+ *   type=media/type   this content type
+ *   grpc=5            a gRPC message, and this status in the trailers
  *   hang reset close garbage half-head half-body chunked trailers until-close hints upgrade early
  */
 import { startHttpOrigin, type HttpOrigin, type OriginRequest } from '@sluice/testkit';
@@ -80,6 +82,8 @@ async function answer(
     if (key === 'status') status = Number(value);
     else if (key === 'header') headers.push(value);
     else if (key === 'body') body = value;
+    else if (key === 'type') headers[1] = `content-type: ${value}`;
+    else if (key === 'grpc') return answerGrpc(connection, value);
     else if (key === 'first') {
       const [count = '', what = ''] = value.split(':');
       if (attempt > Number(count)) continue;
@@ -92,6 +96,12 @@ async function answer(
   if (hasContent) headers.push(`content-length: ${Buffer.byteLength(body, 'latin1')}`);
   const content = hasContent && request.method !== 'HEAD' ? body : '';
   await connection.write(`HTTP/1.1 ${status} Scripted\r\n${headers.join('\r\n')}\r\n\r\n${content}`);
+}
+
+async function answerGrpc(connection: PeerConnection, status: string): Promise<void> {
+  const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n';
+  const body = 'a\r\n\0\0\0\0\x05hello\r\n0\r\n';
+  await connection.write(`${head}${body}grpc-status: ${status}\r\ngrpc-message: so it is\r\n\r\n`);
 }
 
 type RawAnswer = (connection: PeerConnection, headers: readonly string[]) => Promise<void> | void;

@@ -37,12 +37,16 @@ export function localReply(
     ...(overrides.headers === undefined ? {} : { headers: overrides.headers }),
     ...(overrides.body === undefined ? {} : { body: overrides.body }),
     ...(overrides.headerOperations === undefined ? {} : { headerOperations: overrides.headerOperations }),
-    ...(entry.grpcStatus === undefined ? {} : { grpcStatus: entry.grpcStatus }),
+    // A route's own choice of status is told to gRPC by the table of HTTP statuses.
+    ...(entry.grpcStatus === undefined || (overrides.status ?? entry.httpStatus) !== entry.httpStatus
+      ? {}
+      : { grpcStatus: entry.grpcStatus }),
   };
 }
 
 const encoder = new TextEncoder();
 const EMPTY = new Uint8Array(0);
+const MAX_GRPC_MESSAGE_BYTES = 1024;
 
 /** Statuses whose responses have no content (RFC 9110 §15.3.5, §15.4.5). */
 export function hasNoContent(status: number): boolean {
@@ -94,8 +98,14 @@ export function writeReply(
 function writeGrpcStatus(reply: LocalReply, isEdge: boolean, headers: HeaderList): Uint8Array {
   headers.set(H.contentType, 'application/grpc');
   headers.set(H.grpcStatus, String(reply.grpcStatus ?? grpcStatusOfHttp(reply.status)));
-  headers.set(H.grpcMessage, encodeGrpcMessage(isEdge ? reply.code : reply.detail));
+  headers.set(H.grpcMessage, encodeGrpcMessage(grpcMessageOf(reply, isEdge)));
   return EMPTY;
+}
+
+/** The content that a route gives its answer is its message; more than a header can hold is cut. */
+function grpcMessageOf(reply: LocalReply, isEdge: boolean): string {
+  if (reply.body === undefined) return isEdge ? reply.code : reply.detail;
+  return new TextDecoder().decode(reply.body.bytes.subarray(0, MAX_GRPC_MESSAGE_BYTES));
 }
 
 function bodyOf(reply: LocalReply, record: RequestRecord, isEdge: boolean, headers: HeaderList): Uint8Array {

@@ -29,8 +29,8 @@ export function grpcStatusIn(headers: HeaderList): number {
 
 /** At the end of an exchange, when its headers are still there; a filter may have set the status before. */
 export function noteGrpcOutcome(record: RequestRecord): void {
-  if (record.requestHeaders === null || !isGrpcRequest(record.requestHeaders)) return;
-  record.isGrpc = true;
+  record.isGrpc ||= record.requestHeaders !== null && isGrpcRequest(record.requestHeaders);
+  if (!record.isGrpc) return;
   if (record.grpcStatus >= 0) return;
   if (record.responseTrailers !== null) record.grpcStatus = grpcStatusIn(record.responseTrailers);
   if (record.grpcStatus < 0 && record.responseHeaders !== null)

@@ -71,7 +71,7 @@ export interface RequestRecord extends FormatFacts {
   decisions: Decision[];
   /** Dynamic metadata by filter name, then key; null until a filter sets some. */
   metadata: Map<string, Map<string, unknown>> | null;
-  /** The request speaks gRPC, or gRPC-Web that was translated to it. Known at the end. */
+  /** The request speaks gRPC, or gRPC-Web that was translated to it. Known from the router on, and at the end. */
   isGrpc: boolean;
   /** `grpc-status` of the reply, or what stands for its HTTP status; -1 when the request is not gRPC. */
   grpcStatus: number;

@@ -125,6 +125,7 @@ export class GrpcWebFilter implements HttpFilter {
   #refuse(x: HttpFilterContext, responseCodeDetails: string): FilterVerdict {
     // A reply in terms of gRPC is made for requests that speak it; this one did not.
     x.requestHeaders.set(H.contentType, 'application/grpc-web-text');
+    x.record.isGrpc = true;
     const reply = localReply('grpc-web-text-invalid', responseCodeDetails, {
       body: { bytes: EMPTY, contentType: '' },
     });

@@ -1,5 +1,7 @@
 /** gRPC in the router: deadlines, retries by status, what counts as a failed call. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { grpcStatusOfHttp } from '@sluice/wire';
+import { proxyErrors } from '../../errors.ts';
 import { forwardTo, retryOn, testRoute } from '../../http/test-doubles.ts';
 import { answering, World, type UpstreamScript } from '../../http/test-world.ts';
 import type { ForwardAction, GrpcTimeoutRule } from '../../route/route.ts';
@@ -255,5 +257,31 @@ describe('an endpoint counts', () => {
     expect(
       await outcomeOf('HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nContent-Length: 1\r\n\r\nx'),
     ).toEqual(failure);
+  });
+});
+
+describe("the proxy's own replies", () => {
+  test('a direct response is told by the status that stands for its own, with its content as message', async () => {
+    const body = new TextEncoder().encode('go away: 100%');
+    const port = world.listen(() => testRoute({ kind: 'direct', status: 403, body }));
+    const { status, head } = await (await send(port, call())).response();
+    expect(status).toBe(200);
+    expect(head).toContain('grpc-status: 7');
+    expect(head).toContain('grpc-message: go away: 100%25');
+  });
+
+  test('a deadline that has passed sends nothing', async () => {
+    const rule = { bounds: 'stream', maxMs: 0, offsetMs: 50 } as const;
+    const { upstreams, port } = proxyTo([() => {}], { grpcTimeout: rule });
+    const { head } = await (await send(port, call('grpc-timeout: 20m'))).response();
+    expect(head).toContain('grpc-status: 4');
+    expect(upstreams[0]!.connectionCount).toBe(0);
+  });
+
+  test('every error of the proxy has a gRPC status, or takes that of its HTTP status', () => {
+    for (const { code, grpcStatus, httpStatus } of proxyErrors.entries) {
+      const status = grpcStatus ?? grpcStatusOfHttp(httpStatus ?? 500);
+      expect([code, status > 0 && status <= 16]).toEqual([code, true]);
+    }
   });
 });

@@ -34,14 +34,20 @@ export class RequestClocks {
     return this.#timeouts.maxRetries;
   }
 
-  /** Reads the limits, takes the headers that were for this hop, and starts what runs from the start. */
-  begin(action: ForwardAction, retry: RetryPolicy | null, host: RouterHost): void {
+  /**
+   * Reads the limits, takes the headers that were for this hop, and starts what runs from the start. False:
+   * there is no time left, so that nothing needs to be sent.
+   */
+  begin(action: ForwardAction, retry: RetryPolicy | null, host: RouterHost): boolean {
     const { record, message } = host;
     readUpstreamTimeouts(action, retry, message.headers, this.#timeouts);
     const { streamMs } = this.#timeouts;
-    if (streamMs < 0) return;
+    if (streamMs < 0) return true;
     const nowMs = this.#services.clock.nowMs();
-    this.#stream.setIn(Math.max(0, streamMs - (nowMs - record.startMs)), nowMs);
+    const remainingMs = streamMs - (nowMs - record.startMs);
+    if (remainingMs <= 0) return false;
+    this.#stream.setIn(remainingMs, nowMs);
+    return true;
   }
 
   /** Before the first attempt. */

@@ -344,8 +344,11 @@ export class Router implements AttemptHost {
     this.#cluster = cluster;
     this.#limits = action.priority === 'high' ? cluster.highPriorityLimits : cluster.limits;
     this.#retry = withRequestedRetries(action.retry ?? host.route!.virtualHost.retry, message.headers);
-    this.#outcome.isGrpc = isGrpcRequest(message.headers);
-    this.#clocks.begin(action, this.#retry, host);
+    this.#outcome.isGrpc = record.isGrpc = isGrpcRequest(message.headers);
+    if (!this.#clocks.begin(action, this.#retry, host)) {
+      host.answer(localReply('max-stream-duration', 'upstream_max_stream_duration_reached'));
+      return;
+    }
     editRequestHead(host, action);
     this.#clocks.tell(message.headers, host.suppressEnvoyHeaders);
     fillPickContext(this.#pick, host, cluster, this.#retry);
