@@ -31,7 +31,7 @@ export function startSideCall(
 }
 
 /** A call of our own has no downstream: such clusters are asked in HTTP/1.1 where they leave the choice. */
-const pooled: StreamWish = { mayReuse: true, isTunnel: false, isH2: false, downstream: null };
+const pooled: StreamWish = { mayReuse: true, isTunnel: false, isH2: false, serverName: '', downstream: null };
 
 class SideCall implements ResponseSink, Cancel {
   readonly #services: RouterServices;

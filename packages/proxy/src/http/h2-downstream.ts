@@ -7,8 +7,8 @@
  * The socket is never paused: bodies are held back stream by stream, by the window that their readers have
  * not given back. Output waits in the streams while the client does not read.
  */
-import { H2ErrorCode } from '@sluice/wire';
-import type { H2Session, H2SessionOptions, H2Stream } from '@sluice/wire';
+import { H2ErrorCode, H2Session } from '@sluice/wire';
+import type { H2SessionOptions, H2Stream } from '@sluice/wire';
 import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
@@ -20,7 +20,6 @@ import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { H2StatsReporter } from './h2-codec-stats.ts';
 import { H2DownstreamStream, type H2StreamOwner } from './h2-downstream-stream.ts';
 import { H2ServerSink, type H2ServerOwner } from './h2-server-sink.ts';
-import { createH2Session } from './h2-session-factory.ts';
 import { serverSessionOptions } from './h2-settings.ts';
 import { H2Watch, type H2WatchOwner } from './h2-watch.ts';
 import type { RequestMessage } from './streams.ts';
@@ -75,7 +74,7 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
     this.#ageDeadline =
       config.maxConnectionDurationMs > 0 ? new Deadline(services.timers, this, onTooOld) : null;
     this.#ageDeadline?.setIn(config.maxConnectionDurationMs, this.#openedMs);
-    this.session = createH2Session(optionsOf(binding), connection, new H2ServerSink(this), this.#openedMs);
+    this.session = new H2Session(optionsOf(binding), connection, new H2ServerSink(this), this.#openedMs);
     this.session.start();
     this.#watch = new H2Watch(this, services, this.session, config.http2.keepalive);
     this.#armIdle();

@@ -14,7 +14,6 @@
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
-import type { ConnectionFacts } from '../listener/connection-facts.ts';
 
 /** Octets of body that a stream hands out before it wants credit. */
 export const STREAM_WINDOW_BYTES = 64 * 1024;
@@ -135,9 +134,7 @@ export interface StreamWish {
   isH2: boolean;
   /** What `auto_sni` sends: the request's host without its port. */
   serverName: string;
-  /** The client's connection, of which a PROXY header tells; null for a call of our own. */
-  connection: ConnectionFacts | null;
-  /** Who it is for, where the endpoint wants to be told by a PROXY header; null = it does not. */
+  /** Whom it is for, which a PROXY header tells; null for a call of our own. */
   downstream: ConnectionFacts | null;
 }
 

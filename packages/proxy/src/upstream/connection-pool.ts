@@ -42,8 +42,6 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   readonly endpoint: Endpoint;
   readonly protocol: PoolProtocol;
   readonly transport: UpstreamTransport;
-  /** What each connection begins with. */
-  readonly #preface: Uint8Array | null;
   readonly #services: PoolServices;
   #cluster: Cluster;
   readonly #ready: PooledConnection[] = [];
@@ -60,14 +58,12 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     endpoint: Endpoint,
     protocol: PoolProtocol,
     transport: UpstreamTransport,
-    preface: Uint8Array | null,
     services: PoolServices,
   ) {
     this.#cluster = cluster;
     this.endpoint = endpoint;
     this.protocol = protocol;
     this.transport = transport;
-    this.#preface = preface;
     this.#services = services;
     this.#expectedStreams =
       protocol === 'h1' ? 1 : Math.min(EXPECTED_STREAMS, cluster.http2.maxConcurrentStreams);
@@ -250,7 +246,6 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
         connectTimeoutMs: cluster.connectTimeoutMs,
         highWaterBytes: cluster.bufferLimitBytes,
         tls: this.transport.tls,
-        preface: this.#preface,
         preface: this.transport.preface ?? null,
       },
       opening,

@@ -10,12 +10,7 @@ export function createConnector(services: PoolServices): UpstreamConnector {
   return {
     open(cluster, limits, endpoint, sink, wish) {
       if (wish.isTunnel) openTunnel(services, tunnels, cluster, limits, endpoint, sink, wish);
-      else {
-        const pools = poolsOf(endpoint, services);
-        if (cluster.transportFor(endpoint).proxyHeader == null)
-          pools.poolFor(cluster, wish).open(cluster, limits, sink, wish.mayReuse);
-        else pools.openFor(wish.downstream, cluster, wish.isH2, limits, sink);
-      }
+      else poolsOf(endpoint, services).poolFor(cluster, wish).open(cluster, limits, sink, wish.mayReuse);
     },
     cancel(endpoint, sink) {
       const tunnel = tunnels.get(sink);

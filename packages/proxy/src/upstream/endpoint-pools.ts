@@ -57,6 +57,16 @@ export class EndpointPools implements EndpointPool {
     for (const pool of this.all) pool.drain();
   }
 
+  retireOutdated(): void {
+    if (this.#cluster === null) return;
+    const { key } = this.#cluster.transportFor(this.#endpoint);
+    for (const pool of this.all) {
+      if (pool.transport.key === key) continue;
+      if (pool === this.#current) this.#current = null;
+      this.#retire(pool);
+    }
+  }
+
   #exchangeCurrent(cluster: Cluster, protocol: PoolProtocol, transport: UpstreamTransport): ConnectionPool {
     const current = this.#current;
     const at = this.#others.findIndex((pool) => !pool.isDraining && pool.protocol === protocol);
@@ -71,7 +81,7 @@ export class EndpointPools implements EndpointPool {
     }
     this.#others = this.#others.filter((other) => !other.isDraining || !other.isEmpty);
     return (this.#current =
-      pool ?? new ConnectionPool(cluster, this.#endpoint, protocol, transport, null, this.#services));
+      pool ?? new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services));
   }
 
   #variantFor(
@@ -85,12 +95,14 @@ export class EndpointPools implements EndpointPool {
       this.#variants.clear();
       this.#variantsOf = base.key;
     }
-    const transport = base.named?.(wish.serverName) ?? base;
-    const preface = base.proxyHeader?.bytes(wish.connection) ?? null;
-    const key = `${protocol} ${transport.key} ${preface === null ? '' : Buffer.from(preface).toString('base64')}`;
+    const named = base.named?.(wish.serverName) ?? base;
+    const preface = base.proxyHeader?.bytes(wish.downstream) ?? null;
+    const suffix = preface === null ? '' : Buffer.from(preface).toString('base64');
+    const key = `${protocol} ${named.key} ${suffix}`;
     let pool = this.#variants.get(key);
     if (pool === undefined) {
-      pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, preface, this.#services);
+      const transport = preface === null ? named : { ...named, preface };
+      pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services);
       if (this.#variants.size >= MAX_VARIANTS) this.#dropOldestVariant();
       this.#variants.set(key, pool);
     }

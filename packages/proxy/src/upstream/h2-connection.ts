@@ -8,13 +8,12 @@
  * it may have: only the former is repeated whatever the method.
  * Invariant: a stream's sink hears exactly one end, and nothing after it.
  */
-import { H2ErrorCode } from '@sluice/wire';
-import type { H2Session, H2SessionOptions } from '@sluice/wire';
+import { H2ErrorCode, H2Session } from '@sluice/wire';
+import type { H2SessionOptions } from '@sluice/wire';
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 import { Deadline } from '../http/deadline.ts';
 import { H2StatsReporter, type H2CodecStats } from '../http/h2-codec-stats.ts';
 import { clientSessionOptions, type H2Settings } from '../http/h2-settings.ts';
-import { createH2Session } from '../http/h2-session-factory.ts';
 import { H2Watch, type H2WatchOwner } from '../http/h2-watch.ts';
 import type { ResponseSink } from '../http/streams.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
@@ -79,12 +78,7 @@ export class H2UpstreamConnection
     this.#stats = cluster.stats.http2;
     this.#reporter = new H2StatsReporter(this.#stats);
     this.#idleDeadline = new Deadline(services.timers, this, onIdleTooLong);
-    this.session = createH2Session(
-      optionsOf(cluster.http2),
-      connection,
-      new H2ClientSink(this),
-      this.openedMs,
-    );
+    this.session = new H2Session(optionsOf(cluster.http2), connection, new H2ClientSink(this), this.openedMs);
     this.session.start();
     this.#watch = new H2Watch(this, services, this.session, cluster.http2.keepalive);
   }

@@ -167,7 +167,6 @@ export class H2UpstreamStream implements UpstreamStream {
   forget(): void {
     const h2 = this.#h2;
     this.#h2 = null;
-    this.#response.headers = NONE;
     if (h2 === null) return;
     h2.user = null;
     h2.release();

@@ -45,7 +45,13 @@ export class Attempt implements ResponseSink {
   readonly #tryDeadline: Deadline;
   readonly #idleDeadline: Deadline;
   /** Filled before `start`. */
-  readonly wish: StreamWish = { mayReuse: true, isTunnel: false, isH2: false, downstream: null };
+  readonly wish: StreamWish = {
+    mayReuse: true,
+    isTunnel: false,
+    isH2: false,
+    serverName: '',
+    downstream: null,
+  };
   endpoint: Endpoint | null = null;
   cluster: Cluster | null = null;
   stream: UpstreamStream | null = null;

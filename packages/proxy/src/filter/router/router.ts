@@ -371,8 +371,7 @@ export class Router implements AttemptHost {
     wish.mayReuse = mayReuse;
     wish.isTunnel = message.upgrade === 'connect' && this.#action!.terminatesConnect;
     wish.isH2 = message.protocol === 'HTTP/2';
-    const isToldClient = cluster.transportFor(endpoint).proxyHeader != null;
-    wish.downstream = isToldClient ? this.#host.connection : null;
+    wish.downstream = this.#host.connection;
     this.#attempt.start(cluster, this.#limits!, endpoint);
   }
 
