@@ -15,7 +15,7 @@ import { BootstrapError, loadBootstrap, type BootstrapSource } from './config/bo
 import { checkStatic } from './config/check-static.ts';
 import { ConfigChecker } from './config/checker.ts';
 import { flatRuntime, runtimeLayers } from './config/runtime-layers.ts';
-import type { ClientTransport } from './identity/start-identity.ts';
+import { trustBundleSecret, workloadSecret, type ClientTransport } from './identity/start-identity.ts';
 import type { TlsClientContext } from './io/tls-context.ts';
 import { ProxyProcess } from './proxy-process.ts';
 import { HotRestart } from './restart/hot-restart.ts';
@@ -54,7 +54,9 @@ async function run(options: CommandLine): Promise<void> {
     runtime: flatRuntime(runtimeLayers(bootstrap)),
     allowedLogPaths: options.allowedLogPaths,
   };
-  const problems = checkStatic(bootstrap, new ConfigChecker(facts, options.unsupportedFields));
+  const agentSecrets = options.identity === null ? [] : [workloadSecret, trustBundleSecret];
+  const checker = new ConfigChecker(facts, options.unsupportedFields);
+  const problems = checkStatic(bootstrap, checker, { agentSecrets, environment, nowWallMs: Date.now() });
   if (problems.length > 0) return fail(1, problems);
   if (options.mode === 'validate') {
     for (const warning of warnings) print(`warning: ${warning}\n`);

@@ -147,7 +147,8 @@ export class ProxyProcess {
       identity: options.identity,
       nodeMetadata: (this.node.metadata ?? {}) as JsonObject,
       transport: deps.transport,
-      arrived: () => {
+      arrived: (secret) => {
+        this.#controlPlane.put(secret);
         this.clusters.rewarm();
         this.listeners.rewarm();
       },
@@ -155,8 +156,11 @@ export class ProxyProcess {
       onCredential: () => this.#credentialChanged(),
     });
     this.secrets = this.#workload.activation;
-    this.#controlPlane = new ControlPlaneLink(bootstrap, this.secrets, (target, tls) =>
-      deps.transport(target, this.#timers, tls),
+    this.#controlPlane = new ControlPlaneLink(
+      bootstrap,
+      this.secrets,
+      () => systemClock.wallMs(),
+      (target, tls) => deps.transport(target, this.#timers, tls),
     );
     const shared: ActivationDeps = { ...common, checker, secrets: this.secrets };
     this.clusters = new ClusterActivation({ ...shared, slots: this.#slots, dns: this.#dns });

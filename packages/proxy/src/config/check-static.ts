@@ -1,25 +1,59 @@
 /** All problems of a bootstrap's static resources, without touching a socket: `--mode validate`, and before start. */
-import type { Bootstrap } from '@sluice/xds';
-import { isPlain } from '../cluster/unhonoured-cluster.ts';
+import type { Bootstrap, Secret } from '@sluice/xds';
+import { checkControlPlaneTls } from '../xds/control-plane-tls.ts';
 import type { ConfigChecker } from './checker.ts';
+import { sourceReader, type SourceReader } from './data-sources.ts';
+import { inlineContexts, inlineSecret } from './inline-secret.ts';
+import { formatProblem, newProblems, type ProblemScope } from './problems.ts';
+import { judgeSecret } from './secret-judgement.ts';
+import { joined } from './verdict.ts';
 
-export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker): string[] {
+export interface StaticFacts {
+  /** Names that the identity agent serves; empty without one. */
+  readonly agentSecrets: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly nowWallMs: number;
+}
+
+export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts: StaticFacts): string[] {
+  const { clusters = [], listeners = [], secrets = [] } = bootstrap.staticResources ?? {};
   const control = controlPlaneClusters(bootstrap);
+  const reader = sourceReader({ allowedPaths: [], environment: facts.environment }, true);
   const problems: string[] = [];
   const report = (path: string, name: string, rejection: string | null): void => {
     for (const line of rejection?.split('\n') ?? []) problems.push(`${path} (${name}): ${line}`);
   };
-  for (const [i, cluster] of (bootstrap.staticResources?.clusters ?? []).entries()) {
-    if (control.has(cluster.name)) continue;
-    report(`static_resources.clusters[${i}]`, cluster.name, checker.cluster(cluster, null).rejection);
+  for (const [i, secret] of secrets.entries())
+    report(`static_resources.secrets[${i}]`, secret.name, checkSecret(secret, reader, facts.nowWallMs));
+  for (const [i, cluster] of clusters.entries()) {
+    const scope = newProblems();
+    const inlined = inlineContexts(cluster, reader, scope);
+    const own = control.has(cluster.name)
+      ? checkControlPlaneTls(inlined, facts.agentSecrets).join('\n') || null
+      : checker.cluster(inlined, null).rejection;
+    report(`static_resources.clusters[${i}]`, cluster.name, joined(textOf(scope), own));
   }
-  for (const [i, listener] of (bootstrap.staticResources?.listeners ?? []).entries()) {
-    report(`static_resources.listeners[${i}]`, listener.name, checker.listener(listener, null).rejection);
+  for (const [i, listener] of listeners.entries()) {
+    const scope = newProblems();
+    const own = checker.listener(inlineContexts(listener, reader, scope), null).rejection;
+    report(`static_resources.listeners[${i}]`, listener.name, joined(textOf(scope), own));
   }
-  problems.push(...repeated('clusters', bootstrap.staticResources?.clusters ?? []));
-  problems.push(...repeated('listeners', bootstrap.staticResources?.listeners ?? []));
+  problems.push(...repeated('secrets', secrets));
+  problems.push(...repeated('clusters', clusters));
+  problems.push(...repeated('listeners', listeners));
   problems.push(...checkDynamic(bootstrap, control));
   return problems;
+}
+
+function checkSecret(secret: Secret, reader: SourceReader, nowWallMs: number): string | null {
+  const scope = newProblems();
+  const inlined = inlineSecret(secret, reader, scope);
+  if (scope.problems.length === 0) judgeSecret(inlined, nowWallMs, scope);
+  return textOf(scope);
+}
+
+function textOf(scope: ProblemScope): string | null {
+  return scope.problems.map(formatProblem).join('\n') || null;
 }
 
 /** Clusters that carry xDS: the main thread speaks to them, in HTTP/2. */
@@ -61,11 +95,6 @@ function checkDynamic(bootstrap: Bootstrap, control: ReadonlySet<string>): strin
     const cluster = bootstrap.staticResources?.clusters.find((candidate) => candidate.name === name);
     if (cluster?.loadAssignment?.endpoints.some((group) => group.lbEndpoints.length > 0) === false) {
       problems.push(`static cluster "${name}": must have an endpoint, the control plane is reached by it`);
-    }
-    if (cluster?.transportSocket !== undefined && !isPlain(cluster.transportSocket)) {
-      problems.push(
-        `static cluster "${name}": transport_socket "${cluster.transportSocket.name}" is not supported`,
-      );
     }
     if (!known.has(name))
       problems.push(`dynamic_resources.ads_config.grpc_services: there is no static cluster "${name}"`);

@@ -28,7 +28,7 @@ export interface WorkloadSecretsDeps extends Omit<
   readonly nodeMetadata: JsonObject;
   readonly transport: IdentityWiring['transport'];
   /** What waits for a secret may go on. */
-  arrived(): void;
+  arrived(secret: Secret): void;
   /** The workload has another certificate now. */
   onCredential(): void;
 }
@@ -65,7 +65,7 @@ export class WorkloadSecrets {
     this.#alarms.put(secret);
     if (name === trustBundleSecret && this.activation.sourceOf(name) === 'ads')
       this.agent?.takeBundle(textOf(secret.validationContext?.trustedCa));
-    this.#deps.arrived();
+    this.#deps.arrived(secret);
   }
 
   #createAgent(options: IdentityOptions): IdentityAgent {
