@@ -222,7 +222,7 @@ export class FrameDispatch implements FrameHandler {
     const isEarly =
       core.isServer && !stream.isLocalEnded && nowMs - stream.openedAtMs < options.limits.prematureResetAgeMs;
     core.close(stream, 'reset-by-peer');
-    core.sink.onReset(stream, code, true, code === H2ErrorCode.REFUSED_STREAM);
+    core.tellReset(stream, code, true, code === H2ErrorCode.REFUSED_STREAM);
     if (isEarly && guard.earlyReset()) core.fail(ENHANCE_YOUR_CALM, 'too many streams reset early');
   }
 

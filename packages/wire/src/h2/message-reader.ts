@@ -130,6 +130,7 @@ export class MessageReader {
       core.streamError(stream.id, stream, PROTOCOL_ERROR);
       return;
     }
+    if (stream.isLingering) return;
     core.windows.handedOver(stream, length);
     core.sink.onData(stream, buf, start, end);
   }
@@ -142,8 +143,8 @@ export class MessageReader {
     this.#dataStream = null;
     if (stream !== null) {
       if (this.#isDataEnd) this.#endMessage(stream, null);
-      // Padding is consumed here.
-      else core.windows.giveTo(stream);
+      else if (!stream.isLingering) core.windows.giveTo(stream);
+      else if (stream.receiveWindow * 2 <= core.windows.initialBytes) core.endLingering(stream);
     }
     core.windows.give();
     core.checkFlood();
@@ -152,7 +153,10 @@ export class MessageReader {
   /** The stream of the DATA frame under way, unless its owner reset it meanwhile. */
   #openDataStream(): StreamState | null {
     const stream = this.#dataStream;
-    return stream !== null && !stream.isClosed && stream.id === this.#dataStreamId ? stream : null;
+    if (stream === null) return null;
+    if (!stream.isClosed && stream.id === this.#dataStreamId) return stream;
+    // One that was answered while its data came has a bare one in its place.
+    return (this.#dataStream = this.#core.table.open.get(this.#dataStreamId) ?? null);
   }
 
   /** One whole header block. */
@@ -197,7 +201,7 @@ export class MessageReader {
     core.stats.streamsOpened++;
     core.guard.streamOpened();
     const isRefused =
-      streamId > core.lastServedId || table.open.size >= options.localSettings.maxConcurrentStreams;
+      streamId > core.lastServedId || core.openStreamCount >= options.localSettings.maxConcurrentStreams;
     if (isRefused) {
       if (this.#discard(buf, start, end)) this.#refuse(streamId);
       return;
@@ -275,7 +279,7 @@ export class MessageReader {
     if (stream.expectedBytes >= 0 && stream.receivedBytes !== stream.expectedBytes)
       return core.streamError(stream.id, stream, PROTOCOL_ERROR);
     stream.isRemoteEnded = true;
-    core.sink.onEnd(stream, trailers);
+    if (!stream.isLingering) core.sink.onEnd(stream, trailers);
     core.remoteEnded(stream);
   }
 

@@ -9,6 +9,7 @@ import { MAX_STREAM_ID } from './frame.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { HeadWriter } from './head-writer.ts';
 import { DEFAULT_TABLE_BYTES } from './hpack/decoder.ts';
+import { Lingering, takePlace } from './lingering.ts';
 import { ReceiveWindows } from './receive-windows.ts';
 import type { H2Output, H2SessionOptions, H2SessionSink, H2Stats } from './session-types.ts';
 import { PeerSettings } from './settings.ts';
@@ -42,6 +43,7 @@ export class SessionCore implements StreamOwner, DataSenderHost {
   #nextId = 1;
   /** Opened by our owner, their heads not yet sent: they have no id. */
   readonly #unsent: StreamState[] = [];
+  readonly #lingering = new Lingering();
 
   constructor(options: H2SessionOptions, output: H2Output, sink: H2SessionSink, nowMs: number) {
     const { limits, localSettings } = options;
@@ -62,8 +64,9 @@ export class SessionCore implements StreamOwner, DataSenderHost {
     this.guard = new FloodGuard(limits, this.stats, nowMs);
   }
 
+  /** Of streams that an owner knows. */
   get openStreamCount(): number {
-    return this.table.open.size + this.#unsent.length;
+    return this.table.open.size - this.#lingering.count + this.#unsent.length;
   }
 
   get isDrained(): boolean {
@@ -151,8 +154,27 @@ export class SessionCore implements StreamOwner, DataSenderHost {
   }
 
   resetStream(stream: StreamState, code: number): void {
+    const isAnswered = stream.isLocalEnded && !stream.endsAfterQueue && !stream.isRemoteEnded;
+    if (code === H2ErrorCode.NO_ERROR && this.isServer && isAnswered) return this.#linger(stream);
     if (stream.id !== 0) this.frames.resetStream(stream.id, code);
     this.close(stream, 'reset-by-us');
+  }
+
+  /** The client has gone on beyond what it was allowed, or there are too many such streams. */
+  endLingering(bare: StreamState): void {
+    this.frames.resetStream(bare.id, H2ErrorCode.NO_ERROR);
+    this.close(bare, 'reset-by-us');
+  }
+
+  #linger(stream: StreamState): void {
+    const bare = takeStream(this);
+    takePlace(bare, stream);
+    stream.isClosed = true;
+    this.windows.closed(stream);
+    this.table.replace(stream, bare);
+    const oldest = this.#lingering.add(bare);
+    if (oldest !== undefined) this.endLingering(oldest);
+    this.checkDrained();
   }
 
   streamReleased(stream: StreamState): void {
@@ -172,6 +194,7 @@ export class SessionCore implements StreamOwner, DataSenderHost {
   /** Takes the stream out of the session. The owner is not told. */
   close(stream: StreamState, how: 'ended' | 'reset-by-peer' | 'reset-by-us'): void {
     stream.isClosed = true;
+    if (stream.isLingering) this.#lingering.remove(stream);
     this.sender.forget(stream);
     this.windows.closed(stream);
     if (stream.id === 0) {
@@ -184,6 +207,11 @@ export class SessionCore implements StreamOwner, DataSenderHost {
     this.checkDrained();
   }
 
+  /** The stream's owner learns that it is gone, if it has one. */
+  tellReset(stream: StreamState, code: number, isByPeer: boolean, isUnprocessed: boolean): void {
+    if (!stream.isLingering) this.sink.onReset(stream, code, isByPeer, isUnprocessed);
+  }
+
   /** A stream error (RFC 9113 §5.4.2) of the peer's making. */
   streamError(id: number, stream: StreamState | undefined, code: H2ErrorCode): void {
     if (this.isDead) return;
@@ -191,7 +219,7 @@ export class SessionCore implements StreamOwner, DataSenderHost {
     this.frames.resetStream(id, code);
     if (stream !== undefined) {
       this.close(stream, 'reset-by-us');
-      this.sink.onReset(stream, code, false, false);
+      this.tellReset(stream, code, false, false);
     } else {
       this.table.remember(id, 'reset-by-us');
     }
@@ -214,7 +242,7 @@ export class SessionCore implements StreamOwner, DataSenderHost {
       if (stream.isClosed) continue;
       const wasSent = stream.id !== 0;
       this.close(stream, isByPeer ? 'reset-by-peer' : 'reset-by-us');
-      this.sink.onReset(stream, code, isByPeer, !wasSent);
+      this.tellReset(stream, code, isByPeer, !wasSent);
     }
   }
 
@@ -223,7 +251,7 @@ export class SessionCore implements StreamOwner, DataSenderHost {
     for (const stream of [...this.#unsent, ...this.table.open.values()]) {
       if (stream.isClosed || (stream.id !== 0 && stream.id <= lastId)) continue;
       this.close(stream, 'reset-by-peer');
-      this.sink.onReset(stream, H2ErrorCode.REFUSED_STREAM, true, true);
+      this.tellReset(stream, H2ErrorCode.REFUSED_STREAM, true, true);
     }
   }
 

@@ -71,6 +71,8 @@ export class StreamState implements H2Stream {
   /** When the owner first saw that it is stalled; -1 if it is not. */
   stalledSinceMs = -1;
   isReleased = false;
+  /** Answered, its owner gone; only the rest of the request is awaited. */
+  isLingering = false;
   /** Received trailers; made when first needed. */
   trailers: HeaderList | null = null;
 
@@ -155,6 +157,7 @@ export class StreamState implements H2Stream {
     this.owesWritable = false;
     this.stalledSinceMs = -1;
     this.isReleased = false;
+    this.isLingering = false;
   }
 }
 

@@ -46,6 +46,12 @@ export class StreamTable {
     this.lastId = id;
   }
 
+  /** `bare` stands for the stream from now on. */
+  replace(stream: StreamState, bare: StreamState): void {
+    this.open.set(bare.id, bare);
+    if (stream.isReleased) this.#retired.push(stream);
+  }
+
   closed(stream: StreamState, how: 'ended' | 'reset-by-peer' | 'reset-by-us'): void {
     this.open.delete(stream.id);
     this.remember(stream.id, how);

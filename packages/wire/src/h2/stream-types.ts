@@ -49,7 +49,10 @@ export interface H2Stream {
   sendEnd(trailers: HeaderList | null): void;
   /** The owner is done with this many octets of onData: gives window back to the peer. */
   consumed(byteCount: number): void;
-  /** RST_STREAM; drops what is queued. onReset is not called. */
+  /**
+   * RST_STREAM; drops what is queued. onReset is not called. NO_ERROR after a complete response throws the rest
+   * of the request away instead, for as long as the client's window lasts (RFC 9113 §8.1).
+   */
   reset(code: number): void;
   /**
    * The owner will not touch the stream, its heads nor its trailers again: once closed it is used for
