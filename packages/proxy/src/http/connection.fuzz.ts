@@ -16,7 +16,7 @@ import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { H1DownstreamConnection } from './h1-downstream.ts';
 import { createHttpDate } from './http-date.ts';
 import type { ResponseSink, UpstreamConnector, UpstreamRequest, UpstreamStream } from './streams.ts';
-import { forwardTo, testCluster, testEndpoint, testManager, testRoute } from './test-doubles.ts';
+import { forwardTo, noEndStats, testCluster, testEndpoint, testManager, testRoute } from './test-doubles.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
@@ -89,7 +89,7 @@ function run(input: Uint8Array): void {
     chain: httpChainOf(config.filters),
     upstreamFilters: [],
     metrics: { onRequestStart() {}, onRequestEnd() {} },
-    connectionStats: { idleTimeout() {}, maxDurationReached() {}, protocolError() {} },
+    connectionStats: noEndStats,
     http2Stats: { count() {}, streamOpened() {}, streamClosed() {} },
     isDraining: () => false,
   };

@@ -17,8 +17,11 @@ export interface ExchangeServices extends RouterServices {
   reportError(error: unknown): void;
 }
 
-/** Why connections of a manager ended, where it was not their peers' wish. */
-export type ConnectionEndStats = Pick<ManagerStats, 'idleTimeout' | 'maxDurationReached' | 'protocolError'>;
+/** Why connections of a manager ended, where it was not their peers' wish; and which became tunnels. */
+export type ConnectionEndStats = Pick<
+  ManagerStats,
+  'idleTimeout' | 'maxDurationReached' | 'protocolError' | 'upgradeOpened' | 'upgradeClosed'
+>;
 
 /** One per HTTP filter chain of a listener; connections and exchanges pin it. */
 export interface HttpBinding {

@@ -87,7 +87,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.routeRequest = newRouteRequest(this.message);
     this.#filters = new FilterSet(this, binding.chain);
     this.#router = new Router(this);
-    this.#idle = new StreamIdle(services.timers, services.clock, this, onIdleTimeout);
+    this.#idle = new StreamIdle(services.timers, services.clock, () => this.onIdleTimeout());
   }
 
   /** Before each request. `message` is the stream's own, filled when the head comes. */
@@ -350,7 +350,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
       );
   }
 
-  /** A time limit of the connection ran out while this request was coming in. */
+  /** The connection's time ran out. */
   onRequestTimeout(): void {
     if (!this.#isActive || this.#hasRequestEnded) return;
     if (this.#hasSentHead) this.abortResponse(FLAG.DT, 'request_overall_timeout');
@@ -400,9 +400,8 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   #match(): void {
     const table = this.#binding.config.routes();
     this.hasRouteTable = table !== null;
-    const route = table === null ? null : table.match(this.routeRequest, this.services.draw);
-    this.route = route;
-    this.record.route = route;
+    const route = table?.match(this.routeRequest, this.services.draw) ?? null;
+    this.route = this.record.route = route;
     this.weighted =
       route !== null && route.action.kind === 'forward'
         ? drawWeighted(route.action.clusters, this.services.draw)
@@ -463,8 +462,14 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#idle.touch();
     this.record.status = response.status;
     finishResponseHead(response, this.#binding, this.services, this.record);
-    if (isEnd) this.#hasSentResponse = true;
+    this.#hasSentResponse ||= isEnd;
+    if (this.#isTunnel) this.#tunnelOpened();
     this.#stream.sendHead(response, isEnd, this.#isTunnel);
+  }
+
+  #tunnelOpened(): void {
+    this.#idle.startTunnel(this.route, this.#binding.config);
+    this.#binding.connectionStats.upgradeOpened();
   }
 
   #finishIfDone(): void {
@@ -474,6 +479,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   #finish(): void {
     this.#isActive = false;
     this.#idle.stop();
+    if (this.#isTunnel && this.#hasSentHead) this.#binding.connectionStats.upgradeClosed();
     this.#requestRun.stop();
     this.#responseRun.stop();
     this.#router.reset();
@@ -482,19 +488,13 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#stream.flush();
     try {
       noteGrpcOutcome(record);
-      const hasPaused = this.#requestRun.hasPaused || this.#responseRun.hasPaused;
-      this.#filters.end(this.#routeConfigs(), hasPaused);
+      this.#filters.end(this.#routeConfigs(), this.#requestRun.hasPaused || this.#responseRun.hasPaused);
       this.#binding.metrics.onRequestEnd(record);
       for (const logger of this.#binding.config.accessLoggers) logger.log(record);
     } catch (error) {
       services.reportError(error);
     }
-    this.response = null;
-    this.destinationAddress = null;
+    this.response = this.destinationAddress = null;
     this.#stream.exchangeEnded();
   }
-}
-
-function onIdleTimeout(owner: unknown): void {
-  (owner as Exchange).onIdleTimeout();
 }

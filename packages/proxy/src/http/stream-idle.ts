@@ -1,4 +1,7 @@
-/** The stream idle timeout of one request: nothing moved in either direction for so long. */
+/**
+ * The stream idle timeout of one request: nothing moved in either direction for so long. A request that has
+ * become a tunnel (WebSocket, CONNECT) has one of its own: silence means nothing there.
+ */
 import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { HttpManagerConfig } from '../listener/listener.ts';
 import type { CompiledRoute } from '../route/route.ts';
@@ -9,16 +12,22 @@ export class StreamIdle {
   readonly #deadline: Deadline;
   #timeoutMs = 0;
 
-  constructor(timers: TimerWheel, clock: Clock, owner: unknown, onDue: (owner: unknown) => void) {
+  constructor(timers: TimerWheel, clock: Clock, onDue: () => void) {
     this.#clock = clock;
-    this.#deadline = new Deadline(timers, owner, onDue);
+    this.#deadline = new Deadline(timers, this, onDue);
   }
 
   /** The route's word counts before the listener's. */
   start(route: CompiledRoute | null, config: HttpManagerConfig): void {
-    const action = route?.action;
-    const ofRoute = action !== undefined && action.kind === 'forward' ? action.idleTimeoutMs : undefined;
-    this.#timeoutMs = ofRoute ?? config.streamIdleTimeoutMs;
+    this.#start(ofRoute(route) ?? config.streamIdleTimeoutMs);
+  }
+
+  startTunnel(route: CompiledRoute | null, config: HttpManagerConfig): void {
+    this.#start(ofRoute(route) ?? config.tunnelIdleTimeoutMs);
+  }
+
+  #start(timeoutMs: number): void {
+    this.#timeoutMs = timeoutMs;
     if (this.#timeoutMs > 0) this.touch();
     else this.#deadline.clear();
   }
@@ -36,4 +45,9 @@ export class StreamIdle {
   dispose(): void {
     this.#deadline.dispose();
   }
+}
+
+function ofRoute(route: CompiledRoute | null): number | undefined {
+  const action = route?.action;
+  return action !== undefined && action.kind === 'forward' ? action.idleTimeoutMs : undefined;
 }

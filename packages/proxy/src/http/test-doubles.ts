@@ -21,8 +21,10 @@ import type {
   RouteTable,
 } from '../route/route.ts';
 import { plainTransport } from '../tls/transport.ts';
+import type { H2CodecStats } from './h2-codec-stats.ts';
 import { defaultH2Settings } from './h2-settings.ts';
 import type { AccessLogger, RequestRecord } from '../telemetry/record.ts';
+import type { ConnectionEndStats } from './exchange-services.ts';
 import { clientCertConfig } from './forwarded-client-cert.ts';
 
 export class CountingLimit implements Limit {
@@ -64,9 +66,17 @@ export type CountedStats = ClusterStats & { counts: Record<string, number> };
 
 export function countedStats(): CountedStats {
   const counts: Record<string, number> = {};
+  const http2: H2CodecStats = {
+    count: (stat, n) => {
+      counts[`http2.${stat}`] = (counts[`http2.${stat}`] ?? 0) + n;
+    },
+    streamOpened: () => http2.count('streams' as never, 1),
+    streamClosed: () => http2.count('streams' as never, -1),
+  };
   return new Proxy({ counts } as CountedStats, {
     get(_target, name: string) {
       if (name === 'counts') return counts;
+      if (name === 'http2') return http2;
       if (name === 'grpc') return (service: string, method: string) => grpcCounts(counts, service, method);
       return () => {
         counts[name] = (counts[name] ?? 0) + 1;
@@ -337,6 +347,7 @@ export function testManager(
     serverHeader: 'OVERWRITE',
     via: '',
     streamIdleTimeoutMs: 300_000,
+    tunnelIdleTimeoutMs: 0,
     requestTimeoutMs: 0,
     requestHeadersTimeoutMs: 10_000,
     connectionIdleTimeoutMs: 3_600_000,
@@ -359,3 +370,12 @@ export function testManager(
     ...more,
   };
 }
+
+/** Ends of connections and tunnels that nobody counts. */
+export const noEndStats: ConnectionEndStats = {
+  idleTimeout() {},
+  maxDurationReached() {},
+  protocolError() {},
+  upgradeOpened() {},
+  upgradeClosed() {},
+};

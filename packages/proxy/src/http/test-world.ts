@@ -20,7 +20,14 @@ import { createConnector } from '../upstream/connector.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { HttpConnection } from './http-connection.ts';
 import { createHttpDate } from './http-date.ts';
-import { RecordingLogger, testCluster, testEndpoint, testManager, type TestCluster } from './test-doubles.ts';
+import {
+  noEndStats,
+  RecordingLogger,
+  testCluster,
+  testEndpoint,
+  testManager,
+  type TestCluster,
+} from './test-doubles.ts';
 
 export class World {
   readonly clock = new FakeClock(1000);
@@ -34,6 +41,7 @@ export class World {
   readonly connections = new Set<HttpConnection>();
   readonly accepted: Connection[] = [];
   isDraining = false;
+  readonly tunnels = { opened: 0, closed: 0 };
   #listeners: SocketListener[] = [];
   #peers: { stop(force: boolean): void }[] = [];
 
@@ -72,7 +80,11 @@ export class World {
       chain: httpChainOf(config.filters),
       upstreamFilters,
       metrics: { onRequestStart() {}, onRequestEnd() {} },
-      connectionStats: { idleTimeout() {}, maxDurationReached() {}, protocolError() {} },
+      connectionStats: {
+        ...noEndStats,
+        upgradeOpened: () => void this.tunnels.opened++,
+        upgradeClosed: () => void this.tunnels.closed++,
+      },
       http2Stats: { count() {}, streamOpened() {}, streamClosed() {} },
       isDraining: () => this.isDraining,
     };
@@ -128,14 +140,12 @@ export class World {
 }
 
 const noManagerStats: ManagerStats = {
+  ...noEndStats,
   connectionOpened() {},
   connectionClosed() {},
   bytesReceived() {},
   bytesSent() {},
-  idleTimeout() {},
-  maxDurationReached() {},
   drainClose() {},
-  protocolError() {},
   speaks() {},
 };
 

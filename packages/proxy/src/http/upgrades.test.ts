@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
 import { reply, World } from './test-world.ts';
@@ -139,4 +139,62 @@ test('absolute-form is routed by its authority and sent on in origin-form', asyn
   client.send('GET http://reviews:9080/x?y HTTP/1.1\r\nHost: other\r\n\r\n');
   expect((await client.response()).body).toBe('ok');
   expect(upstream.texts[0]).toStartWith('GET /x?y HTTP/1.1\r\nHost: reviews:9080\r\n');
+});
+
+describe('a tunnel', () => {
+  const upgrades = new Map([['websocket', true]]);
+  const echoing = () =>
+    world.upstream((peer, text) => {
+      if (text.endsWith('\r\n\r\n')) peer.send(switching);
+      else peer.send(text.slice(-1));
+    });
+  async function open(more: object, route: object = {}) {
+    world.cluster('a', [echoing().port]);
+    const client = await world.client(
+      world.listen(() => testRoute(forwardTo('a', route)), { upgrades, ...more }),
+    );
+    client.send(upgrade);
+    await client.until(() => client.text.endsWith('\r\n\r\n'));
+    client.text = '';
+    return client;
+  }
+
+  test('has an idle timeout of its own, not that of requests', async () => {
+    const client = await open({ streamIdleTimeoutMs: 1_000, tunnelIdleTimeoutMs: 10_000 });
+    world.clock.advance(9_000);
+    client.send('a');
+    await client.until(() => client.text === 'a');
+    world.clock.advance(9_000);
+    client.send('b');
+    await client.until(() => client.text === 'ab');
+    world.clock.advance(10_100);
+    await client.untilClosed();
+    await world.log.until(1);
+    expect(world.log.lines[0]).toMatchObject({ status: 101, flags: FLAG.SI });
+  });
+
+  test('obeys the idle timeout of its route first', async () => {
+    const client = await open({ tunnelIdleTimeoutMs: 10_000 }, { idleTimeoutMs: 500 });
+    world.clock.advance(600);
+    await client.untilClosed();
+  });
+
+  test('is counted while it is open', async () => {
+    const client = await open({});
+    expect(world.tunnels).toEqual({ opened: 1, closed: 0 });
+    client.reset();
+    await world.log.until(1);
+    expect(world.tunnels).toEqual({ opened: 1, closed: 1 });
+  });
+
+  test('an upgrade that is declined is none', async () => {
+    const upstream = world.upstream((peer, text) => {
+      if (text.endsWith('\r\n\r\n')) peer.send(reply('no'));
+    });
+    world.cluster('a', [upstream.port]);
+    const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { upgrades }));
+    client.send(upgrade);
+    expect((await client.response()).body).toBe('no');
+    expect(world.tunnels.opened).toBe(0);
+  });
 });

@@ -14,6 +14,8 @@ import { reportUnhonouredHttp } from './unhonoured-http.ts';
 
 /** Envoy's defaults (http_connection_manager.proto, protocol.proto). */
 const defaultStreamIdleMs = 300_000;
+/** Where nothing is said, a WebSocket may be silent as long as a TCP connection (tcp_proxy.proto). */
+const defaultTunnelIdleMs = 3_600_000;
 const defaultConnectionIdleMs = 3_600_000;
 const defaultDrainMs = 5_000;
 const defaultDelayedCloseMs = 1_000;
@@ -59,6 +61,7 @@ export function compileHttpManager(
     serverHeader: message.serverHeaderTransformation,
     via: message.via,
     streamIdleTimeoutMs: message.streamIdleTimeout ?? defaultStreamIdleMs,
+    tunnelIdleTimeoutMs: message.streamIdleTimeout ?? defaultTunnelIdleMs,
     requestTimeoutMs: message.requestTimeout ?? 0,
     requestHeadersTimeoutMs: message.requestHeadersTimeout ?? 0,
     connectionIdleTimeoutMs: common?.idleTimeout ?? defaultConnectionIdleMs,

@@ -69,6 +69,8 @@ export interface HttpManagerConfig {
   readonly via: string;
   /** 0 = none, in all of these. */
   readonly streamIdleTimeoutMs: number;
+  /** Of requests that have become tunnels. */
+  readonly tunnelIdleTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly requestHeadersTimeoutMs: number;
   readonly connectionIdleTimeoutMs: number;

@@ -163,11 +163,11 @@ describe('an HTTP upstream that asks for PROXY headers', () => {
   };
   const transportFor = () => ({ ...plainTransport, proxyHeader });
 
-  test('is told each request’s client on a connection of that request alone', async () => {
+  test('is told the client of each request on connections of that client alone', async () => {
     const upstream = world.upstream((peer, text) => {
       if (text.endsWith('\r\n\r\n')) peer.send(reply('ok'));
     });
-    const cluster = world.cluster('a', [upstream.port], { transportFor });
+    world.cluster('a', [upstream.port], { transportFor });
     const chain = chainOf(testManager(() => testRoute(forwardTo('a'))));
     const port = world.serve(chain, { listenerFilters: [filter()] });
     for (const [address, rounds] of [
@@ -183,11 +183,8 @@ describe('an HTTP upstream that asks for PROXY headers', () => {
     }
     expect(upstream.texts.map((text) => text.slice(0, text.indexOf('\r\n')))).toEqual([
       'PROXY 192.0.2.7:7',
-      'PROXY 192.0.2.7:7',
       'PROXY 192.0.2.8:7',
     ]);
-    await upstream.until(() => upstream.openCount === 0);
-    expect(cluster.limits.connections.current).toBe(0);
   });
 
   test('is told at the beginning of a CONNECT tunnel', async () => {

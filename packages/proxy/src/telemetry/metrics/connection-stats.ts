@@ -47,6 +47,8 @@ const MANAGER = {
   http2: counter('downstream_cx_http2_total', 'Connections that speak HTTP/2.'),
   drainClose: counter('downstream_cx_drain_close', 'Connections closed by draining.'),
   protocolError: counter('downstream_cx_protocol_error', 'Connections that broke the protocol.'),
+  upgrades: counter('downstream_cx_upgrades_total', 'Requests that became tunnels (WebSocket, CONNECT).'),
+  activeUpgrades: { name: 'downstream_cx_upgrades_active', type: 'gauge', help: 'Tunnels that are open.' },
 } as const satisfies Record<string, StatDefinition>;
 
 const TCP = {
@@ -83,6 +85,8 @@ export interface ManagerStats {
   /** Once it is known which HTTP a connection speaks. */
   speaks(protocol: 'h1' | 'h2'): void;
   protocolError(): void;
+  upgradeOpened(): void;
+  upgradeClosed(): void;
 }
 
 export interface TcpStats {
@@ -152,6 +156,11 @@ const managers = perRegistry((registry) => {
       drainClose: () => stats.count('drainClose', 1),
       speaks: (protocol) => stats.count(protocol === 'h2' ? 'http2' : 'http1', 1),
       protocolError: () => stats.count('protocolError', 1),
+      upgradeOpened() {
+        stats.count('upgrades', 1);
+        stats.adjust('activeUpgrades', 1);
+      },
+      upgradeClosed: () => stats.adjust('activeUpgrades', -1),
     };
   });
 });
@@ -194,6 +203,7 @@ class Bound<Name extends string> {
   readonly #families: StatFamilies<Name | keyof typeof CONNECTION>;
   readonly #label: string;
   readonly #counters = new Map<Name, Counter>();
+  readonly #gauges = new Map<Name, Gauge>();
   #opened: Counter | null = null;
   #active: Gauge | null = null;
   #closed: Counter | null = null;
@@ -213,6 +223,15 @@ class Bound<Name extends string> {
     (this.#active ??= this.#families.gauge('active', this.#label)).add(-1);
     (this.#closed ??= this.#families.counter('closed', this.#label)).inc();
     (this.#lengthMs ??= this.#families.histogram('lengthMs', this.#label)).observe(durationMs);
+  }
+
+  adjust(name: Name, by: number): void {
+    let bound = this.#gauges.get(name);
+    if (bound === undefined) {
+      bound = this.#families.gauge(name, this.#label);
+      this.#gauges.set(name, bound);
+    }
+    bound.add(by);
   }
 
   count(name: Name, n: number): void {
