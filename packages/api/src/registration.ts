@@ -55,6 +55,13 @@ export interface OutboundBinding {
   readonly localPort: number;
 }
 
+/** An application port that nothing but mutual TLS may reach, by which policy. */
+export interface StrictPort {
+  readonly appPort: number;
+  /** `security.istio.io/PeerAuthentication/default/default` */
+  readonly policy: string;
+}
+
 export interface RegistrationReply {
   readonly instance: string;
   /** Secret; proves on ADS and on renewals that the caller is this instance. Never logged. */
@@ -62,6 +69,8 @@ export interface RegistrationReply {
   /** Node id to announce on ADS. */
   readonly nodeId: string;
   readonly outbound: readonly OutboundBinding[];
+  /** Ports under STRICT; whoever runs the application sees to it that its sidecar cannot be bypassed. */
+  readonly strictPorts: readonly StrictPort[];
   readonly leaseMs: number;
 }
 
@@ -73,6 +82,7 @@ export interface RenewRequest {
 export interface RenewReply {
   readonly leaseMs: number;
   readonly outbound: readonly OutboundBinding[];
+  readonly strictPorts: readonly StrictPort[];
 }
 
 export interface HealthReport {

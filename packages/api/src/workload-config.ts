@@ -56,6 +56,8 @@ export interface SluiceWorkload {
   readonly restart: 'always' | 'on-failure' | 'never';
   readonly dependsOn: readonly string[];
   readonly hasSidecar: boolean;
+  /** May listen beyond loopback under STRICT. */
+  readonly allowBypass: boolean;
   readonly stopTimeoutMs: number;
 }
 
@@ -79,6 +81,7 @@ export function settleWorkload(name: string, input: SluiceWorkloadInput): Sluice
     restart: input.restart ?? 'always',
     dependsOn: input.dependsOn ?? [],
     hasSidecar: input.sidecar ?? true,
+    allowBypass: input.allowBypass ?? false,
     stopTimeoutMs: milliseconds(input.stopTimeout, 10_000),
   };
 }

@@ -29,6 +29,7 @@ const serving: CreateMeshServing = ({ store, registry }) => {
     services: () => [],
     edges: () => [],
     outboundServices: () => [service],
+    strictPorts: () => [],
     updateSettings: () => {},
     hasReachedAll: () => true,
     listen: () => {

@@ -96,6 +96,11 @@ const workloadFields = {
   }),
   dependsOn: optional(textList, 'Workloads that must be ready first'),
   sidecar: optional(flag, 'Run it behind a sidecar', { default: 'true' }),
+  allowBypass: optional(
+    flag,
+    'Under STRICT, run it although it listens beyond loopback, where its sidecar can be bypassed',
+    { default: 'false' },
+  ),
   stopTimeout: optional(duration, 'Time between SIGTERM and SIGKILL', { default: '10s' }),
 };
 

@@ -1,9 +1,16 @@
 /** `sluice check`: can a mesh run here, and does the one that runs feel well. */
 import type { CommandContext } from '../context.ts';
 import { exitStatus, isCliError } from '../errors.ts';
-import { viewPaths, type InstanceView, type ProxyView, type SummaryView } from '../mesh/views.ts';
+import {
+  viewPaths,
+  type IdentityView,
+  type InstanceView,
+  type ProxyView,
+  type SummaryView,
+} from '../mesh/views.ts';
 import { renderAs } from '../output/structured.ts';
 import { checkEnvironment, type CheckResult } from '../up/environment-checks.ts';
+import { checkClocks } from './clock-checks.ts';
 import { connect } from './connect.ts';
 import { isTroubled, statusRows } from './status.ts';
 
@@ -27,10 +34,12 @@ export async function run(context: CommandContext): Promise<number> {
 async function checkMesh(context: CommandContext): Promise<readonly CheckResult[]> {
   try {
     const { client, mesh } = connect(context);
-    const [summary, { proxies }, { instances }] = await Promise.all([
+    const askedAtMs = Date.now();
+    const [summary, { proxies }, { instances }, identity] = await Promise.all([
       client.get<SummaryView>(viewPaths.summary),
       client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies),
       client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
+      client.get<IdentityView>(viewPaths.identity),
     ]);
     const rows = statusRows(proxies, instances);
     const troubled = rows.filter(isTroubled).map(({ name }) => name);
@@ -59,6 +68,8 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
         summary.isEvictionFrozen ? ['more than half of all instances went silent at once'] : [],
         'nothing is evicted until they return',
       ),
+      ...checkCertificates(identity),
+      await checkClocks(summary, instances, askedAtMs),
       ...(mesh.record === undefined
         ? []
         : [
@@ -72,6 +83,26 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
     if (!isCliError(error)) throw error;
     return [{ what: error.message, state: error.code === 'mesh-not-found' ? 'notice' : 'failed' }];
   }
+}
+
+/** What ends soon without being replaced: authorities, and workloads whose renewal is overdue. */
+function checkCertificates({ expiring, certificates, now }: IdentityView): readonly CheckResult[] {
+  const newest = new Map([...certificates].reverse().map((one) => [`${one.identity} ${one.instance}`, one]));
+  const overdue = [...newest.values()].filter(
+    ({ renewalBy, revokedAt }) => revokedAt === null && Date.parse(renewalBy) < Date.parse(now),
+  );
+  return [
+    verdict(
+      'no authority comes to its end',
+      expiring.map(({ what, notAfter }) => `the ${what} ends ${notAfter}`),
+      '"sluice cert" shows them; what an operator brought, the operator replaces',
+    ),
+    verdict(
+      'every workload renews its certificate in time',
+      overdue.map(({ identity, notAfter }) => `${identity} should have asked already, ends ${notAfter}`),
+      'its sidecar runs no more, or its log says why',
+    ),
+  ];
 }
 
 function verdict(what: string, findings: readonly string[], hint: string): CheckResult {

@@ -21,6 +21,11 @@ const adoptFlag = {
   type: 'switch',
   about: 'Take over objects that files of the mesh own',
 } as const;
+const allowBypassFlag = {
+  name: 'allow-bypass',
+  type: 'switch',
+  about: 'Under STRICT, run applications that listen beyond loopback, where their sidecar can be bypassed',
+} as const;
 const nameFlags = [namespaceFlag, allNamespacesFlag, selectorFlag];
 
 export const commands: readonly CommandSpec[] = [
@@ -40,12 +45,7 @@ export const commands: readonly CommandSpec[] = [
         type: 'switch',
         about: 'Run the plain command of each workload, not its alternatives',
       },
-      {
-        name: 'allow-bypass',
-        type: 'switch',
-        about:
-          'Under STRICT, run applications that listen beyond loopback, where their sidecar can be bypassed',
-      },
+      allowBypassFlag,
     ],
     load: () => import('./up.ts'),
   },
@@ -76,6 +76,7 @@ export const commands: readonly CommandSpec[] = [
         choices: ['always', 'on-failure', 'never'],
         about: 'When it is started again (default: never)',
       },
+      allowBypassFlag,
       ...meshFlags,
     ],
     details: 'The exit status is that of the command.',
@@ -216,6 +217,56 @@ export const commands: readonly CommandSpec[] = [
     usage: '',
     flags: meshFlags,
     load: () => import('./dashboard.ts'),
+  },
+  {
+    name: 'cert',
+    summary: 'Show the certificates of workloads and authorities; revoke and replace them',
+    usage: '[list | show WORKLOAD | revoke SERIAL | rotate root]',
+    words: ['list', 'show', 'revoke', 'rotate'],
+    flags: [
+      namespaceFlag,
+      { name: 'all', type: 'switch', about: 'Those that were replaced, too' },
+      {
+        name: 'workload',
+        type: 'text',
+        value: 'NAMESPACE/NAME',
+        about: 'With revoke: every certificate of a workload',
+      },
+      structured,
+      ...meshFlags,
+    ],
+    details:
+      'A revocation reaches every proxy within seconds and ends its connections. rotate takes root or intermediate.',
+    load: () => import('./cert.ts'),
+  },
+  {
+    name: 'token',
+    summary: 'Make join tokens, by which workloads get their first certificate',
+    usage: 'create --service-account NAME -o FILE | list | revoke ID…',
+    words: ['create', 'list', 'revoke'],
+    flags: [
+      namespaceFlag,
+      {
+        name: 'service-account',
+        type: 'text',
+        value: 'NAME',
+        about: 'Whose identity it gives (default: default)',
+      },
+      { name: 'instance', type: 'text', value: 'NAME.NAMESPACE', about: 'The only instance that may use it' },
+      { name: 'labels', type: 'list', value: 'KEY=VALUE', about: 'Labels that its instance must have' },
+      { name: 'ports', type: 'list', value: 'PORT', about: 'Application ports that its instance may have' },
+      { name: 'ttl', type: 'text', value: 'DURATION', about: 'How long it is good (default: 15m)' },
+      {
+        name: 'output',
+        short: 'o',
+        type: 'text',
+        value: 'FILE',
+        about: 'With create: a new 0600 file, or - to print it; with list: json or yaml',
+      },
+      ...meshFlags,
+    ],
+    details: 'A token is good once. It pins the root of the mesh, so that the first contact is verified.',
+    load: () => import('./token.ts'),
   },
   {
     name: 'check',

@@ -67,6 +67,7 @@ export async function run(context: CommandContext): Promise<number> {
       ),
       version: sluiceVersion,
       leaseMs,
+      allowsBypass: context.args.has('allow-bypass'),
       secureAddress: addresses.secure,
       dependencies: Promise.resolve(),
     });

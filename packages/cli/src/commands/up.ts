@@ -71,7 +71,17 @@ async function runMesh(
   });
   for (const notice of notices) reporter.warn(notice);
   reporter.say(`starting ${file.name}: control plane and ${count(file)}; logs in ${join(stateDir, 'logs')}`);
-  const mesh = new MeshRunner({ file, stateDir, addresses, commands, range, reservations, env, reporter });
+  const mesh = new MeshRunner({
+    file,
+    stateDir,
+    addresses,
+    commands,
+    range,
+    reservations,
+    env,
+    reporter,
+    allowsBypass: context.args.has('allow-bypass'),
+  });
   const stopped = stopOnSignal(context, mesh, reporter);
   try {
     const started = mesh.start();

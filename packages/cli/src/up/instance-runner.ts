@@ -12,8 +12,10 @@ import { describeExit, spawnChild, type Child, type ChildExit } from '../process
 import type { ProcessLedger } from '../process/ledger.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
 import { appEnv } from './app-env.ts';
+import { BypassGuard } from './bypass-guard.ts';
 import { expandArgs } from './expand-args.ts';
 import { IdentityFolder } from './identity-folder.ts';
+import { findExposed } from './exposed-ports.ts';
 import { describeAddress, toRegistration, type InstancePlan } from './instance-plan.ts';
 import { appendLog, beginLog, logPath } from './log-files.ts';
 import { runProbe } from './probe.ts';
@@ -33,6 +35,8 @@ export interface InstanceDependencies {
   readonly portNames: ReadonlyMap<string, string>;
   readonly version: string;
   readonly leaseMs: number;
+  /** Applications may listen beyond loopback under STRICT. */
+  readonly allowsBypass: boolean;
   /** `host:port` of the control plane's secure port. */
   readonly secureAddress: string;
   /** Resolves when the workloads this one depends on are ready. */
@@ -48,10 +52,13 @@ export class InstanceRunner {
   readonly #registration: MeshRegistration;
   readonly #sidecar: Sidecar | undefined;
   readonly #readiness: ReadinessWatch;
-  readonly #app: Supervisor;
+  readonly #guard: BypassGuard;
+  #app: Supervisor;
   readonly #firstReady = Promise.withResolvers<void>();
   readonly #finished = Promise.withResolvers<ChildExit>();
   #isStopping = false;
+  /** Stopped by the guard. */
+  #isHeld = false;
   #wasReady = false;
 
   constructor(plan: InstancePlan, deps: InstanceDependencies) {
@@ -63,7 +70,9 @@ export class InstanceRunner {
       timers: systemTimers,
       onRegisteredAnew: () => void this.#registeredAnew(),
       onTrouble: (text) => this.#say(text, 'bad'),
+      onStrictPorts: (ports) => this.#guard.update(ports),
     });
+    this.#guard = this.#createGuard();
     this.#sidecar = plan.workload.hasSidecar ? this.#createSidecar() : undefined;
     this.#readiness = new ReadinessWatch({
       settings: plan.workload.readiness,
@@ -76,16 +85,9 @@ export class InstanceRunner {
           cwd: plan.command.cwd,
           env: this.#env(),
         }),
-      onChange: (isReady, reason) => this.#readinessChanged(isReady, reason),
+      onChange: (isReady, reason) => void this.#readinessChanged(isReady, reason),
     });
-    this.#app = new Supervisor({
-      restart: plan.workload.restart,
-      start: () => this.#spawnApp(),
-      timers: systemTimers,
-      random: deps.random,
-      onStarted: (child) => this.#appStarted(child),
-      onExited: (exit, restartInMs) => this.#appExited(exit, restartInMs),
-    });
+    this.#app = this.#createApp();
   }
 
   get wasReady(): boolean {
@@ -117,6 +119,7 @@ export class InstanceRunner {
   /** No new requests: out of the registry first, then the listeners. */
   async leave(): Promise<void> {
     this.#isStopping = true;
+    this.#guard.unwatch();
     this.#readiness.stop('stopping');
     await this.#registration.end();
     await this.#sidecar?.drainInbound();
@@ -138,6 +141,52 @@ export class InstanceRunner {
   kill(): void {
     this.#app.kill();
     this.#sidecar?.kill();
+  }
+
+  #createApp(): Supervisor {
+    return new Supervisor({
+      restart: this.plan.workload.restart,
+      start: () => this.#spawnApp(),
+      timers: systemTimers,
+      random: this.#deps.random,
+      onStarted: (child) => this.#appStarted(child),
+      onExited: (exit, restartInMs) => this.#appExited(exit, restartInMs),
+    });
+  }
+
+  #createGuard(): BypassGuard {
+    const isAllowed = this.plan.workload.allowBypass || this.#deps.allowsBypass;
+    return new BypassGuard({
+      isAllowed,
+      find: findExposed,
+      timers: systemTimers,
+      onExposed: (text) => {
+        this.#say(text, 'bad');
+        if (!isAllowed) void this.#hold(text);
+      },
+      onReleased: () => this.#release(),
+    });
+  }
+
+  /** Ends an application that must not run as it is; it is started again when it may. */
+  async #hold(reason: string): Promise<void> {
+    if (this.#isHeld || this.#isStopping) return;
+    this.#isHeld = true;
+    this.#guard.unwatch();
+    this.#readiness.stop(reason);
+    this.#registration.tell(false, reason);
+    await this.#app.stop(this.plan.workload.stopTimeoutMs);
+  }
+
+  #release(): void {
+    if (!this.#isHeld) return;
+    void this.#app.ended.then(() => {
+      if (!this.#isHeld || this.#isStopping) return;
+      this.#isHeld = false;
+      this.#say('STRICT holds no longer: starting it again', 'plain');
+      this.#app = this.#createApp();
+      this.#app.start();
+    });
   }
 
   #createSidecar(): Sidecar {
@@ -190,9 +239,12 @@ export class InstanceRunner {
   #appStarted(child: Child): void {
     this.#deps.ledger.track(this.plan.name, child);
     this.#readiness.start();
+    if (this.plan.workload.hasSidecar) this.#guard.watch();
   }
 
   #appExited(exit: ChildExit, restartInMs: number | undefined): void {
+    this.#guard.unwatch();
+    if (this.#isHeld) return;
     this.#readiness.stop(`it ${describeExit(exit)}`);
     if (this.#isStopping) return;
     if (restartInMs === undefined) {
@@ -221,7 +273,11 @@ export class InstanceRunner {
     return restart !== 'always' && ports.length === 0;
   }
 
-  #readinessChanged(isReady: boolean, reason: string): void {
+  /** Before others are told that it takes traffic, it has to be right that only its sidecar brings any. */
+  async #readinessChanged(isReady: boolean, reason: string): Promise<void> {
+    if (isReady && this.plan.workload.hasSidecar && !(await this.#guard.check())) return;
+    // Meanwhile it may have ended, or been stopped.
+    if (this.#isHeld || isReady !== this.#readiness.isReady) return;
     this.#registration.tell(isReady, reason);
     if (isReady) {
       this.#say(`ready ${describeAddress(this.plan)}`, 'good');

@@ -33,6 +33,8 @@ export interface MeshRunnerOptions {
   readonly reservations: PortReservations;
   readonly env: Env;
   readonly reporter: Reporter;
+  /** `--allow-bypass` */
+  readonly allowsBypass: boolean;
 }
 
 /** Renewals every third of it; with it, a workload that vanishes takes no request after 3 s. */
@@ -194,6 +196,7 @@ export class MeshRunner {
         portNames,
         version: sluiceVersion,
         leaseMs,
+        allowsBypass: this.#options.allowsBypass,
         secureAddress: addresses.secure,
         dependencies: readyOf(plan.workload.dependsOn),
       });

@@ -48,13 +48,13 @@ function setUp() {
         token = `token-${++registrations}`;
         answer = 'normal';
         return Response.json(
-          { instance: 'shop.default', token, nodeId: 'n', outbound: [], leaseMs: 2500 },
+          { instance: 'shop.default', token, nodeId: 'n', outbound: [], strictPorts: [], leaseMs: 2500 },
           { status: 201 },
         );
       }
       const isOurs = request.headers.get('authorization') === `Bearer ${token}` && answer === 'normal';
       return isOurs
-        ? Response.json({ leaseMs: 2500, outbound: [] })
+        ? Response.json({ leaseMs: 2500, outbound: [], strictPorts: [] })
         : Response.json({ message: 'not registered' }, { status: 404 });
     },
   });
@@ -74,6 +74,7 @@ function setUp() {
     timers,
     onRegisteredAnew: () => anew.push(mesh.token),
     onTrouble: (text) => troubles.push(text),
+    onStrictPorts: () => {},
   });
   return {
     mesh,

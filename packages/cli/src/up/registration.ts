@@ -3,7 +3,7 @@
  * and registered anew when the control plane no longer knows it (it was away for longer than the lease). While the
  * control plane is down nothing is lost: what was to be said is said when it answers again.
  */
-import type { OutboundBinding, Registration, RegistrationReply, RenewReply } from '@sluice/api';
+import type { OutboundBinding, Registration, RegistrationReply, RenewReply, StrictPort } from '@sluice/api';
 import { hasCliCode } from '../errors.ts';
 import { ApiRefusal, type ApiClient } from '../mesh/api-client.ts';
 import type { Timers } from '../process/supervisor.ts';
@@ -15,6 +15,8 @@ export interface RegistrationOptions {
   /** The token has changed: the sidecar has to start again with it. */
   readonly onRegisteredAnew: () => void;
   readonly onTrouble: (text: string) => void;
+  /** Ports of the application under STRICT, as of each registration and renewal. */
+  readonly onStrictPorts: (ports: readonly StrictPort[]) => void;
 }
 
 interface Health {
@@ -77,6 +79,7 @@ export class MeshRegistration {
     const { isHealthy } = this.#wanted;
     this.#reply = await client.post<RegistrationReply>(path, { ...registration, isHealthy });
     this.#told = isHealthy ? this.#wanted : undefined;
+    this.#options.onStrictPorts(this.#reply.strictPorts);
   }
 
   #planRenewal(): void {
@@ -87,8 +90,9 @@ export class MeshRegistration {
 
   async #renew(): Promise<void> {
     await this.#quietly(async () => {
-      const { outbound } = (await this.#send('PUT', '')) as RenewReply;
+      const { outbound, strictPorts } = (await this.#send('PUT', '')) as RenewReply;
       if (this.#reply !== undefined) this.#reply = { ...this.#reply, outbound };
+      this.#options.onStrictPorts(strictPorts);
       await this.#tell();
     });
     this.#planRenewal();

@@ -50,6 +50,7 @@ function open(from: RegistryTable = table): InstanceRegistry {
     log: createLogger({ component: 'registry', write: (line) => logged.push(line) }),
     clusterDomain: 'cluster.local',
     outboundServices: () => services,
+    strictPorts: () => [{ appPort: 1, policy: 'p' }],
   });
 }
 
@@ -99,6 +100,7 @@ describe('registering', () => {
     expect(reply).toMatchObject({
       instance: 'reviews-1.default',
       nodeId: 'sidecar~127.0.0.1~reviews-1.default~default.svc.cluster.local',
+      strictPorts: [{ appPort: 1, policy: 'p' }],
       leaseMs: 2500,
     });
     expect(reply.outbound.map((one) => one.service)).toEqual(['ratings', 'details']);

@@ -5,7 +5,7 @@
  * A token proves an instance. Only its hash is kept: who reads the state cannot speak for a workload.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { OutboundBinding, Registration, RegistrationReply, ResourceKey } from '@sluice/api';
+import type { OutboundBinding, Registration, RegistrationReply, ResourceKey, StrictPort } from '@sluice/api';
 import type { Clock, Logger } from '@sluice/runtime';
 import { hasErrorCode } from '../errors.ts';
 import type { ResourceStore, WriteFailure } from '../source/store.ts';
@@ -34,6 +34,8 @@ export interface InstanceRegistryOptions {
   readonly clusterDomain: string;
   /** Services an instance can see; the same array as before while nothing changed. */
   readonly outboundServices: (instance: RegisteredInstance) => readonly OutboundService[];
+  /** Its application ports under STRICT. */
+  readonly strictPorts: (instance: RegisteredInstance) => readonly StrictPort[];
 }
 
 /** A registration that the store does not take: the name is taken, or the disk is full. */
@@ -141,8 +143,15 @@ export class InstanceRegistry implements Registry {
       token,
       nodeId: nodeIdOf(registration, this.#options.clusterDomain),
       outbound: this.bindings(instance),
+      strictPorts: this.strictPorts(instance),
       leaseMs: registration.ttlMs,
     };
+  }
+
+  /** Application ports of an instance that only mutual TLS may reach. */
+  strictPorts(instance: string): readonly StrictPort[] {
+    const registered = this.#instances.get(instance);
+    return registered ? this.#options.strictPorts(registered) : [];
   }
 
   renew(instance: string, token: string): boolean {

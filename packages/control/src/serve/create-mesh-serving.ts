@@ -22,6 +22,7 @@ import { Debounce } from './ads/debounce.ts';
 import { ClientNodes } from './client-nodes.ts';
 import { GrpcServer } from './ads/grpc-server.ts';
 import { openSecurePort } from './secure-port.ts';
+import { strictPortsOf } from './strict-ports.ts';
 import { edgeClients } from './edge-clients.ts';
 import { describeListenFailure, parseAddress } from './http-server.ts';
 import type { MeshServing, MeshServingOptions } from './mesh-serving.ts';
@@ -112,6 +113,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     edges: () =>
       edgesOf(model, edgeClients(registry.instances.values(), nodes, translator), translator.autoMtls),
     outboundServices: (instance) => outbound.of(instance),
+    strictPorts: (instance) => strictPortsOf(model, nodes.of(instance, null)),
     updateSettings: (fresh: MeshSettings) => {
       translator.updateSettings(readSettings(fresh, log));
       push.trigger();

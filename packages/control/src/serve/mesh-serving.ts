@@ -2,7 +2,7 @@
  * The part of the control plane that turns resources into proxy configuration, as stack.ts sees it: model,
  * translation, ADS and status behind one seam, so that the rest runs and is tested without them.
  */
-import type { MeshSettings } from '@sluice/api';
+import type { MeshSettings, StrictPort } from '@sluice/api';
 import type { Clock, Logger, MetricsRegistry } from '@sluice/runtime';
 import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance, Registry } from '../registry/registry.ts';
@@ -33,6 +33,8 @@ export interface MeshServing {
   edges(): readonly EdgeView[];
   /** The same array as before while nothing has changed for the instance. */
   outboundServices(instance: RegisteredInstance): readonly OutboundService[];
+  /** Application ports of an instance that only mutual TLS may reach. */
+  strictPorts(instance: RegisteredInstance): readonly StrictPort[];
   updateSettings(settings: MeshSettings): void;
   /** Opens xDS; resolves with the addresses bound, `secure` empty where there is no authority. */
   listen(): Promise<{ readonly xds: string; readonly secure: string }>;

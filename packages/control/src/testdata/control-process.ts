@@ -8,6 +8,7 @@ const serving: CreateMeshServing = () => ({
   services: () => [],
   edges: () => [],
   outboundServices: () => [],
+  strictPorts: () => [],
   updateSettings: () => {},
   hasReachedAll: () => true,
   listen: () => Promise.resolve({ xds: '127.0.0.1:15010', secure: '127.0.0.1:15012' }),

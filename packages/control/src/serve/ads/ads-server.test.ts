@@ -47,6 +47,7 @@ class ServedMesh {
     log: this.#log,
     clusterDomain: 'cluster.local',
     outboundServices: (instance) => this.serving.outboundServices(instance),
+    strictPorts: () => [],
   });
   readonly serving: MeshServing = createMeshServing({
     store: this.store,

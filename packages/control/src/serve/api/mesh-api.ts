@@ -127,7 +127,11 @@ async function handleInstance(
   switch (`${request.method} ${action ?? ''}`) {
     case 'PUT ':
       registry.renew(instance, token);
-      return json(200, { leaseMs: registry.leaseMsOf(instance), outbound: registry.bindings(instance) });
+      return json(200, {
+        leaseMs: registry.leaseMsOf(instance),
+        outbound: registry.bindings(instance),
+        strictPorts: registry.strictPorts(instance),
+      });
     case 'PUT health': {
       const { isHealthy, reason = '' } = fields;
       if (typeof isHealthy !== 'boolean' || typeof reason !== 'string') {

@@ -51,7 +51,12 @@ function views(changes: Partial<MeshViews> = {}): MeshViews {
       startedAt: '2026-01-01T00:00:00Z',
       isEvictionFrozen: false,
       now: '2026-01-01T00:00:00.000Z',
-      addresses: { xds: '127.0.0.1:15010', secure: '127.0.0.1:15012', api: '127.0.0.1:15080', metrics: '127.0.0.1:15014' },
+      addresses: {
+        xds: '127.0.0.1:15010',
+        secure: '127.0.0.1:15012',
+        api: '127.0.0.1:15080',
+        metrics: '127.0.0.1:15014',
+      },
       fileProblems: [],
     }),
     proxies: () => [proxy],
