@@ -68,7 +68,7 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
         summary.isEvictionFrozen ? ['more than half of all instances went silent at once'] : [],
         'nothing is evicted until they return',
       ),
-      ...checkCertificates(identity),
+      ...checkCertificates(identity, instances),
       await checkClocks(summary, instances, askedAtMs),
       ...(mesh.record === undefined
         ? []
@@ -86,10 +86,15 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
 }
 
 /** What ends soon without being replaced: authorities, and workloads whose renewal is overdue. */
-function checkCertificates({ expiring, certificates, now }: IdentityView): readonly CheckResult[] {
+function checkCertificates(
+  { expiring, certificates, now }: IdentityView,
+  instances: readonly InstanceView[],
+): readonly CheckResult[] {
+  const living = new Set(instances.map(({ instance }) => instance));
   const newest = new Map([...certificates].reverse().map((one) => [`${one.identity} ${one.instance}`, one]));
   const overdue = [...newest.values()].filter(
-    ({ renewalBy, revokedAt }) => revokedAt === null && Date.parse(renewalBy) < Date.parse(now),
+    ({ instance, renewalBy, revokedAt }) =>
+      living.has(instance) && revokedAt === null && Date.parse(renewalBy) < Date.parse(now),
   );
   return [
     verdict(

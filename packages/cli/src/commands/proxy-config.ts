@@ -2,13 +2,14 @@
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
 import { clusterRows, endpointRows, listenerRows, routeRows, type ConfigRows } from '../output/proxy-rows.ts';
+import { secretRows } from '../output/secret-rows.ts';
 import { renderAs } from '../output/structured.ts';
 import { renderTable } from '../output/table.ts';
 import { nearestName } from '@sluice/runtime';
 import { connect } from './connect.ts';
 import { findInstance } from './find-instance.ts';
 
-export const proxyConfigParts = ['clusters', 'listeners', 'routes', 'endpoints'] as const;
+export const proxyConfigParts = ['clusters', 'listeners', 'routes', 'endpoints', 'secrets'] as const;
 type Part = (typeof proxyConfigParts)[number];
 
 const adminTimeoutMs = 10_000;
@@ -58,11 +59,16 @@ function readPart(word: string): Part {
 async function readRows(part: Part, adminPort: number): Promise<ConfigRows> {
   if (part === 'endpoints') return endpointRows(await admin(adminPort, '/clusters?format=json'));
   const dump = await admin(adminPort, '/config_dump');
-  return part === 'clusters'
-    ? clusterRows(dump)
-    : part === 'listeners'
-      ? listenerRows(dump)
-      : routeRows(dump);
+  switch (part) {
+    case 'clusters':
+      return clusterRows(dump);
+    case 'listeners':
+      return listenerRows(dump);
+    case 'routes':
+      return routeRows(dump);
+    case 'secrets':
+      return secretRows(dump, Date.now());
+  }
 }
 
 /** A page of a proxy's admin as JSON. Throws `control-unreachable` when it does not answer. */

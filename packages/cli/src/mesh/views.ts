@@ -85,6 +85,56 @@ export interface SummaryView {
 }
 
 const base = '/sluice/v1';
+export interface CertificateView {
+  readonly serial: string;
+  /** SPIFFE ID. */
+  readonly identity: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** `name.namespace`; empty when it is bound to no instance. */
+  readonly instance: string;
+  readonly proof: string;
+  readonly authorityId: string;
+  readonly rootId: string;
+  readonly issuedAt: string;
+  readonly notAfter: string;
+  readonly renewalFrom: string;
+  readonly renewalBy: string;
+  readonly revokedAt: string | null;
+}
+
+export interface IdentityView {
+  readonly trustDomain: string;
+  readonly now: string;
+  readonly signing: {
+    readonly id: string;
+    readonly subject: string;
+    readonly notAfter: string;
+    readonly rootId: string;
+  };
+  readonly authorities: readonly {
+    readonly id: string;
+    readonly role: string;
+    readonly phase: string;
+    readonly origin: string;
+    readonly subject: string;
+    readonly notAfter: string;
+  }[];
+  readonly expiring: readonly { readonly what: string; readonly notAfter: string }[];
+  /** Newest first. */
+  readonly certificates: readonly CertificateView[];
+}
+
+export interface JoinTokenView {
+  readonly id: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly instance: string;
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly state: 'open' | 'used' | 'expired';
+}
+
 export const viewPaths = {
   summary: `${base}/status`,
   proxies: `${base}/proxies`,
@@ -92,4 +142,6 @@ export const viewPaths = {
   services: `${base}/services`,
   resources: `${base}/resources`,
   edges: `${base}/edges`,
+  identity: `${base}/identity`,
+  tokens: `${base}/tokens`,
 } as const;

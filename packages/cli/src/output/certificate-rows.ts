@@ -33,8 +33,13 @@ export function certificateRows(view: IdentityView, options: { readonly isAll: b
 }
 
 /** The chain from the workload up to the root, one line each. */
-export function renderChain(now: string, certificate: CertificateView, chain: IdentityView['authorities']): string {
-  const { identity, instance, serial, notAfter, issuedAt, renewalFrom, renewalBy, revokedAt, proof } = certificate;
+export function renderChain(
+  now: string,
+  certificate: CertificateView,
+  chain: IdentityView['authorities'],
+): string {
+  const { identity, instance, serial, notAfter, issuedAt, renewalFrom, renewalBy, revokedAt, proof } =
+    certificate;
   const lines = [
     identity,
     `  instance      ${orNone(instance)}`,
@@ -67,7 +72,11 @@ function describeLength(ms: number): string {
   return `${Math.floor(ms / 1000)}s`;
 }
 
-function stateOf({ revokedAt, renewalBy }: CertificateView, now: string, isReplaced: boolean): CertificateState {
+function stateOf(
+  { revokedAt, renewalBy }: CertificateView,
+  now: string,
+  isReplaced: boolean,
+): CertificateState {
   if (revokedAt !== null) return 'revoked';
   if (isReplaced) return 'replaced';
   return Date.parse(renewalBy) < Date.parse(now) ? 'renewal due' : 'valid';
