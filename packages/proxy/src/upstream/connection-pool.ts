@@ -20,6 +20,8 @@ import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
 const AVOID_REFUSED_MS = 5000;
 /** Idle connections kept per endpoint and data loop. */
 const MAX_IDLE = 1024;
+/** A connection that names its client is of no use to others: it waits only for that one's next request. */
+const ONE_CLIENT_IDLE_MS = 5000;
 /** Streams that an HTTP/2 peer is expected to allow until it says so (RFC 9113 §6.5.2). */
 const EXPECTED_STREAMS = 100;
 
@@ -219,7 +221,10 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   }
 
   #restMs(connection: PooledConnection): number {
-    const { poolIdleTimeoutMs, maxConnectionDurationMs } = this.#cluster;
+    const { maxConnectionDurationMs } = this.#cluster;
+    let { poolIdleTimeoutMs } = this.#cluster;
+    if ((this.transport.preface ?? null) !== null)
+      poolIdleTimeoutMs = Math.min(poolIdleTimeoutMs || ONE_CLIENT_IDLE_MS, ONE_CLIENT_IDLE_MS);
     if (maxConnectionDurationMs === 0) return poolIdleTimeoutMs;
     const leftMs = Math.max(1, connection.openedMs + maxConnectionDurationMs - this.#services.clock.nowMs());
     return poolIdleTimeoutMs === 0 ? leftMs : Math.min(leftMs, poolIdleTimeoutMs);

@@ -60,11 +60,13 @@ export class EndpointPools implements EndpointPool {
   retireOutdated(): void {
     if (this.#cluster === null) return;
     const { key } = this.#cluster.transportFor(this.#endpoint);
-    for (const pool of this.all) {
-      if (pool.transport.key === key) continue;
-      if (pool === this.#current) this.#current = null;
-      this.#retire(pool);
+    const current = this.#current;
+    if (current !== null && current.transport.key !== key) {
+      this.#current = null;
+      this.#retire(current);
     }
+    for (const pool of this.#others) if (pool.transport.key !== key) this.#retire(pool);
+    if (this.#variantsOf !== key) this.#dropVariants(key);
   }
 
   #exchangeCurrent(cluster: Cluster, protocol: PoolProtocol, transport: UpstreamTransport): ConnectionPool {
@@ -90,11 +92,7 @@ export class EndpointPools implements EndpointPool {
     base: UpstreamTransport,
     wish: StreamWish,
   ): ConnectionPool {
-    if (this.#variantsOf !== base.key) {
-      for (const pool of this.#variants.values()) this.#retire(pool);
-      this.#variants.clear();
-      this.#variantsOf = base.key;
-    }
+    if (this.#variantsOf !== base.key) this.#dropVariants(base.key);
     const named = base.named?.(wish.serverName) ?? base;
     const preface = base.proxyHeader?.bytes(wish.downstream) ?? null;
     const suffix = preface === null ? '' : Buffer.from(preface).toString('base64');
@@ -107,6 +105,13 @@ export class EndpointPools implements EndpointPool {
       this.#variants.set(key, pool);
     }
     return pool;
+  }
+
+  #dropVariants(nextKey: string): void {
+    const dropped = [...this.#variants.values()];
+    this.#variants.clear();
+    this.#variantsOf = nextKey;
+    for (const pool of dropped) this.#retire(pool);
   }
 
   #dropOldestVariant(): void {
