@@ -20,6 +20,7 @@ const adminPages = [
   'config_dump?include_eds',
   'clusters?format=json',
   'listeners?format=json',
+  'certs',
   'stats',
   'ready',
 ] as const;

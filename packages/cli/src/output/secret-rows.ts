@@ -35,7 +35,9 @@ function rowsOf(entry: Fields, state: string, nowMs: number): ConfigRow[] {
   const chain = pemOf(fields(secret['tls_certificate'])['certificate_chain']);
   const roots = pemOf(fields(secret['validation_context'])['trusted_ca']);
   const shown = [
-    ...certificatesOf(chain).slice(0, 1).map((certificate) => ['Cert Chain', certificate] as const),
+    ...certificatesOf(chain)
+      .slice(0, 1)
+      .map((certificate) => ['Cert Chain', certificate] as const),
     ...certificatesOf(roots).map((certificate) => ['CA', certificate] as const),
   ];
   if (shown.length === 0) return [{ cells: [name, '', status, 'false', '', '', ''], source: entry }];
