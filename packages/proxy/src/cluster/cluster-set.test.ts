@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { ClusterLoadAssignmentTable, ClusterTable, parseJsonMessage } from '@sluice/xds';
 import { pickContext } from './balancer.suite.ts';
+import { checkingEnvironment } from '../tls/tls-environment.ts';
 import { ClusterSet } from './cluster-set.ts';
 import type { ClusterStats } from './cluster.ts';
 import { newLimitsMemory, LimitSlots, priorityLimits, reclaim } from './shared-limits.ts';
@@ -12,7 +13,13 @@ const limits = (): { total: SharedArrayBuffer; share: SharedArrayBuffer } => ({
 });
 
 function newSet(nowMs = () => 0): ClusterSet {
-  return new ClusterSet({ limits: limits(), nowMs, random: () => 0, bindStats: () => ({}) as ClusterStats });
+  return new ClusterSet({
+    limits: limits(),
+    nowMs,
+    random: () => 0,
+    bindStats: () => ({}) as ClusterStats,
+    tls: checkingEnvironment(),
+  });
 }
 
 const cluster = (json: object) =>
@@ -42,7 +49,7 @@ describe('clusters of a loop', () => {
     set.putEndpoints(assignment(1, 2), 'a', 0, true);
     const [first, second] = set.find('c')?.endpoints ?? [];
     let drained = 0;
-    for (const each of [first, second]) if (each) each.pool = { drain: () => void drained++ };
+    for (const each of [first, second]) if (each) each.pool = { drain: () => void drained++, retireOutdated() {} };
     set.putEndpoints(assignment(2, 3), 'b', 0, true);
     expect(set.find('c')?.endpoints[0]).toBe(second!);
     expect(set.find('c')?.endpoints.map((each) => each.port)).toEqual([2, 3]);

@@ -70,6 +70,11 @@ export class ClusterSet {
     for (const cluster of this.#assign(this.#warming, name, compiled, version)) this.#activate(cluster);
   }
 
+  /** Connections made with another version of this secret end, spread over time by `soon`. */
+  renewConnections(secret: string, soon: (run: () => void) => void): void {
+    for (const cluster of this.#live.values()) cluster.renewConnections(secret, soon);
+  }
+
   sweep(nowMs: number): void {
     for (const cluster of this.#live.values()) cluster.sweep(nowMs);
   }

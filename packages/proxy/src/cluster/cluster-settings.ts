@@ -6,6 +6,7 @@ import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { ClusterType } from './cluster.ts';
 import type { ServiceIdentity } from './service-identity.ts';
 import type { LimitSettings } from './shared-limits.ts';
+import type { TransportSettings } from './compile-transports.ts';
 
 export interface ClusterSettings {
   readonly name: string;
@@ -25,6 +26,7 @@ export interface ClusterSettings {
   readonly origin: string | null;
   /** The service it stands for, as its metadata says; null = by its name. */
   readonly service: ServiceIdentity | null;
+  readonly transports: TransportSettings;
   readonly policy: BalancerPolicy;
   readonly panicThresholdPercent: number;
   readonly isLocalityWeighted: boolean;

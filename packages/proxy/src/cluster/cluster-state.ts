@@ -10,7 +10,9 @@ import type { CompiledAssignment } from './compile-endpoints.ts';
 import { EndpointState, endpointLabel } from './endpoint-state.ts';
 import { buildHostSet, localityKey, type HostSet } from './host-set.ts';
 import { OriginalDestinations } from './original-destinations.ts';
-import { plainTransport, type UpstreamTransport } from '../tls/transport.ts';
+import type { TlsEnvironment } from '../tls/tls-environment.ts';
+import type { UpstreamTransport } from '../tls/transport.ts';
+import { ClusterTransports } from './cluster-transports.ts';
 import { priorityLimits, type SharedLimitsMemory } from './shared-limits.ts';
 
 export interface ClusterEnvironment {
@@ -18,6 +20,7 @@ export interface ClusterEnvironment {
   readonly nowMs: () => number;
   readonly random: () => number;
   bindStats(cluster: Cluster): ClusterStats;
+  readonly tls: TlsEnvironment;
 }
 
 export class ClusterState implements Cluster {
@@ -33,6 +36,7 @@ export class ClusterState implements Cluster {
   #isWarm = false;
   #assignmentVersion = '';
   readonly #destinations: OriginalDestinations | null;
+  readonly #transports: ClusterTransports;
 
   constructor(
     settings: ClusterSettings,
@@ -50,6 +54,7 @@ export class ClusterState implements Cluster {
       'high',
       settings.highPriorityLimits,
     );
+    this.#transports = new ClusterTransports(settings.transports, environment.tls, settings.statName);
     this.#destinations =
       settings.originalDst === null ? null : new OriginalDestinations(settings.name, settings.originalDst);
     this.#isWarm = settings.type === 'ORIGINAL_DST';
@@ -126,8 +131,16 @@ export class ClusterState implements Cluster {
     return this.#endpoints.find((endpoint) => endpoint.label === label) ?? null;
   }
 
-  transportFor(_endpoint: Endpoint): UpstreamTransport {
-    return plainTransport;
+  transportFor(endpoint: Endpoint): UpstreamTransport {
+    return this.#transports.of(endpoint);
+  }
+
+  /** A secret has changed: pools whose connections were made with another one end gently. */
+  renewConnections(secret: string, soon: (run: () => void) => void): void {
+    if (!this.#transports.uses(secret)) return;
+    for (const endpoint of this.endpoints) {
+      if (endpoint.pool !== null) soon(() => endpoint.pool?.retireOutdated());
+    }
   }
 
   setEndpoints(assignment: CompiledAssignment, version: string): void {

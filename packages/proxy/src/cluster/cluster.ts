@@ -93,6 +93,8 @@ export interface Endpoint {
 export interface EndpointPool {
   /** Closes idle connections now and busy ones after their request. */
   drain(): void;
+  /** Likewise those whose transport is no longer what the cluster asks for: a certificate was renewed. */
+  retireOutdated(): void;
 }
 
 export type EndpointHealth = 'UNKNOWN' | 'HEALTHY' | 'UNHEALTHY' | 'DRAINING' | 'TIMEOUT' | 'DEGRADED';

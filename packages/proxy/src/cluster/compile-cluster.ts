@@ -7,6 +7,7 @@ import type { ClusterType } from './cluster.ts';
 import { compileBalancing } from './compile-balancing.ts';
 import { compileAssignment } from './compile-endpoints.ts';
 import { compileLimits } from './compile-limits.ts';
+import { compileTransports } from './compile-transports.ts';
 import { compileUpstreamHttp } from './compile-protocol.ts';
 import { serviceFromMetadata } from './service-identity.ts';
 import { reportUnhonouredCluster } from './unhonoured-cluster.ts';
@@ -48,6 +49,7 @@ export function compileCluster(message: ClusterMessage, scope: ProblemScope): Cl
     keepalive: keepalive(message),
     origin: typeof istio === 'string' ? istio : null,
     service: serviceFromMetadata(metadata),
+    transports: compileTransports(message, scope),
     ...compileBalancing(message, scope),
     ...compileLimits(message.circuitBreakers, scope.at('circuit_breakers')),
     dns: type === 'STRICT_DNS' || type === 'LOGICAL_DNS' ? compileDns(message, scope) : null,

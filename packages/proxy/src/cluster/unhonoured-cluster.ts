@@ -1,6 +1,5 @@
 /** Fields of a cluster that the decoder knows and this proxy does not act on. */
-import { RawBufferTable, unpackAny } from '@sluice/xds';
-import type { Cluster as ClusterMessage, TransportSocket } from '@sluice/xds';
+import type { Cluster as ClusterMessage } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 
 export function reportUnhonouredCluster(message: ClusterMessage, scope: ProblemScope): void {
@@ -22,18 +21,4 @@ export function reportUnhonouredCluster(message: ClusterMessage, scope: ProblemS
   );
   if (message.waitForWarmOnInit === false)
     scope.unhonoured('wait_for_warm_on_init', 'clusters always warm up');
-  if (message.transportSocket !== undefined && !isPlain(message.transportSocket)) {
-    // An error even where unhonoured fields only warn: traffic meant to be encrypted must not go in the clear.
-    scope.at('transport_socket').error(`"${message.transportSocket.name}" is not supported`);
-  }
-  for (const [i, match] of message.transportSocketMatches.entries()) {
-    if (match.transportSocket === undefined || isPlain(match.transportSocket)) continue;
-    const name = match.transportSocket.name;
-    scope.at('transport_socket_matches', i).unhonoured('transport_socket', `"${name}" is not supported`);
-  }
-}
-
-export function isPlain(socket: TransportSocket): boolean {
-  if (socket.typedConfig === undefined) return socket.name === 'envoy.transport_sockets.raw_buffer';
-  return unpackAny(socket.typedConfig, RawBufferTable) !== undefined;
 }

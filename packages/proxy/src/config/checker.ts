@@ -15,6 +15,7 @@ import type { ClusterSettings } from '../cluster/cluster-settings.ts';
 import { compileAssignment } from '../cluster/compile-endpoints.ts';
 import { compileListener } from '../listener/compile-listener.ts';
 import { checkVirtualHost, compileRouteTable } from '../route/compile-table.ts';
+import { checkingEnvironment } from '../tls/tls-environment.ts';
 import { compileContexts, type CompileFacts } from '../workers/compile-contexts.ts';
 import { newProblems, type ProblemScope } from './problems.ts';
 import { judge, type UnsupportedFields, type Verdict } from './verdict.ts';
@@ -28,7 +29,7 @@ export class ConfigChecker {
   readonly #mode: UnsupportedFields;
 
   constructor(facts: CompileFacts, mode: UnsupportedFields) {
-    this.#contexts = compileContexts(facts, null, () => null);
+    this.#contexts = compileContexts(facts, null, () => null, checkingEnvironment());
     this.#mode = mode;
   }
 

@@ -73,6 +73,7 @@ class BunConnection extends SecurableConnection implements SocketOwner {
   #held: Uint8Array[] | null = null;
   #isEndHeld = false;
   #session: Uint8Array | null = null;
+  #preface: Uint8Array | null = null;
 
   get fd(): number {
     return this.#socket === null ? -1 : this.#socket.fd;
@@ -133,6 +134,12 @@ class BunConnection extends SecurableConnection implements SocketOwner {
     this.#session = this.sessionFor(settings);
     const [below] = plain.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
     below.data = unplugged;
+  }
+
+  /** What goes before everything else, and in plaintext: a PROXY header. */
+  begin(preface: Uint8Array, isSecured: boolean): void {
+    if (isSecured) this.#preface = preface;
+    else this.write(preface, 0, preface.length);
   }
 
   attachEngine(socket: BunSocket): void {
@@ -233,7 +240,15 @@ class BunConnection extends SecurableConnection implements SocketOwner {
   /** The TCP connection stands. */
   #opened(): void {
     if (this.#connectTls === null) this.#connected();
-    else if (!this.isHandshaking) this.startClientTls(this.#connectTls);
+    else if (!this.isHandshaking) this.#secure(this.#connectTls);
+  }
+
+  #secure(tls: TlsClientContext): void {
+    const preface = this.#preface;
+    // A fresh socket takes what fits into a segment; one that does not is of no use.
+    if (preface !== null && this.sendBytes(preface, 0, preface.length) < preface.length)
+      this.failConnecting('failed');
+    else this.startClientTls(tls);
   }
 
   /** `isLast`: the socket has closed, so that there is nothing to wait for. */
@@ -368,7 +383,7 @@ const connectEvents: SocketHandler<SocketOwner> = {
 function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): Connection {
   const connection = new BunConnection(loop, handler, target.highWaterBytes);
   connection.startConnecting(handler, target.connectTimeoutMs, target.tls);
-  if (target.preface != null) connection.write(target.preface, 0, target.preface.length);
+  if (target.preface != null) connection.begin(target.preface, target.tls !== null);
   const native = isIP(target.address) === 0 ? null : nativeSockets();
   if (native !== null)
     connectNatively(

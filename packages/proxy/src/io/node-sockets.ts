@@ -44,6 +44,7 @@ class NodeConnection extends SecurableConnection {
   readonly #plain: Socket;
   readonly #localAddress: () => string;
   #error: Error | null = null;
+  #preface: Uint8Array | null = null;
   #connecting: ConnectHandler | null;
   #listeners: [string, (...values: never[]) => void][] = [];
   /** Called once the attempt has ended, either way. */
@@ -66,8 +67,17 @@ class NodeConnection extends SecurableConnection {
     socket.on('connect', () => {
       if (!this.isOpen) return;
       if (tls === null) this.settleConnect(null);
-      else this.startClientTls(tls);
+      else {
+        if (this.#preface !== null) socket.write(this.#preface);
+        this.startClientTls(tls);
+      }
     });
+  }
+
+  /** What goes before everything else, and in plaintext: a PROXY header. */
+  begin(preface: Uint8Array, isSecured: boolean): void {
+    if (isSecured) this.#preface = preface;
+    else this.write(preface, 0, preface.length);
   }
 
   get isConnected(): boolean {
@@ -108,7 +118,8 @@ class NodeConnection extends SecurableConnection {
 
   startEngine(settings: TlsSettings, alpn: readonly string[], hello: Uint8Array | null): void {
     const plain = this.#plain;
-    for (const [event, listener] of this.#listeners.splice(0)) plain.off(event, listener as (...values: unknown[]) => void);
+    for (const [event, listener] of this.#listeners.splice(0))
+      plain.off(event, listener as (...values: unknown[]) => void);
     plain.on('error', ignore);
     plain.pause();
     const common = {
@@ -302,7 +313,7 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
     handler,
     target.tls,
   );
-  if (target.preface != null) connection.write(target.preface, 0, target.preface.length);
+  if (target.preface != null) connection.begin(target.preface, target.tls !== null);
   if (target.connectTimeoutMs > 0) {
     const timer = loop.timers.schedule(target.connectTimeoutMs, () => {
       if (connection.isOpen && !connection.isConnected) connection.timedOut();

@@ -35,6 +35,9 @@ export function testSettings(role: 'server' | 'client', more: Partial<TlsSetting
     minVersion: 0x0303,
     maxVersion: 0x0304,
     ciphers: '',
+    curves: '',
+    hasSessions: true,
+    sessionLifetimeMs: 0,
     ...more,
   };
 }

@@ -261,6 +261,30 @@ export function tlsConnectionSuite(name: string, create: (loop: IoLoop) => Provi
       peeking.stop();
     });
 
+    test('a preface goes before the handshake, in plaintext', async () => {
+      const serving = server();
+      const secured = new Recorder();
+      let first = '';
+      const listener = await open((near) => {
+        near.handler = {
+          ...forward(near),
+          onData(_near, data) {
+            first = Buffer.from(data.subarray(0, 6)).toString();
+            near.startTls(serving, data.length > 6 ? data.subarray(6) : null, 0, {
+              onSecured: (connection) => (connection.handler = secured),
+              onTlsFailed: () => {},
+            });
+          },
+        };
+      });
+      const { connection } = dial(listener.port, client(), { preface: Buffer.from('PROXY ') });
+      send(connection, 'hidden');
+      await secured.until(() => secured.text === 'hidden');
+      expect(first).toBe('PROXY ');
+      connection.terminate();
+      listener.stop();
+    });
+
     test('the connect timeout covers the handshake, and an attempt can be cancelled within it', async () => {
       const listener = await open((connection) => {
         connection.handler = new Recorder();

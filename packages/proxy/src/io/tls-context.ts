@@ -34,6 +34,12 @@ export interface TlsSettings {
   readonly maxVersion: TlsVersion;
   /** TLS 1.2 suites in OpenSSL's syntax; empty = the engine's choice. */
   readonly ciphers: string;
+  /** Key exchange groups in OpenSSL's syntax; empty = the engine's choice. */
+  readonly curves: string;
+  /** Server: sessions may be resumed. */
+  readonly hasSessions: boolean;
+  /** Server: how long a session may be resumed; 0 = the engine's choice. */
+  readonly sessionLifetimeMs: number;
 }
 
 /** What a ClientHello says, before anything is decided. */

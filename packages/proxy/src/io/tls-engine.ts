@@ -6,7 +6,14 @@
  * sessions of a replaced credential or trust bundle do not. Undocumented members in use (`secureContext`,
  * `isServer`, `initialData`, the `session` event) are pinned by `bun-contract.test.ts`.
  */
-import { createSecureContext, type SecureContext, type SecureVersion } from 'node:tls';
+import { constants } from 'node:crypto';
+import {
+  createSecureContext,
+  getCACertificates,
+  rootCertificates,
+  type SecureContext,
+  type SecureVersion,
+} from 'node:tls';
 import { peerCertificate } from './peer-certificate.ts';
 import type { HandshakeOutcome, TlsFailure, TlsSettings, TlsVersion } from './tls-context.ts';
 import type { TlsFacts } from './tls-facts.ts';
@@ -90,12 +97,23 @@ function createContext(settings: TlsSettings): SecureContext {
     maxVersion: versionNames[settings.maxVersion],
     ...(credential === null ? {} : { key: credential.keyPem, cert: credential.chainPem }),
     ...(settings.ciphers === '' ? {} : { ciphers: settings.ciphers, honorCipherOrder: true }),
+    ...(settings.curves === '' ? {} : { ecdhCurve: settings.curves }),
+    ...(settings.hasSessions ? {} : { secureOptions: constants.SSL_OP_NO_TICKET }),
+    ...(settings.sessionLifetimeMs === 0
+      ? {}
+      : { sessionTimeout: Math.ceil(settings.sessionLifetimeMs / 1000) }),
     // Missing from the types: the context must know whether the client is to be asked.
     ...({
       requestCert: role === 'server' && settings.asksForCertificate,
       rejectUnauthorized: false,
     } as object),
   });
+}
+
+/** The roots of the machine; those that come with the engine where it has none. */
+export function systemRoots(): string {
+  const system = getCACertificates('system');
+  return (system.length > 0 ? system : rootCertificates).join('\n');
 }
 
 /** Length-prefixed names (RFC 7301 §3.1), the only form that the engine takes. */

@@ -3,6 +3,8 @@
  * `x-forwarded-client-cert`. All of it is read when the handshake ends, so that a request costs nothing.
  */
 
+import type { Certificate } from '@sluice/identity';
+
 export interface TlsFacts {
   /** `TLSv1.2`, `TLSv1.3`. */
   readonly protocol: string;
@@ -50,17 +52,9 @@ export interface PeerCertificate {
   readonly spkiSha256: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
-  /** Serials (hex) with their issuers of every certificate shown, leaf first: what a CRL is asked about. */
-  readonly chain: readonly ChainEntry[];
+  /** Every certificate that was shown, leaf first: what chains and revocation lists are judged by. */
+  readonly chain: readonly Certificate[];
   pem(): string;
   /** Every certificate that was shown, leaf first. */
   chainPem(): string;
-}
-
-export interface ChainEntry {
-  /** RFC 2253. */
-  readonly issuer: string;
-  /** Lower-case hex, as revocation lists are read. */
-  readonly serial: string;
-  readonly sha256: string;
 }

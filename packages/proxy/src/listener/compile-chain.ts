@@ -1,13 +1,21 @@
 /** One filter chain: network filters, then the terminal one (HTTP connection manager or TCP proxy). */
-import { HttpConnectionManagerTable, TcpProxyTable, typeNameOf, unpackAny } from '@sluice/xds';
+import {
+  DownstreamTlsContextTable,
+  HttpConnectionManagerTable,
+  TcpProxyTable,
+  typeNameOf,
+  unpackAny,
+} from '@sluice/xds';
 import type {
   FilterChain as FilterChainMessage,
   Listener as ListenerMessage,
   NetworkFilter as NetworkFilterMessage,
 } from '@sluice/xds';
-import { isPlain } from '../cluster/unhonoured-cluster.ts';
+import { isPlain } from '../cluster/compile-transports.ts';
 import type { ProblemScope } from '../config/problems.ts';
 import type { ConfigProblem, NetworkFilterBinding } from '../filter/filter.ts';
+import { compileDownstreamTls } from '../tls/downstream-tls.ts';
+import type { DownstreamTransport } from '../tls/transport.ts';
 import type { ListenerCompileContext } from './compile-context.ts';
 import { compileHttpManager } from './compile-http-manager.ts';
 import { compileTcpProxy } from './compile-tcp-proxy.ts';
@@ -21,13 +29,8 @@ export function compileChain(
   context: ListenerCompileContext,
   scope: ProblemScope,
 ): FilterChain | null {
-  if (message.transportSocket !== undefined && !isPlain(message.transportSocket)) {
-    scope.unhonoured(
-      'transport_socket',
-      `"${message.transportSocket.name}" is not supported; the chain is left out`,
-    );
-    return null;
-  }
+  const transport = compileTransport(message, listener, context, scope);
+  if (transport === 'unsupported') return null;
   const networkFilters: NetworkFilterBinding[] = [];
   const last = message.filters.length - 1;
   for (const [i, filter] of message.filters.entries()) {
@@ -41,7 +44,7 @@ export function compileChain(
         networkFilters,
         terminal,
         transportSocketConnectTimeoutMs: message.transportSocketConnectTimeout ?? 0,
-        transport: null,
+        transport,
       };
     }
     const binding = compileNetworkFilter(filter, context, at);
@@ -49,6 +52,23 @@ export function compileChain(
   }
   scope.at('filters').error('must end with an HTTP connection manager or a TCP proxy');
   return null;
+}
+
+function compileTransport(
+  { transportSocket: socket }: FilterChainMessage,
+  { address }: ListenerMessage,
+  context: ListenerCompileContext,
+  scope: ProblemScope,
+): DownstreamTransport | null | 'unsupported' {
+  if (socket === undefined || isPlain(socket)) return null;
+  const at = scope.at('transport_socket');
+  const tls = socket.typedConfig && unpackAny(socket.typedConfig, DownstreamTlsContextTable);
+  if (tls === undefined) {
+    at.unhonoured('', `"${socket.name}" is not supported; the chain is left out`);
+    return 'unsupported';
+  }
+  const { address: host = '', portValue = 0 } = address?.socketAddress ?? {};
+  return compileDownstreamTls(tls, `${host}:${portValue}`, context.tls, at.at('typed_config'));
 }
 
 function compileTerminal(

@@ -3,6 +3,7 @@ import type { HttpFilterFactory } from '../filter/filter.ts';
 import type { RouteTable } from '../route/route.ts';
 import type { RouteCompileContext } from '../route/compile-context.ts';
 import type { AccessLogDeps } from '../telemetry/access-log.ts';
+import type { TlsEnvironment } from '../tls/tls-environment.ts';
 import type { NetworkFilterFactory } from './network-filter-factory.ts';
 
 export interface ListenerCompileContext {
@@ -10,6 +11,7 @@ export interface ListenerCompileContext {
   readonly networkFilters: readonly NetworkFilterFactory[];
   readonly accessLog: AccessLogDeps;
   readonly routes: RouteCompileContext;
+  readonly tls: TlsEnvironment;
   /** The live table of an RDS name; null until it has arrived. */
   routeTable(name: string): RouteTable | null;
 }

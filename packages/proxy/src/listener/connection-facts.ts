@@ -21,6 +21,8 @@ export interface ConnectionFacts {
   isMutualTls: boolean;
   /** Null on a plain connection. */
   tls: TlsFacts | null;
+  /** Why the handshake failed; absent or empty = it did not. */
+  transportFailure?: string;
   /** Set where a PROXY header gave the addresses above; the socket's own are then here. */
   proxied?: ProxiedFacts | null;
 }

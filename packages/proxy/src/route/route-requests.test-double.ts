@@ -2,6 +2,7 @@
 import { HeaderList } from '@sluice/wire';
 import { parseJsonMessage, RouteConfigurationTable } from '@sluice/xds';
 import { newProblems, type Problem } from '../config/problems.ts';
+import { checkingEnvironment } from '../tls/tls-environment.ts';
 import { compileContexts } from '../workers/compile-contexts.ts';
 import { CompiledRouteTable, compileRouteTable } from './compile-table.ts';
 import type { RouteRequest } from './route.ts';
@@ -10,6 +11,7 @@ export const contexts = compileContexts(
   { hostname: 'host', environment: {}, runtime: [], allowedLogPaths: [] },
   null,
   () => null,
+  checkingEnvironment(),
 );
 
 export function request(

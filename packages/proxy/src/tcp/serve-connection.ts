@@ -17,6 +17,7 @@ import type {
 import { ChainConnections } from './chain-connections.ts';
 import { startConnection } from './connection-start.ts';
 import { HttpConnection } from '../http/http-connection.ts';
+import { secureChain } from './secure-chain.ts';
 import type { ServeServices } from './serve-services.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
@@ -33,13 +34,16 @@ export class ConnectionServer {
   }
 
   serve(connection: Connection, listener: ListenerRuntime, onServed: (served: Served) => void): void {
-    startConnection(connection, listener, this.#services, (facts, target, chain, peeked) => {
-      const handler = withNetworkFilters(connection, facts, chain.networkFilters, () =>
-        this.#terminal(connection, facts, target, chain, onServed),
-      );
-      if (handler === null) return;
-      connection.handler = handler;
-      if (peeked !== null) handler.onData(connection, peeked);
+    const services = this.#services;
+    startConnection(connection, listener, services, (facts, target, chain, peeked) => {
+      secureChain(connection, facts, target, chain, peeked, services, (bytes) => {
+        const handler = withNetworkFilters(connection, facts, chain.networkFilters, () =>
+          this.#terminal(connection, facts, target, chain, onServed),
+        );
+        if (handler === null) return;
+        connection.handler = handler;
+        if (bytes !== null) handler.onData(connection, bytes);
+      });
     });
   }
 
@@ -70,6 +74,7 @@ export class ConnectionServer {
         ? this.#http(connection, facts, listener, chain, terminal)
         : this.#tcp(connection, facts, listener, chain, terminal);
     this.#connections.remember(chain, served, connection);
+    chain.transport?.served(connection, served);
     onServed(served);
     return served;
   }

@@ -6,6 +6,7 @@ import { compilePerRouteFilter } from '../listener/compile-http-filters.ts';
 import type { RouteCompileContext } from '../route/compile-context.ts';
 import type { RouteTable } from '../route/route.ts';
 import type { LogSinks } from '../telemetry/log-sinks.ts';
+import type { TlsEnvironment } from '../tls/tls-environment.ts';
 
 export type CompileFacts = Pick<LoopInit, 'runtime' | 'hostname' | 'environment' | 'allowedLogPaths'>;
 
@@ -19,6 +20,7 @@ export function compileContexts(
   facts: CompileFacts,
   sinks: LogSinks | null,
   routeTable: (name: string) => RouteTable | null,
+  tls: TlsEnvironment,
 ): CompileContexts {
   const process = {
     hostname: facts.hostname,
@@ -46,6 +48,7 @@ export function compileContexts(
       networkFilters: networkFilterFactories,
       accessLog,
       routes,
+      tls,
       routeTable,
     },
   };

@@ -18,6 +18,7 @@ import type { ClusterReport, FromLoop, LoopInit, ToLoop } from '../data-loop.ts'
 import { ListenerSet } from '../listener/listener-set.ts';
 import { RouteTables } from '../route/route-tables.ts';
 import { LoopLogSinks } from '../telemetry/log-sinks.ts';
+import { loopTlsEnvironment, type TlsEnvironment } from '../tls/tls-environment.ts';
 import { createClusterStats } from '../telemetry/metrics/cluster-stats.ts';
 import { compileContexts } from './compile-contexts.ts';
 import type { DataPlane, DataPlaneDeps } from './data-plane.ts';
@@ -38,6 +39,7 @@ export class Loop {
   readonly #listeners: ListenerSet;
   readonly #sinks: LoopLogSinks;
   readonly #plane: DataPlane;
+  readonly #tls: TlsEnvironment;
   readonly #accepting = new Map<string, { stop(): void }[]>();
 
   constructor(init: LoopInit, post: PostToMain, createPlane: (deps: DataPlaneDeps) => DataPlane) {
@@ -51,13 +53,21 @@ export class Loop {
       removed: (id) => post({ kind: 'seriesRemoved', id }),
     });
     this.#sinks = new LoopLogSinks({ wheel: this.#timers, metrics, post });
+    this.#tls = loopTlsEnvironment(this.#timers, Math.random, metrics);
     this.#clusters = new ClusterSet({
+      tls: this.#tls,
       limits: init.limits,
       nowMs: () => systemClock.nowMs(),
       random: Math.random,
       bindStats: (cluster) => createClusterStats(metrics, cluster.statName),
     });
-    const contexts = compileContexts(init, this.#sinks, (name) => this.#routes.find(name));
+    this.#tls.secrets.onChange((name) => this.#clusters.renewConnections(name, this.#tls.soon));
+    const contexts = compileContexts(
+      init,
+      this.#sinks,
+      (name) => this.#routes.find(name),
+      this.#tls,
+    );
     this.#routes = new RouteTables(contexts.routes);
     this.#listeners = new ListenerSet(contexts.listeners, {
       chainsRetired: (chains) => this.#plane.retireChains(chains),
@@ -101,6 +111,11 @@ export class Loop {
         return this.#routes.putVirtualHost(message.table, message.host, message.version);
       case 'removeVirtualHost':
         return this.#routes.removeVirtualHost(message.table, message.host);
+      case 'putSecret':
+        this.#tls.secrets.put(message.name, message.version, message.secret);
+        return this.#applied(message.name, message.version);
+      case 'removeSecret':
+        return this.#tls.secrets.remove(message.name);
       case 'putListener':
         this.#listeners.put(message.listener, message.version);
         return this.#applied(message.listener.name, message.version);

@@ -18,6 +18,8 @@ const SCOPES: readonly Scope[] = [
   { prefix: 'envoy_tcp_', label: 'envoy_tcp_prefix', textPrefix: 'tcp' },
 ];
 
+const TLS_CIPHER = 'envoy_ssl_cipher';
+const TLS_VERSION = 'envoy_ssl_version';
 const CODE = 'envoy_response_code';
 const CODE_CLASS = 'envoy_response_code_class';
 
@@ -42,8 +44,15 @@ function grpcName(part: string, labels: Labels): string {
 }
 
 function lastPart(part: string, labels: Labels): string {
+  if (part.startsWith('ssl_')) return tlsPart(part.slice('ssl_'.length), labels);
   const code = labels[CODE];
   if (code !== undefined) return `${part}_${code}`;
   const group = labels[CODE_CLASS];
   return group === undefined ? part : part.replace(/_xx$/, `_${group}xx`);
+}
+
+/** `ssl.handshake`, `ssl.ciphers.TLS_AES_128_GCM_SHA256`. */
+function tlsPart(part: string, labels: Labels): string {
+  const value = labels[TLS_CIPHER] ?? labels[TLS_VERSION];
+  return value === undefined ? `ssl.${part}` : `ssl.${part}.${value}`;
 }

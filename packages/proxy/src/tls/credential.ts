@@ -1,0 +1,53 @@
+/** A certificate with its key, as a handshake needs it and as a server chooses among several. */
+import { isProblem, parseChain } from '@sluice/identity';
+import { contentHash } from '@sluice/runtime';
+import type { TlsCertificate } from '@sluice/xds';
+import type { ClientHello, TlsCredential } from '../io/tls-context.ts';
+import { textOf } from './peer-rules.ts';
+import { dnsMatches } from './san-rules.ts';
+
+export interface Credential extends TlsCredential {
+  /** Host names it is for, wildcards included; the common name where there is no DNS name. */
+  readonly names: readonly string[];
+  readonly isEcdsa: boolean;
+}
+
+/** Every DataSource is inline. A text: what is wrong, without a word of what stands there. */
+export function loadCredential(message: TlsCertificate): Credential | string {
+  const chainPem = textOf(message.certificateChain);
+  const keyPem = textOf(message.privateKey);
+  if (keyPem === '') return 'the private key is missing';
+  const chain = parseChain(chainPem);
+  if (isProblem(chain)) return `certificate chain: ${chain.message}`;
+  const leaf = chain[0]!;
+  const { uriSans, dnsSans, subject, serial, notAfterMs, subjectCommonName } = leaf;
+  return {
+    chainPem,
+    keyPem,
+    // The key is part of it: the same request may be signed anew for another one.
+    generation: contentHash(`${chainPem}${leaf.spkiSha256}`),
+    facts: { uriSans, dnsSans, subject, serial, notAfterMs },
+    names: dnsSans.length > 0 || subjectCommonName === '' ? dnsSans : [subjectCommonName],
+    isEcdsa: leaf.publicKey.asymmetricKeyType === 'ec',
+  };
+}
+
+/**
+ * Envoy's choice: an exact name before a wildcard, ECDSA before RSA where the client can, the first
+ * certificate where no name fits. Not empty.
+ */
+export function chooseCredential(credentials: readonly Credential[], hello: ClientHello): Credential {
+  if (credentials.length === 1) return credentials[0]!;
+  const { serverName, acceptsEcdsa } = hello;
+  const exact = credentials.filter(({ names }) => names.some((name) => name.toLowerCase() === serverName));
+  const fitting =
+    exact.length > 0
+      ? exact
+      : credentials.filter(({ names }) => names.some((name) => dnsMatches(name, serverName)));
+  const candidates = serverName !== '' && fitting.length > 0 ? fitting : credentials;
+  return (
+    (acceptsEcdsa ? candidates.find(({ isEcdsa }) => isEcdsa) : undefined) ??
+    candidates.find(({ isEcdsa }) => !isEcdsa) ??
+    candidates[0]!
+  );
+}
