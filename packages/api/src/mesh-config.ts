@@ -250,7 +250,7 @@ function checkReadiness(
   findings: Findings,
 ): void {
   if (readiness === undefined) return;
-  const ways = (['http', 'tcp', 'exec'] as const).filter((way) => readiness[way] !== undefined);
+  const ways = (['http', 'tcp', 'grpc', 'exec'] as const).filter((way) => readiness[way] !== undefined);
   if (ways.length > 1)
     findings.add('conflicting-fields', path, `may have only one of ${ways.join(' and ')}`, { part: 'key' });
 }

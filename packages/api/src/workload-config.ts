@@ -27,6 +27,8 @@ export type ReadinessCheck =
       readonly headers: Readonly<Record<string, string>>;
     }
   | { readonly type: 'tcp'; readonly port: number | undefined }
+  /** `grpc.health.v1.Health/Check`; an empty service is the whole server. */
+  | { readonly type: 'grpc'; readonly port: number | undefined; readonly service: string }
   | { readonly type: 'exec'; readonly argv: readonly string[] };
 
 export interface WorkloadReadiness {
@@ -147,11 +149,16 @@ function readinessOf(input: SluiceReadiness): WorkloadReadiness {
   };
 }
 
-function checkOf({ http, tcp, exec }: SluiceReadiness): ReadinessCheck {
+function checkOf({ http, tcp, grpc, exec }: SluiceReadiness): ReadinessCheck {
   if (exec !== undefined) return { type: 'exec', argv: argvOf(exec) };
   if (http !== undefined) {
     const given = typeof http === 'string' ? { path: http } : http;
     return { type: 'http', path: given.path ?? '/', port: given.port, headers: given.headers ?? {} };
+  }
+  if (grpc !== undefined && grpc !== false) {
+    if (typeof grpc === 'number') return { type: 'grpc', port: grpc, service: '' };
+    const given = typeof grpc === 'object' ? grpc : { service: grpc === true ? '' : grpc };
+    return { type: 'grpc', port: given.port, service: given.service ?? '' };
   }
   if (typeof tcp === 'number') return { type: 'tcp', port: tcp };
   return { type: 'tcp', port: typeof tcp === 'object' ? tcp.port : undefined };

@@ -18,6 +18,8 @@ const command = z.union([z.string().min(1), z.array(z.string()).min(1)], {
   error: 'must be a command line or a list of command and arguments',
 });
 
+const serviceName = z.string().max(127, 'must be at most 127 characters long');
+
 const readiness = z.strictObject({
   http: optional(
     z.union([
@@ -33,6 +35,18 @@ const readiness = z.strictObject({
   tcp: optional(
     z.union([port, flag, z.strictObject({ port: optional(port, 'Port', { default: 'the first port' }) })]),
     'Ready when a connection is accepted; `true` means the first port',
+  ),
+  grpc: optional(
+    z.union([
+      port,
+      flag,
+      serviceName,
+      z.strictObject({
+        port: optional(port, 'Port', { default: 'the first port' }),
+        service: optional(serviceName, 'Name of the service', { default: 'the whole server' }),
+      }),
+    ]),
+    'Ready when the gRPC health check (grpc.health.v1) of the first port, of this port or of this service says SERVING',
   ),
   exec: optional(command, 'Ready when this command exits with 0'),
   initialDelay: optional(duration, 'Wait before the first probe', { default: '0s' }),

@@ -153,7 +153,7 @@ function readLabels(pairs: readonly string[]): Record<string, string> {
   );
 }
 
-/** `http:/healthz`, `tcp`, `tcp:8080`, `exec:test -f ready`. */
+/** `http:/healthz`, `tcp`, `tcp:8080`, `grpc`, `grpc:my.Service`, `exec:test -f ready`. */
 function readReadiness(text: string): SluiceReadiness {
   const colon = text.indexOf(':');
   const [type, value] = colon < 0 ? [text, ''] : [text.slice(0, colon), text.slice(colon + 1)];
@@ -162,12 +162,14 @@ function readReadiness(text: string): SluiceReadiness {
       return { http: value === '' ? '/' : value };
     case 'tcp':
       return { tcp: value === '' ? true : Number(value) };
+    case 'grpc':
+      return { grpc: value === '' ? true : /^\d+$/.test(value) ? Number(value) : value };
     case 'exec':
       return { exec: splitCommand(value) };
     default:
       throw cliError(
         'usage',
-        `--readiness ${text} is not understood: write http:/PATH, tcp, tcp:PORT or exec:COMMAND`,
+        `--readiness ${text} is not understood: write http:/PATH, tcp, tcp:PORT, grpc, grpc:PORT, grpc:SERVICE or exec:COMMAND`,
       );
   }
 }

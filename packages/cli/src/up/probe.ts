@@ -1,5 +1,6 @@
-/** One look at an application: does it answer, accept, or does the command say so. */
+/** One look at an application: does it answer, accept, call itself healthy, or does the command say so. */
 import type { ReadinessCheck } from '@sluice/api';
+import { probeByGrpc } from './probe-grpc.ts';
 
 export interface ProbeResult {
   readonly isReady: boolean;
@@ -27,9 +28,14 @@ export const runProbe: RunProbe = (target) => {
   if (check.type === 'exec') return probeByCommand(check.argv, target);
   const port = check.port ?? target.port;
   if (port === undefined) return Promise.resolve({ isReady: true, reason: 'it has no port' });
-  return check.type === 'http'
-    ? probeByHttp(check, port, target.timeoutMs)
-    : probeByTcp(port, target.timeoutMs);
+  switch (check.type) {
+    case 'http':
+      return probeByHttp(check, port, target.timeoutMs);
+    case 'grpc':
+      return probeByGrpc(loopback, port, check.service, target.timeoutMs);
+    case 'tcp':
+      return probeByTcp(port, target.timeoutMs);
+  }
 };
 
 async function probeByHttp(

@@ -1,5 +1,7 @@
 /** Readiness as probes see it, and what a probe sees. */
 import { describe, expect, test } from 'bun:test';
+import { createServer, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import type { WorkloadReadiness } from '@sluice/api';
 import { freePort } from '@sluice/testkit';
 import type { Timers } from '../process/supervisor.ts';
@@ -154,6 +156,44 @@ describe('probes', () => {
       await runProbe({ ...base, port: undefined, check: { type: 'tcp', port: undefined } }),
     ).toMatchObject({ isReady: true });
     listener.stop(true);
+  });
+
+  test('grpc asks the health service of the server', async () => {
+    const asked: string[] = [];
+    const statuses: Record<string, number[]> = { '': [8, 1], 'shop.Cart': [8, 2], unsure: [] };
+    const server = createServer();
+    server.on('stream', (stream: ServerHttp2Stream, headers) => {
+      const chunks: Buffer[] = [];
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      stream.on('end', () => {
+        const service = Buffer.concat(chunks).subarray(7).toString();
+        asked.push(`${headers[':path']} ${service}`);
+        const status = statuses[service];
+        const head = { ':status': 200, 'content-type': 'application/grpc' };
+        if (status === undefined) {
+          stream.respond({ ...head, 'grpc-status': '5' }, { endStream: true });
+          return;
+        }
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+        stream.respond(head, { waitForTrailers: true });
+        stream.end(Buffer.from([0, 0, 0, 0, status.length, ...status]));
+      });
+    });
+    const port = await new Promise<number>((done) => {
+      server.listen(0, '127.0.0.1', () => done((server.address() as AddressInfo).port));
+    });
+    const probe = (service: string) =>
+      runProbe({ ...base, port, check: { type: 'grpc', port: undefined, service } });
+    expect(await probe('')).toEqual({ isReady: true, reason: 'grpc health of the server: SERVING' });
+    expect(await probe('shop.Cart')).toEqual({
+      isReady: false,
+      reason: 'grpc health of shop.Cart: NOT_SERVING',
+    });
+    expect((await probe('unsure')).reason).toBe('grpc health of unsure: UNKNOWN');
+    expect((await probe('nobody')).reason).toBe('grpc health of nobody: grpc-status 5');
+    expect(asked[1]).toBe('/grpc.health.v1.Health/Check shop.Cart');
+    await new Promise((done) => server.close(done));
+    expect((await probe('')).reason).toBe('grpc health of the server: refused');
   });
 
   test('a command decides by its status', async () => {
