@@ -5,18 +5,10 @@
  * The first octet of an input says how the rest is split. Besides not throwing: every answer is one this
  * side can read again, nothing is kept open after the client left, and limits are given back.
  */
-import { createRandom, FakeClock, TimerWheel } from '@sluice/runtime';
 import { HeaderList, H1ResponseParser } from '@sluice/wire';
-import { httpChainOf } from '../filter/http-chain.ts';
-import { MemoryConnection } from '../io/test-connection.ts';
-import type { ListenerRuntime } from '../listener/listener.ts';
-import { createIdSource } from '../telemetry/request-id.ts';
-import { createRequestRecord } from '../telemetry/request-record.ts';
-import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
-import { H1DownstreamConnection } from './h1-downstream.ts';
-import { createHttpDate } from './http-date.ts';
-import type { ResponseSink, UpstreamConnector, UpstreamRequest, UpstreamStream } from './streams.ts';
-import { forwardTo, noEndStats, testCluster, testEndpoint, testManager, testRoute } from './test-doubles.ts';
+import type { ResponseSink, UpstreamRequest, UpstreamStream } from './streams.ts';
+import { testEndpoint } from './test-doubles.ts';
+import { fuzzConnection } from './test-fuzz-connection.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 
@@ -59,69 +51,7 @@ class EchoStream implements UpstreamStream {
 }
 
 function run(input: Uint8Array): void {
-  const clock = new FakeClock();
-  const timers = new TimerWheel(clock);
-  clock.attach(timers);
-  const random = createRandom('fuzz');
-  const cluster = testCluster('a', [testEndpoint(1)]);
-  const upstream: UpstreamConnector = {
-    open: (_cluster, _limits, _endpoint, sink) => sink.onUpstreamReady(new EchoStream(sink)),
-    cancel() {},
-  };
-  const services: ExchangeServices = {
-    timers,
-    clock,
-    random,
-    draw: () => random.next(),
-    upstream,
-    ids: createIdSource(random),
-    date: createHttpDate(clock),
-    newRecord: () => createRequestRecord(),
-    findCluster: () => cluster,
-    reportError: (error) => {
-      throw error;
-    },
-  };
-  const config = testManager((request) => (request.path === '/none' ? null : testRoute(forwardTo('a'))));
-  const binding: HttpBinding = {
-    config,
-    listener: { name: 'fuzz', trafficDirection: 'UNSPECIFIED' } as ListenerRuntime,
-    chain: httpChainOf(config.filters),
-    upstreamFilters: [],
-    metrics: { onRequestStart() {}, onRequestEnd() {} },
-    connectionStats: noEndStats,
-    http2Stats: { count() {}, streamOpened() {}, streamClosed() {} },
-    isDraining: () => false,
-  };
-  const connection = new MemoryConnection();
-  let isGone = false;
-  const facts = {
-    localAddress: '',
-    localPort: 0,
-    remoteAddress: '',
-    remotePort: 0,
-    destinationAddress: '',
-    destinationPort: 0,
-    isDestinationRestored: false,
-    transportProtocol: 'raw_buffer' as const,
-    serverName: '',
-    applicationProtocols: [],
-    peerIdentity: null,
-    isMutualTls: false,
-    tls: null,
-  };
-  connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {
-    isGone = true;
-  });
-  const step = (input[0] ?? 0) % 64 === 0 ? input.length : (input[0]! % 64) + 1;
-  for (let at = 1; at < input.length; at += step) connection.receive(Buffer.from(input.slice(at, at + step)));
-  clock.advance(60_000);
-  connection.closeBy('reset');
-  if (!isGone) throw new Error('the connection outlived its socket');
-  if (cluster.limits.requests.current !== 0) throw new Error('a request limit was not given back');
-  clock.advance(3_700_000);
-  if (timers.size !== 0) throw new Error(`${timers.size} timers outlived the connection`);
-  checkAnswers(connection.text());
+  checkAnswers(fuzzConnection(input, (sink) => new EchoStream(sink)).text());
 }
 
 /** All that was sent must parse as responses, the last one perhaps cut off. */
