@@ -17,7 +17,12 @@ export interface SidecarFacts {
 }
 
 /** What our proxy can do beyond Envoy, so that the control plane emits it. */
-export const capabilities = ['sluice.dev/method-aware-retry', 'sluice.dev/forward-proxy', 'sluice.dev/vhds'];
+export const capabilities = [
+  'sluice.dev/method-aware-retry',
+  'sluice.dev/forward-proxy',
+  'sluice.dev/vhds',
+  'sluice.dev/tls',
+];
 
 export function toRegistration({ name, workload, ports }: InstancePlan, sidecar: SidecarFacts): Registration {
   const { hasSidecar, locality } = workload;

@@ -39,7 +39,9 @@ export function secureServer(
       credential: () => keeper.current,
       identify: (chain) => {
         const judged = judgePresented(authority, chain);
-        return judged.ok ? judged.spiffeId : null;
+        if (judged.ok) return judged.spiffeId;
+        log.warning('a client’s certificate is not accepted', { reason: judged.reason });
+        return null;
       },
     },
   });

@@ -7,9 +7,10 @@ const maxLength = 16;
 
 /** DER, the leaf first; empty for a client without a certificate, and for plaintext. */
 export function presentedChain(socket: Socket): readonly Uint8Array[] {
-  if (!('getPeerCertificate' in socket)) return [];
+  // A session's socket is a view of the TLS socket: `instanceof` and `in` do not see through it.
+  const { getPeerCertificate } = socket as Partial<TLSSocket>;
+  if (getPeerCertificate === undefined) return [];
   const chain: Uint8Array[] = [];
-  // A session's socket is a view of the TLS socket, so that `instanceof` would not do.
   let at: DetailedPeerCertificate | undefined = (socket as TLSSocket).getPeerCertificate(true);
   while (at?.raw !== undefined && chain.length < maxLength) {
     chain.push(new Uint8Array(at.raw));
