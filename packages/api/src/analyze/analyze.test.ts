@@ -38,6 +38,76 @@ const good = istio(
   `{hosts: [reviews], http: [{${to('{host: reviews, subset: v1}')}}]}`,
 );
 
+const peers = (name: string, namespace: string, spec: string): string =>
+  `---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: ${spec}\n`;
+const tlsRule = (tls: string): string =>
+  istio('DestinationRule', 'tls', `{host: reviews, trafficPolicy: {tls: ${tls}}}`);
+const strict = peers('mesh', 'istio-system', '{mtls: {mode: STRICT}}');
+
+describe('mutual TLS', () => {
+  test.each([
+    [
+      'a rule of plaintext under STRICT',
+      strict + tlsRule('{mode: DISABLE}'),
+      ['SL0113 spec.trafficPolicy.tls.mode'],
+    ],
+    ['the mesh’s TLS under STRICT', strict + tlsRule('{mode: ISTIO_MUTUAL}'), []],
+    [
+      'the mesh’s TLS where it is disabled',
+      peers('a', 'default', '{selector: {matchLabels: {app: reviews}}, mtls: {mode: DISABLE}}') +
+        tlsRule('{mode: ISTIO_MUTUAL}'),
+      ['SL0113 spec.trafficPolicy.tls.mode'],
+    ],
+    [
+      'a port that takes plaintext under STRICT',
+      strict +
+        peers(
+          'a',
+          'default',
+          '{selector: {matchLabels: {app: reviews}}, portLevelMtls: {9080: {mode: DISABLE}}}',
+        ) +
+        istio(
+          'DestinationRule',
+          'tls',
+          '{host: reviews, trafficPolicy: {portLevelSettings: [{port: {number: 9080}, tls: {mode: DISABLE}}]}}',
+        ),
+      [],
+    ],
+    [
+      'a missing Secret',
+      tlsRule('{mode: SIMPLE, credentialName: x}'),
+      ['SL0101 spec.trafficPolicy.tls.credentialName'],
+    ],
+    [
+      'two policies for one namespace',
+      strict + peers('two', 'istio-system', '{mtls: {mode: DISABLE}}'),
+      ['SL9005 metadata.name'],
+    ],
+    [
+      'a selector in the root namespace',
+      peers('a', 'istio-system', '{selector: {matchLabels: {app: reviews}}}'),
+      ['SL9006 spec.selector'],
+    ],
+    [
+      'a selector of nothing',
+      peers('a', 'default', '{selector: {matchLabels: {app: gone}}}'),
+      ['SL0127 spec.selector.matchLabels'],
+    ],
+    [
+      'tcp routes of a port that is read',
+      istio('VirtualService', 'a', `{hosts: [reviews], tcp: [{${to('{host: reviews}')}}]}`),
+      ['SL9007 spec.tcp'],
+    ],
+    [
+      'tcp routes to nowhere',
+      istio('VirtualService', 'a', `{hosts: [reviews], tcp: [{${to('{host: revews}')}}]}`),
+      ['SL0101 spec.tcp[0].route[0].destination.host', 'SL9007 spec.tcp'],
+    ],
+  ])('%s', (_, text, expected) => {
+    expect(codesOf(base + text).sort()).toEqual(expected);
+  });
+});
+
 describe('analysis', () => {
   test('finds nothing where nothing is wrong', () => {
     expect(codesOf(base + good)).toEqual([]);

@@ -6,6 +6,7 @@
 import { keyOf, formatKey, type KubeObject } from '../object.ts';
 import { sortProblems, type Problem } from '../problem.ts';
 import { analyzeHttpRoutes } from './http-routes.ts';
+import { analyzeMutualTls } from './mutual-tls.ts';
 import { analyzeVirtualServices } from './routes.ts';
 import { analyzeServices } from './services.ts';
 import { World, type AnalyzedObject, type WorldOptions } from './world.ts';
@@ -33,6 +34,7 @@ export function analyze(
   analyzeVirtualServices(world);
   analyzeServices(world);
   analyzeHttpRoutes(world);
+  analyzeMutualTls(world);
   const suppressed = suppressions(objects, settled.defaultNamespace);
   return sortProblems(world.problems.filter((problem) => !isSuppressed(problem, suppressed)));
 }

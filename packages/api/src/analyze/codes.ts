@@ -8,6 +8,7 @@ export const analysisCodes = {
   SL0110: 'Several Sidecars select the same workloads',
   SL0111: 'Several Sidecars without selector stand in one namespace',
   SL0112: 'A route must name a port because the service has several',
+  SL0113: 'A DestinationRule and a PeerAuthentication contradict each other',
   SL0118: 'The name of a port does not tell its protocol',
   SL0127: 'A selector matches no workload',
   SL0130: 'A route can never be reached',
@@ -21,6 +22,9 @@ export const analysisCodes = {
   SL9002: 'A reference to another namespace is not granted',
   SL9003: 'Two resources have the same name',
   SL9004: 'A written retryOn may repeat requests that are not safe to repeat',
+  SL9005: 'Several PeerAuthentications hold for the same workloads',
+  SL9006: 'A selector has no effect in the root namespace',
+  SL9007: 'A route of connections has no effect on a port whose requests are read',
 } as const;
 
 export type AnalysisCode = keyof typeof analysisCodes;

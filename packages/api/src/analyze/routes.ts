@@ -2,7 +2,7 @@
 import { hostMatches } from '../hosts.ts';
 import { nearestName } from '../nearest.ts';
 import type { Path } from '../position.ts';
-import type { VirtualService } from '../resource-types.ts';
+import { isKind, type Service, type ServiceEntry, type VirtualService } from '../resource-types.ts';
 import type { Destination } from '../schema/istio/destination.ts';
 import type { HttpMatch, HttpRoute } from '../schema/istio/virtual-service.ts';
 import { parseRetryOn, unsafeRetryConditions } from '../validate/istio-retries.ts';
@@ -28,8 +28,40 @@ export function analyzeVirtualServices(world: World): void {
       }
       analyzeRetries(service, route, path, world);
     }
+    analyzeConnectionRoutes(service, world);
     analyzeOrder(service, world);
   }
+}
+
+/** `tls` and `tcp`: where they lead (to the port that was called, where they name none), and whether connections of their hosts pass unread at all. */
+function analyzeConnectionRoutes(service: VirtualService, world: World): void {
+  const namespace = world.namespaceOf(service);
+  for (const kind of ['tls', 'tcp'] as const) {
+    for (const [index, route] of (service.spec[kind] ?? []).entries()) {
+      for (const [at, { destination }] of (route.route ?? []).entries())
+        analyzeDestination(
+          service,
+          destination,
+          ['spec', kind, index, 'route', at, 'destination'],
+          namespace,
+          world,
+          false,
+        );
+    }
+  }
+  if (service.spec.tcp === undefined) return;
+  const sources = (service.spec.hosts ?? []).flatMap((host) => world.host(host, namespace)?.source ?? []);
+  const ports = sources.flatMap(portNamesOf);
+  if (ports.length === 0 || !ports.every((name) => /^(?:http|http2|grpc|grpc-web|h2c)(?:-|$)/.test(name)))
+    return;
+  const message = 'has no effect: every port of the hosts is read as requests, which http routes';
+  world.report(service, 'SL9007', 'warning', ['spec', 'tcp'], message, 'use http, or name the port tcp');
+}
+
+function portNamesOf(source: Service | ServiceEntry): string[] {
+  if (isKind(source, '/Service'))
+    return (source.spec.ports ?? []).map((port) => (port.appProtocol ?? port.name ?? '').toLowerCase());
+  return (source.spec.ports ?? []).map((port) => (port.protocol ?? port.name).toLowerCase());
 }
 
 function claimHosts(service: VirtualService, owners: Map<string, VirtualService>, world: World): void {
@@ -118,6 +150,7 @@ function analyzeDestination(
   path: Path,
   namespace: string,
   world: World,
+  needsPort = true,
 ): void {
   const known = world.host(destination.host, namespace);
   if (known === undefined) {
@@ -136,7 +169,7 @@ function analyzeDestination(
     return;
   }
   const port = destination.port?.number;
-  if (port === undefined && known.ports.length > 1) {
+  if (needsPort && port === undefined && known.ports.length > 1) {
     world.report(
       service,
       'SL0112',

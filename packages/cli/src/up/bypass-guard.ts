@@ -74,14 +74,15 @@ export class BypassGuard {
     return this.#options.isAllowed;
   }
 
+  async #lookAgain(round: number): Promise<void> {
+    await this.check();
+    if (this.#isWatching && round === this.#round) this.#plan();
+  }
+
   #plan(): void {
     const round = ++this.#round;
     this.#cancel();
-    this.#cancel = this.#options.timers.after(periodMs, () => {
-      void this.check().then(() => {
-        if (this.#isWatching && round === this.#round) this.#plan();
-      });
-    });
+    this.#cancel = this.#options.timers.after(periodMs, () => void this.#lookAgain(round));
   }
 }
 

@@ -164,7 +164,7 @@ export class InstanceRunner {
         this.#say(text, 'bad');
         if (!isAllowed) void this.#hold(text);
       },
-      onReleased: () => this.#release(),
+      onReleased: () => void this.#release(),
     });
   }
 
@@ -178,15 +178,14 @@ export class InstanceRunner {
     await this.#app.stop(this.plan.workload.stopTimeoutMs);
   }
 
-  #release(): void {
+  async #release(): Promise<void> {
     if (!this.#isHeld) return;
-    void this.#app.ended.then(() => {
-      if (!this.#isHeld || this.#isStopping) return;
-      this.#isHeld = false;
-      this.#say('STRICT holds no longer: starting it again', 'plain');
-      this.#app = this.#createApp();
-      this.#app.start();
-    });
+    await this.#app.ended;
+    if (!this.#isHeld || this.#isStopping) return;
+    this.#isHeld = false;
+    this.#say('STRICT holds no longer: starting it again', 'plain');
+    this.#app = this.#createApp();
+    this.#app.start();
   }
 
   #createSidecar(): Sidecar {
