@@ -4,10 +4,15 @@ import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatJoinToken, newJoinToken } from '@sluice/identity';
 import { cleanUp, makeTempDir, onCleanUp, TestAuthority, waitFor } from '@sluice/testkit';
+import { createMessage, encodeAny, SecretTable, xdsTypes } from '@sluice/xds';
 import { pinOf, SigningPeer } from './identity/signing-peer.test-double.ts';
-import { httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
+import { assignment, httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
+import { AdsPeer } from './xds/ads-peer.test-double.ts';
 
 afterEach(cleanUp);
+
+/** Processes start and certificates live for seconds. */
+const limitMs = 30_000;
 
 async function signingPeer(authority = new TestAuthority()): Promise<SigningPeer> {
   const peer = new SigningPeer(authority);
@@ -39,68 +44,211 @@ const certificates = (log: string): string[] =>
   [...log.matchAll(/certificate received.*?serial=(\w+)/g)].map(([, serial]) => serial ?? '');
 
 describe('a proxy with an identity agent', () => {
-  test('is ready with its certificate, which its files keep to themselves', async () => {
-    const peer = await signingPeer();
-    const { proxy, dir } = startWith(peer, pinOf(peer.authority));
-    await proxy.ready();
-    expect(peer.asked).toHaveLength(1);
-    expect(proxy.log()).toContain('id=spiffe://cluster.local/ns/default/sa/a');
-    expect(readdirSync(dir).sort()).toEqual(['credential.pem', 'roots.pem']);
-    expect(readdirSync(dir).map((file) => statSync(join(dir, file)).mode & 0o777)).toEqual([0o600, 0o600]);
-    const shown = await (await proxy.admin('/config_dump')).text();
-    expect(shown + proxy.log()).not.toContain('PRIVATE KEY');
-    const metrics = await (await proxy.admin('/stats/prometheus')).text();
-    expect(metrics).toMatch(/sluice_identity_certificates_total 1\b/);
-  });
+  test(
+    'is ready with its certificate, which its files keep to themselves',
+    async () => {
+      const peer = await signingPeer();
+      const { proxy, dir } = startWith(peer, pinOf(peer.authority));
+      await proxy.ready();
+      expect(peer.asked).toHaveLength(1);
+      expect(proxy.log()).toContain('id=spiffe://cluster.local/ns/default/sa/a');
+      expect(readdirSync(dir).sort()).toEqual(['credential.pem', 'roots.pem']);
+      expect(readdirSync(dir).map((file) => statSync(join(dir, file)).mode & 0o777)).toEqual([0o600, 0o600]);
+      const shown = await (await proxy.admin('/config_dump')).text();
+      expect(shown + proxy.log()).not.toContain('PRIVATE KEY');
+      const metrics = await (await proxy.admin('/stats/prometheus')).text();
+      expect(metrics).toMatch(/sluice_identity_certificates_total 1\b/);
+    },
+    limitMs,
+  );
 
-  test('refuses an authority that is not the one its token pins, and is not ready', async () => {
-    const peer = await signingPeer();
-    const { proxy } = startWith(peer, 'ab'.repeat(32));
-    await waitFor(() => proxy.log().includes('does not lead to the root that the token pins'));
-    expect(peer.asked).toHaveLength(0);
-    await waitFor(async () => (await (await proxy.admin('/ready')).text()).includes('no certificate yet'));
-    expect((await proxy.admin('/ready')).status).toBe(503);
-  });
+  test(
+    'refuses an authority that is not the one its token pins, and is not ready',
+    async () => {
+      const peer = await signingPeer();
+      const { proxy } = startWith(peer, 'ab'.repeat(32));
+      await waitFor(() => proxy.log().includes('does not lead to the root that the token pins'));
+      expect(peer.asked).toHaveLength(0);
+      await waitFor(async () => (await (await proxy.admin('/ready')).text()).includes('no certificate yet'));
+      expect((await proxy.admin('/ready')).status).toBe(503);
+    },
+    limitMs,
+  );
 
-  test('renews while requests run, without one that fails', async () => {
-    const peer = await signingPeer();
-    peer.lifetimeMs = 3_000;
-    const { proxy } = startWith(peer, pinOf(peer.authority));
-    await proxy.ready();
-    const base = `http://${await proxy.address('main')}`;
-    let answered = 0;
-    while (new Set(certificates(proxy.log())).size < 3) {
-      expect(await (await fetch(base)).text()).toBe('origin');
-      answered++;
-    }
-    expect(answered).toBeGreaterThan(0);
-    expect(peer.asked.slice(1).every(({ token, peerId }) => token === '' && peerId === peer.identity)).toBe(
-      true,
-    );
-  });
+  test(
+    'renews while requests run, without one that fails',
+    async () => {
+      const peer = await signingPeer();
+      peer.lifetimeMs = 3_000;
+      const { proxy } = startWith(peer, pinOf(peer.authority));
+      await proxy.ready();
+      const base = `http://${await proxy.address('main')}`;
+      let answered = 0;
+      while (new Set(certificates(proxy.log())).size < 3) {
+        expect(await (await fetch(base)).text()).toBe('origin');
+        answered++;
+      }
+      expect(answered).toBeGreaterThan(0);
+      expect(peer.asked.slice(1).every(({ token, peerId }) => token === '' && peerId === peer.identity)).toBe(
+        true,
+      );
+    },
+    limitMs,
+  );
 
-  test('goes on with what is stored after a restart, with the authority down', async () => {
-    const peer = await signingPeer();
-    const first = startWith(peer, pinOf(peer.authority));
-    await first.proxy.ready();
-    first.proxy.process.kill('SIGTERM');
-    await first.proxy.process.exited;
-    peer.close();
-    const { proxy } = startWith(peer, pinOf(peer.authority), first.dir);
-    await proxy.ready();
-    expect(proxy.log()).toContain('going on with the stored certificate');
-    expect(peer.asked).toHaveLength(1);
-  });
+  test(
+    'goes on with what is stored after a restart, with the authority down',
+    async () => {
+      const peer = await signingPeer();
+      const first = startWith(peer, pinOf(peer.authority));
+      await first.proxy.ready();
+      first.proxy.process.kill('SIGTERM');
+      await first.proxy.process.exited;
+      peer.close();
+      const { proxy } = startWith(peer, pinOf(peer.authority), first.dir);
+      await proxy.ready();
+      expect(proxy.log()).toContain('going on with the stored certificate');
+      expect(peer.asked).toHaveLength(1);
+    },
+    limitMs,
+  );
 
-  test('tells that its certificate has expired, and goes on when the authority is back', async () => {
+  test(
+    'tells that its certificate has expired, and goes on when the authority is back',
+    async () => {
+      const peer = await signingPeer();
+      peer.lifetimeMs = 2_000;
+      const { proxy } = startWith(peer, pinOf(peer.authority));
+      await proxy.ready();
+      peer.refusesAll = true;
+      await waitFor(() => proxy.log().includes('the workload certificate has expired'));
+      peer.refusesAll = false;
+      const before = certificates(proxy.log()).length;
+      await waitFor(() => certificates(proxy.log()).length > before);
+    },
+    limitMs,
+  );
+});
+
+describe('a proxy that reaches its control plane over mutual TLS', () => {
+  const secret = (name: string): object => ({ name, sds_config: { ads: {} } });
+  const typed = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
+
+  function bootstrap(port: number, controlId: string): object {
+    return {
+      node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' },
+      dynamic_resources: {
+        ads_config: {
+          api_type: 'DELTA_GRPC',
+          transport_api_version: 'V3',
+          grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
+        },
+        cds_config: { ads: {} },
+        lds_config: { ads: {} },
+      },
+      static_resources: {
+        clusters: [
+          {
+            name: 'xds-grpc',
+            type: 'STATIC',
+            load_assignment: assignment('xds-grpc', port),
+            transport_socket: {
+              name: 'envoy.transport_sockets.tls',
+              typed_config: {
+                '@type': `${typed}.UpstreamTlsContext`,
+                common_tls_context: {
+                  tls_certificate_sds_secret_configs: [secret('default')],
+                  combined_validation_context: {
+                    default_validation_context: {
+                      match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlId } }],
+                    },
+                    validation_context_sds_secret_config: secret('ROOTCA'),
+                  },
+                },
+              },
+            },
+          },
+        ],
+      },
+    };
+  }
+
+  async function mesh(controlId: string) {
     const peer = await signingPeer();
-    peer.lifetimeMs = 2_000;
-    const { proxy } = startWith(peer, pinOf(peer.authority));
-    await proxy.ready();
-    peer.refusesAll = true;
-    await waitFor(() => proxy.log().includes('the workload certificate has expired'));
-    peer.refusesAll = false;
-    const before = certificates(proxy.log()).length;
-    await waitFor(() => certificates(proxy.log()).length > before);
-  });
+    const { authority } = peer;
+    const server = authority.leaf({ account: 'control' });
+    const ads = new AdsPeer({ key: server.keyPem, cert: server.chainPem, ca: authority.rootPem });
+    await ads.listen();
+    onCleanUp(() => ads.close());
+    ads.put(xdsTypes.cluster, {});
+    ads.put(xdsTypes.listener, {});
+    const tokenFile = join(makeTempDir(), 'token');
+    peer.token = formatJoinToken(newJoinToken([pinOf(authority)]));
+    writeFileSync(tokenFile, peer.token, { mode: 0o600 });
+    const args = ['--ca-address', peer.target, '--identity-token-file', tokenFile];
+    return { peer, ads, authority, start: () => startProxy(bootstrap(ads.port, controlId), args) };
+  }
+
+  test(
+    'connects with its first certificate, and goes over to each new one',
+    async () => {
+      const { peer, ads, start } = await mesh('spiffe://cluster.local/ns/default/sa/control');
+      peer.lifetimeMs = 3_000;
+      const proxy = start();
+      await proxy.ready();
+      expect(ads.clients[0]).toStartWith(`${peer.identity}#`);
+      expect(ads.subscriptions.get(xdsTypes.secret)).toEqual(['ROOTCA']);
+      await ads.until(() => new Set(ads.clients).size === 3);
+      expect(proxy.log()).not.toContain('the stream to the control plane ended');
+    },
+    limitMs,
+  );
+
+  test(
+    'speaks to nobody of another name',
+    async () => {
+      const { ads, start } = await mesh('spiffe://cluster.local/ns/istio-system/sa/istiod');
+      const proxy = start();
+      await waitFor(() => proxy.log().includes('the stream to the control plane ended'));
+      expect(ads.nodes).toHaveLength(0);
+      expect((await proxy.admin('/ready')).status).toBe(503);
+    },
+    limitMs,
+  );
+
+  test(
+    'takes the trust bundle that the control plane sends in place of its own',
+    async () => {
+      const { ads, authority, start } = await mesh('spiffe://cluster.local/ns/default/sa/control');
+      const next = new TestAuthority({ name: 'next' });
+      const bundle = createMessage(SecretTable, {
+        name: 'ROOTCA',
+        validationContext: {
+          trustedCa: { inlineString: authority.rootPem + next.rootPem },
+          crl: { inlineString: authority.crl([]) },
+        },
+      });
+      ads.put(xdsTypes.secret, { ROOTCA: encodeAny(SecretTable, bundle) });
+      const proxy = start();
+      await proxy.ready();
+      const roots = async (): Promise<number> => {
+        const page = (await (await proxy.admin('/certs')).json()) as {
+          certificates: { ca_cert: object[] }[];
+        };
+        return page.certificates.reduce((sum, one) => sum + one.ca_cert.length, 0);
+      };
+      await waitFor(async () => (await roots()) === 2);
+      ads.put(xdsTypes.secret, {
+        ROOTCA: encodeAny(SecretTable, {
+          ...bundle,
+          validationContext: { ...bundle.validationContext, trustedCa: { inlineString: 'broken' } },
+        }),
+      });
+      await ads.until(() => ads.nacks.length > 0);
+      expect(ads.nacks.at(-1)?.message).toContain(
+        'ROOTCA: validation_context.trusted_ca: holds no certificate',
+      );
+    },
+    limitMs,
+  );
 });

@@ -2,7 +2,15 @@
  * A control plane for tests, over node:http2: serves whatever resources it is given (a type whole, in each
  * response) and records subscriptions, nodes and NACKs. Deliberately dumber than the real one.
  */
-import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { TLSSocket } from 'node:tls';
 import { GrpcMessageDecoder, frameGrpcMessage } from '@sluice/wire';
 import {
   decodeMessage,
@@ -23,18 +31,28 @@ export class AdsPeer {
   readonly subscriptions = new Map<string, readonly string[]>();
   readonly nodes: object[] = [];
   readonly authorizations: string[] = [];
-  readonly #server: Http2Server;
+  /** URI names of each client certificate that was verified, with its serial: `uri#serial`. */
+  readonly clients: string[] = [];
+  readonly #server: Http2Server | Http2SecureServer;
   readonly #resources = new Map<string, Map<string, Uint8Array>>();
   readonly #streams = new Set<{ send(typeUrl: string): void; close(): void }>();
   readonly #waiters: { check: () => boolean; resolve: () => void }[] = [];
   #version = 0;
   port = 0;
 
-  constructor() {
-    this.#server = createServer();
-    this.#server.on('stream', (stream, headers) => {
+  /** With `tls` only clients with a certificate of `ca` are served. */
+  constructor(tls: { key: string; cert: string; ca: string } | null = null) {
+    this.#server =
+      tls === null
+        ? createServer()
+        : createSecureServer({ ...tls, requestCert: true, rejectUnauthorized: true });
+    this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      if (tls !== null) {
+        const { subjectaltname, serialNumber } = (stream.session?.socket as TLSSocket).getPeerCertificate();
+        this.clients.push(`${subjectaltname?.replace('URI:', '')}#${serialNumber.toLowerCase()}`);
+      }
       this.authorizations.push(String(headers['authorization'] ?? ''));
-      this.#serve(stream as ServerHttp2Stream, String(headers[':path']).includes('Delta'));
+      this.#serve(stream, String(headers[':path']).includes('Delta'));
     });
   }
 
