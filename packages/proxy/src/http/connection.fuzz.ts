@@ -16,6 +16,7 @@ const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 class EchoStream implements UpstreamStream {
   readonly endpoint = testEndpoint(1);
   readonly localAddress = '';
+  readonly tls = null;
   readonly isReused = false;
   readonly isWritable = true;
   #sink: ResponseSink | null;

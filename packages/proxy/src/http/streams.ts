@@ -13,6 +13,7 @@
  */
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { HeaderList } from '@sluice/wire';
+import type { TlsFacts } from '../io/tls-facts.ts';
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 
 /** Octets of body that a stream hands out before it wants credit. */
@@ -113,6 +114,8 @@ export interface UpstreamRequest {
 export interface UpstreamStream {
   readonly endpoint: Endpoint;
   readonly localAddress: string;
+  /** Null on a plain connection. */
+  readonly tls: TlsFacts | null;
   /** The connection has carried a request before: a death before any response byte may be its idle end. */
   readonly isReused: boolean;
   readonly isWritable: boolean;

@@ -14,6 +14,7 @@ const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 class TunnelUpstream implements UpstreamStream {
   readonly endpoint = testEndpoint(1);
   readonly localAddress = '';
+  readonly tls = null;
   readonly isReused = false;
   readonly isWritable = true;
   readonly received: Uint8Array[] = [];

@@ -169,6 +169,7 @@ export class TcpProxy implements ConnectHandler, Served {
     endpoint.stats.activeConnections++;
     endpoint.avoidUntilMs = 0;
     this.#cluster!.stats.connectionOpened();
+    this.#record.upstreamTls = this.#server!.tls;
     this.#record.upstreamLocalAddress = `${this.#server!.localAddress}:${this.#server!.localPort}`;
     this.#countOpened();
     if (this.#config.logsOnConnected) this.#log();

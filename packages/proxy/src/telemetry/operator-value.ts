@@ -8,6 +8,7 @@ import { grpcStatusName, type HeaderList } from '@sluice/wire';
 import { grpcStatusCamelName } from './grpc-status.ts';
 import type { CompiledOperator, HeaderReference } from './operators.ts';
 import type { RequestRecord } from './record.ts';
+import { tlsValue } from './tls-operators.ts';
 import { responseFlagsLong, responseFlagsShort } from './response-flags.ts';
 
 /** Value of an operator of kind `number`; NaN when there is none. */
@@ -71,8 +72,8 @@ export function textValue(record: RequestRecord, operator: CompiledOperator): st
       return record.cluster === null ? given(record.clusterName) : record.cluster.name;
     case 'UPSTREAM_LOCAL_ADDRESS':
       return given(record.upstreamLocalAddress);
-    case 'DOWNSTREAM_PEER_URI_SAN':
-      return record.connection.peerIdentity;
+    case 'DOWNSTREAM_TRANSPORT_FAILURE_REASON':
+      return withoutSpaces(record.connection.transportFailure ?? '');
     case 'REQUESTED_SERVER_NAME':
       return given(record.connection.serverName);
     case 'ROUTE_NAME':
@@ -87,7 +88,7 @@ export function textValue(record: RequestRecord, operator: CompiledOperator): st
         ? grpcStatusName(record.grpcStatus)
         : grpcStatusCamelName(record.grpcStatus);
     default:
-      return null;
+      return tlsValue(record, operator.name) ?? null;
   }
 }
 

@@ -11,6 +11,7 @@ import {
   DEFAULT_START_TIME_LOCAL,
   type TimeFormat,
 } from './start-time.ts';
+import { tlsOperatorNames, type TlsOperatorName } from './tls-operators.ts';
 
 /** What kind of value an operator gives; decides its JSON type and how it is written. */
 export type ValueKind =
@@ -70,6 +71,7 @@ const SPECIFICATIONS = {
   RESPONSE_FLAGS_LONG: text,
   CONNECTION_TERMINATION_DETAILS: text,
   UPSTREAM_TRANSPORT_FAILURE_REASON: octets,
+  DOWNSTREAM_TRANSPORT_FAILURE_REASON: octets,
   BYTES_RECEIVED: number,
   BYTES_SENT: number,
   UPSTREAM_WIRE_BYTES_SENT: number,
@@ -93,7 +95,6 @@ const SPECIFICATIONS = {
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: address,
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: address,
   DOWNSTREAM_DIRECT_REMOTE_PORT: number,
-  DOWNSTREAM_PEER_URI_SAN: octets,
   REQUESTED_SERVER_NAME: octets,
   ROUTE_NAME: text,
   HOSTNAME: { kind: 'constant', argument: 'none' },
@@ -105,9 +106,12 @@ const SPECIFICATIONS = {
   DYNAMIC_METADATA: { kind: 'metadata', argument: 'metadata' },
 } as const satisfies Record<string, Specification>;
 
-export type OperatorName = keyof typeof SPECIFICATIONS;
+export type OperatorName = keyof typeof SPECIFICATIONS | TlsOperatorName;
 
-const specifications: ReadonlyMap<string, Specification> = new Map(Object.entries(SPECIFICATIONS));
+const specifications: ReadonlyMap<string, Specification> = new Map<string, Specification>([
+  ...Object.entries(SPECIFICATIONS),
+  ...tlsOperatorNames.map((name) => [name, octets] as const),
+]);
 
 /** Null (with words in `problems`) for an unknown operator or an argument it cannot take. */
 export function compileOperator(

@@ -4,6 +4,7 @@
  * metrics have read it, after the response has been sent. Consumers copy what they keep.
  */
 import type { Cluster, Endpoint } from '../cluster/cluster.ts';
+import type { TlsFacts } from '../io/tls-facts.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { CompiledRoute, FormatFacts } from '../route/route.ts';
 import type { HeaderList } from '@sluice/wire';
@@ -44,6 +45,8 @@ export interface RequestRecord extends FormatFacts {
   clusterName: string;
   endpoint: Endpoint | null;
   upstreamLocalAddress: string;
+  /** Of the last attempt's connection; null = plain. */
+  upstreamTls: TlsFacts | null;
   upstreamTransportFailure: string;
   /** 1 + retries + hedges that were really sent. */
   attempts: number;

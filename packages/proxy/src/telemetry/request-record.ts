@@ -6,6 +6,7 @@
  */
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster, Endpoint } from '../cluster/cluster.ts';
+import type { TlsFacts } from '../io/tls-facts.ts';
 import type { ConnectionFacts } from '../listener/listener.ts';
 import type { CompiledRoute } from '../route/route.ts';
 import { operatorText } from './operator-text.ts';
@@ -67,6 +68,7 @@ class ReusableRequestRecord implements RequestRecord {
   clusterName = '';
   endpoint: Endpoint | null = null;
   upstreamLocalAddress = '';
+  upstreamTls: TlsFacts | null = null;
   upstreamTransportFailure = '';
   attempts = 0;
   status = 0;
@@ -146,6 +148,7 @@ class ReusableRequestRecord implements RequestRecord {
     this.clusterName = '';
     this.endpoint = null;
     this.upstreamLocalAddress = '';
+    this.upstreamTls = null;
     this.upstreamTransportFailure = '';
     this.attempts = 0;
     this.status = 0;

@@ -34,6 +34,7 @@ import {
 } from '../http/streams.ts';
 import { WebSocketHandshake } from '../http/websocket-handshake.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
+import type { TlsFacts } from '../io/tls-facts.ts';
 import type { PoolServices } from './connection-pool.ts';
 import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
 
@@ -91,6 +92,9 @@ export class H1UpstreamConnection
     this.#idleDeadline = new Deadline(services.timers, this, onIdleTooLong);
   }
 
+  get tls(): TlsFacts | null {
+    return this.#connection.tls;
+  }
   get localAddress(): string {
     const connection = this.#connection;
     return (this.#localAddress ??= `${connection.localAddress}:${connection.localPort}`);

@@ -17,6 +17,7 @@ import { clientSessionOptions, type H2Settings } from '../http/h2-settings.ts';
 import { H2Watch, type H2WatchOwner } from '../http/h2-watch.ts';
 import type { ResponseSink } from '../http/streams.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
+import type { TlsFacts } from '../io/tls-facts.ts';
 import type { PoolServices } from './connection-pool.ts';
 import { H2ClientSink, type H2ClientOwner } from './h2-client-sink.ts';
 import { H2UpstreamStream } from './h2-stream.ts';
@@ -85,6 +86,9 @@ export class H2UpstreamConnection
 
   get lostDetail(): string {
     return this.#lostDetail;
+  }
+  get tls(): TlsFacts | null {
+    return this.#connection.tls;
   }
   get localAddress(): string {
     const connection = this.#connection;

@@ -16,6 +16,7 @@ import type {
   UpstreamReset,
   UpstreamStream,
 } from '../http/streams.ts';
+import type { TlsFacts } from '../io/tls-facts.ts';
 import { webSocketAccept } from '../http/websocket-handshake.ts';
 import type { H2UpstreamConnection } from './h2-connection.ts';
 
@@ -46,6 +47,9 @@ export class H2UpstreamStream implements UpstreamStream {
 
   get endpoint(): Endpoint {
     return this.#connection.endpoint;
+  }
+  get tls(): TlsFacts | null {
+    return this.#connection.tls;
   }
   get localAddress(): string {
     return this.#connection.localAddress;

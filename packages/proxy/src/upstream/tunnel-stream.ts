@@ -18,6 +18,7 @@ import type {
   Connection,
   SocketProvider,
 } from '../io/connection.ts';
+import type { TlsFacts } from '../io/tls-facts.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 
 export class TunnelStream implements ConnectHandler, UpstreamStream {
@@ -41,6 +42,9 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     this.#onOver = onOver;
   }
 
+  get tls(): TlsFacts | null {
+    return this.#connection?.tls ?? null;
+  }
   get localAddress(): string {
     return this.#connection === null ? '' : `${this.#connection.localAddress}:${this.#connection.localPort}`;
   }

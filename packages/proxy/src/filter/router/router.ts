@@ -188,6 +188,7 @@ export class Router implements AttemptHost {
     const request = this.#request as { -readonly [K in keyof UpstreamRequest]: UpstreamRequest[K] };
     record.endpoint = endpoint;
     record.upstreamLocalAddress = attempt.stream!.localAddress;
+    record.upstreamTls = attempt.stream!.tls;
     record.attempts++;
     request.headers = message.headers;
     const hasFilters = host.upstreamFilters.length > 0;

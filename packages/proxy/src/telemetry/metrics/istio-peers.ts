@@ -42,11 +42,18 @@ export interface PeerPair {
 /** Pairs per listener chain that are kept; a peer that invents identities makes the rest slower, not larger. */
 const MAX_PAIRS = 4_096;
 
+interface EndpointPair<T> {
+  readonly cluster: Cluster | null;
+  readonly sourcePrincipal: string;
+  readonly destinationPrincipal: string;
+  readonly value: T;
+}
+
 /** Holds one `T` per pair of peers. */
 export class PeerCache<T> {
   readonly #options: PeerOptions;
   readonly #make: (pair: PeerPair) => T;
-  readonly #byEndpoint = new WeakMap<Endpoint, { cluster: Cluster | null; value: T }>();
+  readonly #byEndpoint = new WeakMap<Endpoint, EndpointPair<T>>();
   readonly #byCluster = new Map<string, T>();
   /** By peer, then principal, then cluster: one listener serves several ports and so several services. */
   readonly #byPeer = new Map<WorkloadIdentity, Map<string, Map<string, T>>>();
@@ -65,16 +72,24 @@ export class PeerCache<T> {
     const { endpoint, cluster } = record;
     if (endpoint === null) return this.#withoutEndpoint(record);
     const known = this.#byEndpoint.get(endpoint);
-    if (known !== undefined && known.cluster === cluster) return known.value;
+    const sourcePrincipal = record.upstreamTls?.local?.uriSans[0] ?? UNKNOWN;
+    const destinationPrincipal = record.upstreamTls?.peer?.uriSans[0] ?? UNKNOWN;
+    if (
+      known !== undefined &&
+      known.cluster === cluster &&
+      known.sourcePrincipal === sourcePrincipal &&
+      known.destinationPrincipal === destinationPrincipal
+    )
+      return known.value;
     const value = this.#make({
       source: this.#options.own,
-      sourcePrincipal: UNKNOWN,
+      sourcePrincipal,
       destination: workloadFromEndpoint(endpoint),
-      destinationPrincipal: UNKNOWN,
+      destinationPrincipal,
       service: this.#serviceOf(record),
       securityPolicy: 'unknown',
     });
-    this.#byEndpoint.set(endpoint, { cluster, value });
+    this.#byEndpoint.set(endpoint, { cluster, sourcePrincipal, destinationPrincipal, value });
     return value;
   }
 
@@ -107,7 +122,7 @@ export class PeerCache<T> {
       source: peer,
       sourcePrincipal: peerIdentity ?? UNKNOWN,
       destination: this.#options.own,
-      destinationPrincipal: UNKNOWN,
+      destinationPrincipal: (isMutualTls ? record.connection.tls?.local?.uriSans[0] : undefined) ?? UNKNOWN,
       service: this.#serviceOf(record),
       securityPolicy: isMutualTls ? 'mutual_tls' : 'none',
     });
