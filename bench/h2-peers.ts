@@ -22,11 +22,20 @@ const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-h2-'));
 const proxyMain = join(import.meta.dir, '../packages/proxy/src/main.ts');
 const warmSeconds = 3;
 
-/** 1 KB answers over HTTP/2 on core 0. */
-export async function startNghttpd(): Promise<number> {
+/** 1 KB answers on core 0. nghttpd would do but for its delayed octets: behind HAProxy and Envoy it stalls. */
+export async function startH2Origin(): Promise<number> {
   const port = await freePort();
-  writeFileSync(join(folder, 'bench'), 'x'.repeat(1024));
-  spawn(['taskset', '-c', '0', 'nghttpd', '--no-tls', '-n', '1', '-m', '1000', '-d', folder, String(port)]);
+  const path = join(folder, 'origin.conf');
+  writeFileSync(
+    path,
+    `daemon off; worker_processes 1; error_log /dev/null; pid ${folder}/origin.pid;
+events { worker_connections 20000; }
+http {
+  access_log off; keepalive_requests 100000000; keepalive_timeout 3600; http2_max_concurrent_streams 1000;
+  server { listen 127.0.0.1:${port} http2 reuseport; location / { return 200 '${'x'.repeat(1024)}'; } }
+}`,
+  );
+  spawn(['taskset', '-c', '0', 'nginx', '-p', folder, '-c', path]);
   await listens(port);
   return port;
 }
