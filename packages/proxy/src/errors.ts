@@ -95,6 +95,33 @@ export const proxyErrors = defineErrors('proxy', [
     action: 'Raise RLIMIT_NOFILE of the proxy or lower its connection limits.',
   },
   {
+    code: 'upstream-tls-failed',
+    httpStatus: 503,
+    grpcStatus: 14,
+    responseFlag: 'UF',
+    meaning: 'No TLS with the chosen endpoint: the handshake failed, or one side did not accept the other.',
+    action:
+      'The access log has the reason (%UPSTREAM_TRANSPORT_FAILURE_REASON%); compare trust and names on both sides with `sluice proxy-config secrets`, and DestinationRule tls with PeerAuthentication.',
+  },
+  {
+    code: 'identity-missing',
+    httpStatus: 503,
+    grpcStatus: 14,
+    responseFlag: 'UF',
+    meaning: 'The certificate or trust bundle that TLS to this endpoint needs has not reached the proxy.',
+    action:
+      'Look at `sluice proxy-config secrets` and the log of the proxy: is the signing service or the Secret there, may this workload have it?',
+  },
+  {
+    code: 'identity-expired',
+    httpStatus: 503,
+    grpcStatus: 14,
+    responseFlag: 'UF',
+    meaning: 'The certificate that this proxy has to show has expired and could not be renewed.',
+    action:
+      'The log of the proxy says why renewal fails (component identity): is the control plane reachable, are the clocks right?',
+  },
+  {
     code: 'destination-refused',
     httpStatus: 403,
     grpcStatus: 7,

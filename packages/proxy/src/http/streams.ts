@@ -79,6 +79,11 @@ export type UpstreamReset =
   | 'connect-failed'
   | 'connect-timeout'
   | 'no-descriptor'
+  /** The handshake with the endpoint failed, or one side did not accept the other. */
+  | 'tls-failed'
+  /** We had no certificate to show, or one that has expired. */
+  | 'identity-missing'
+  | 'identity-expired'
   | 'overflow'
   | 'refused-stream'
   /** The connection or stream ended before the response was complete. */

@@ -36,8 +36,19 @@ export interface ConnectHandler extends ConnectionHandler {
  */
 export type CloseCause = 'local' | 'remote' | 'reset' | 'overflow';
 
-/** `tls`: the handshake failed or its outcome was refused; `Connection.failureDetail` says why. */
-export type ConnectFailure = 'refused' | 'timeout' | 'unreachable' | 'no-descriptor' | 'failed' | 'tls';
+/**
+ * `tls`: the handshake failed or its outcome was refused; `identity-…`: there was nothing to shake hands with.
+ * `Connection.failureDetail` says why.
+ */
+export type ConnectFailure =
+  | 'refused'
+  | 'timeout'
+  | 'unreachable'
+  | 'no-descriptor'
+  | 'failed'
+  | 'tls'
+  | 'identity-missing'
+  | 'identity-expired';
 
 export interface Connection {
   handler: ConnectionHandler;

@@ -4,6 +4,7 @@
  * While a handshake is under way nothing that is written leaves and nobody hears of the connection but the
  * one who waits for the outcome. Afterwards the same object goes on with plaintext.
  */
+import { tlsConnectFailure } from './connect-failure.ts';
 import type { CloseCause, ConnectFailure } from './connection.ts';
 import { QueuedConnection } from './queued-connection.ts';
 import type {
@@ -90,7 +91,7 @@ export abstract class SecurableConnection extends QueuedConnection implements Ha
     this.failureDetail = failure.reason;
     if (this.#client !== null) {
       this.#forgetSession();
-      this.settleConnect('tls');
+      this.settleConnect(tlsConnectFailure(failure));
       return;
     }
     const waiting = this.#waiting;

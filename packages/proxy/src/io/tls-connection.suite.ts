@@ -202,7 +202,7 @@ export function tlsConnectionSuite(name: string, create: (loop: IoLoop) => Provi
       expect((await at.next()).failure).toEqual(missing);
       const { recorder, connection } = dial(at.port, new TestTls(missing));
       await recorder.until(() => recorder.failure !== null);
-      expect([recorder.failure, connection.failureDetail]).toEqual(['tls', missing.reason]);
+      expect([recorder.failure, connection.failureDetail]).toEqual(['identity-missing', missing.reason]);
       at.stop();
     });
 

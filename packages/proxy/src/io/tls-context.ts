@@ -74,7 +74,10 @@ export type TlsFailureKind =
   | 'closed'
   | 'timeout'
   | 'protocol'
+  /** What we would have to show has not arrived. */
   | 'no-credential'
+  /** What we would have to show has expired. */
+  | 'expired'
   | 'no-certificate'
   | 'untrusted'
   | 'revoked'

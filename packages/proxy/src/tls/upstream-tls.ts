@@ -72,6 +72,8 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
     if ('reason' in material) return material;
     const credential =
       material.credentials.length === 0 ? null : chooseCredential(material.credentials, anyServer);
+    if (credential !== null && credential.facts.notAfterMs <= this.#environment.wallMs())
+      return expired(credential.facts.notAfterMs);
     let settings = material.settings.get(credential);
     if (settings === undefined)
       material.settings.set(credential, (settings = this.#settingsOf(credential, material)));
@@ -123,4 +125,10 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
       rules?.trustKey ?? '',
     );
   }
+}
+
+/** Whoever is dialled would refuse the certificate, later and in words of its own. */
+function expired(notAfterMs: number): TlsFailure {
+  const since = new Date(notAfterMs).toISOString();
+  return { kind: 'expired', reason: `TLS_error: the certificate of this side has expired (${since})` };
 }

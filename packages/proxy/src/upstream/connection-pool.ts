@@ -11,6 +11,7 @@ import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 import type { ResponseSink, UpstreamReset } from '../http/streams.ts';
 import type { ConnectFailure, Connection, SocketProvider } from '../io/connection.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
+import { isOwnFailure, resetOf } from './connect-reset.ts';
 import { H1UpstreamConnection } from './h1-connection.ts';
 import { H2UpstreamConnection } from './h2-connection.ts';
 import { OpeningConnection, type OpeningOwner } from './opening-connection.ts';
@@ -147,8 +148,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     const { stats } = this.#cluster;
     stats.connectFailed();
     if (failure === 'timeout') stats.connectTimeout();
-    if (failure !== 'no-descriptor')
-      this.endpoint.avoidUntilMs = this.#services.clock.nowMs() + AVOID_REFUSED_MS;
+    if (!isOwnFailure(failure)) this.endpoint.avoidUntilMs = this.#services.clock.nowMs() + AVOID_REFUSED_MS;
     // Whoever waits would only meet the same refusal later.
     this.#failWaiting(resetOf(failure), detail);
   }
@@ -276,9 +276,4 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     const at = this.#ready.lastIndexOf(connection);
     if (at >= 0) this.#ready.splice(at, 1);
   }
-}
-
-function resetOf(failure: ConnectFailure): UpstreamReset {
-  if (failure === 'timeout') return 'connect-timeout';
-  return failure === 'no-descriptor' ? 'no-descriptor' : 'connect-failed';
 }

@@ -20,6 +20,7 @@ import type {
 } from '../io/connection.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import { resetOf } from './connect-reset.ts';
 
 export class TunnelStream implements ConnectHandler, UpstreamStream {
   readonly endpoint: Endpoint;
@@ -102,18 +103,12 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     this.#cluster.stats.connectionOpened();
     this.#sink?.onUpstreamReady(this);
   }
-  onConnectError(_connection: Connection, failure: ConnectFailure): void {
+  onConnectError(connection: Connection, failure: ConnectFailure): void {
     this.endpoint.stats.connectFailures++;
     this.#cluster.stats.connectFailed();
     if (failure === 'timeout') this.#cluster.stats.connectTimeout();
-    this.#fail(
-      failure === 'timeout'
-        ? 'connect-timeout'
-        : failure === 'no-descriptor'
-          ? 'no-descriptor'
-          : 'connect-failed',
-      `connection ${failure}`,
-    );
+    const detail = connection.failureDetail;
+    this.#fail(resetOf(failure), detail === '' ? `connection ${failure}` : detail);
   }
   onData(connection: Connection, data: Uint8Array): void {
     // A server that speaks first may be heard in the event that told of the connection.

@@ -29,7 +29,10 @@ export function isProvablyUnprocessed(failure: AttemptFailure): boolean {
     failure === 'connect-failed' ||
     failure === 'connect-timeout' ||
     failure === 'refused-stream' ||
-    failure === 'no-descriptor'
+    failure === 'no-descriptor' ||
+    failure === 'tls-failed' ||
+    failure === 'identity-missing' ||
+    failure === 'identity-expired'
   );
 }
 

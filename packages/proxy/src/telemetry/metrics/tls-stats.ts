@@ -26,6 +26,7 @@ const byKind: Readonly<Record<TlsFailureKind, readonly Name[]>> = {
   timeout: ['connectionError'],
   protocol: ['connectionError'],
   'no-credential': ['connectionError'],
+  expired: ['connectionError'],
   'no-certificate': ['connectionError', 'verifyNoCert'],
   untrusted: ['connectionError', 'verifyError'],
   revoked: ['connectionError', 'verifyError'],
