@@ -38,7 +38,7 @@ async function proxyTargets(tls: { cert: string; key: string }): Promise<Target[
   const adminPort = freePort();
   const listeners = proxyListeners
     .filter((l) => !l.isTls)
-    .map((listener) => ({ ...listener, port: freePort() }));
+    .map((listener) => Object.assign({ port: freePort() }, listener));
   const configPath = join(makeTempDir(), 'bootstrap.json');
   writeFileSync(configPath, JSON.stringify(proxyBootstrap(listeners, origin.port, adminPort, tls)));
   const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');

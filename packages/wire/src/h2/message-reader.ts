@@ -112,6 +112,12 @@ export class MessageReader {
       core.streamError(streamId, stream, PROTOCOL_ERROR);
     } else if (!core.windows.spendOf(stream, length)) {
       core.streamError(streamId, stream, FLOW_CONTROL_ERROR);
+    } else if (
+      stream.expectedBytes >= 0 &&
+      (flags & FrameFlag.PADDED) === 0 &&
+      stream.receivedBytes + length > stream.expectedBytes
+    ) {
+      core.streamError(streamId, stream, PROTOCOL_ERROR);
     } else {
       this.#dataStream = stream;
     }
@@ -126,7 +132,7 @@ export class MessageReader {
     if (stream === null) return;
     stream.receivedBytes += length;
     if (stream.expectedBytes >= 0 && stream.receivedBytes > stream.expectedBytes) {
-      // §8.1.1: more than content-length says; nobody may read two messages in it.
+      // §8.1.1: more than content-length says, in a padded frame; nobody may read two messages in it.
       core.streamError(stream.id, stream, PROTOCOL_ERROR);
       return;
     }

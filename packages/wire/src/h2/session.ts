@@ -189,7 +189,7 @@ export class H2Session {
     const core = this.#core;
     if (this.oldestStallMs(nowMs) < stallMs) return 0;
     let count = 0;
-    for (const stream of [...core.table.open.values()]) {
+    for (const stream of core.table.open.values()) {
       if (stream.stalledSinceMs < 0 || nowMs - stream.stalledSinceMs < stallMs) continue;
       core.resetStream(stream, H2ErrorCode.CANCEL);
       core.sink.onReset(stream, H2ErrorCode.CANCEL, false, false);
