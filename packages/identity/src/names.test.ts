@@ -6,7 +6,7 @@ import { formatPem, parsePem } from './pem.ts';
 import { isProblem } from './problem.ts';
 import { parseSerial, randomSerial, serialText } from './serial.ts';
 import { parseSpiffeId, parseWorkloadId, spiffeId } from './spiffe-id.ts';
-import { good } from './testing.ts';
+import { good } from './openssl.fixture.ts';
 
 describe('SPIFFE IDs', () => {
   test('name a workload by namespace and account', () => {

@@ -176,7 +176,8 @@ export class AuthorityRing {
   /** Retired, and the last certificate below it has expired. */
   #removeFinished(): void {
     const { table, wallMs, settings, log } = this.#options;
-    for (const { row } of this.#members.values()) {
+    // Intermediates first: a root goes when none is left below it.
+    for (const { row } of [...this.intermediates, ...this.roots]) {
       if (row.phase !== 'retired' || row.lastLeafMs + settings.expiredRenewalMs > wallMs()) continue;
       const hasChildren = [...this.#members.values()].some(
         ({ row: other }) => other.rootId === row.id && other.id !== row.id,
@@ -204,7 +205,7 @@ export class AuthorityRing {
     const nowMs = wallMs();
     const root = createRoot(generateKeySync(), {
       organization: trustDomain,
-      commonName: `${trustDomain} root ${new Date(nowMs).toISOString().slice(0, 10)}`,
+      commonName: `${trustDomain} root ${new Date(nowMs).toISOString()}`,
       notBeforeMs: nowMs - backdatingMs,
       notAfterMs: nowMs + settings.rootTtlMs,
     });

@@ -57,7 +57,9 @@ export interface IssuedRow {
 }
 
 export interface AuthorityTable {
+  /** In the order in which they were made. */
   authorities(): readonly AuthorityRow[];
+  /** Adds it, or writes its phase. */
   putAuthority(row: AuthorityRow): void;
   deleteAuthority(id: string): void;
   /** One write for the certificate and for what its authorities then know of their last leaf. */
@@ -77,7 +79,7 @@ export interface AuthorityTable {
 export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
   const { database } = file;
   const putAuthority = database.prepare(
-    'INSERT OR REPLACE INTO authority VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO authority VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET phase = excluded.phase',
   );
   const deleteAuthority = database.prepare('DELETE FROM authority WHERE id = ?');
   const addIssued = database.prepare('INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)');
@@ -91,10 +93,7 @@ export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
     database.query<SqlIssued, (string | number)[]>(`SELECT * FROM issued ${condition}`);
   return {
     authorities: () =>
-      database
-        .query<SqlAuthority, []>('SELECT * FROM authority ORDER BY created_ms, id')
-        .all()
-        .map(toAuthority),
+      database.query<SqlAuthority, []>('SELECT * FROM authority ORDER BY rowid').all().map(toAuthority),
     putAuthority: (row) =>
       file.transact(() => {
         const { id, role, origin, phase, rootId, certificatePem, keyPem, createdMs, lastLeafMs } = row;

@@ -1,7 +1,7 @@
 /** OpenSSL as the judge of what we write, and as the writer of what we read. */
 import { describe, expect, test } from 'bun:test';
 import { exportPrivateKey, generateKeySync, importPrivateKey, keyKinds, type KeyKind } from '../keys.ts';
-import { good, openssl } from '../testing.ts';
+import { good, openssl } from '../openssl.fixture.ts';
 import { createIntermediate, createRoot, type Authority } from './authority.ts';
 import { certificatePem, parseCertificate, parseChain } from './certificate.ts';
 import { crlPem, issueCrl, parseCrl, verifyCrl } from './crl.ts';

@@ -3,7 +3,7 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { expect, test } from 'bun:test';
 import { generateKeySync } from '../keys.ts';
-import { good } from '../testing.ts';
+import { good } from '../openssl.fixture.ts';
 import { createRoot } from './authority.ts';
 import { parseCertificate } from './certificate.ts';
 import { issueCrl, parseCrl } from './crl.ts';

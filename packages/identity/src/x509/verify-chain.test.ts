@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { generateKeySync } from '../keys.ts';
 import { isProblem } from '../problem.ts';
-import { good } from '../testing.ts';
+import { good } from '../openssl.fixture.ts';
 import { createIntermediate, createRoot } from './authority.ts';
 import { parseCertificate, type Certificate } from './certificate.ts';
 import { issueCrl, parseCrl } from './crl.ts';

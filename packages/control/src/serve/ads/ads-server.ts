@@ -110,7 +110,12 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
   }
 
   admit(node: Node, peer: GrpcPeer): AdmittedInstance {
-    return this.#options.admit(node, peer);
+    const admitted = this.#options.admit(node, peer);
+    if (admitted.ok) {
+      const { instance } = admitted;
+      this.log.info('proxy connected', { instance, identity: peer.spiffeId ?? '' });
+    }
+    return admitted;
   }
 
   authenticate(token: string): RegisteredInstance | null {
@@ -141,6 +146,8 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
   onClosed(stream: AdsStream): void {
     this.#streams.delete(stream);
     this.#metrics.connected(this.#streams.size);
+    // One with a certificate that never named an instance was refused, and that was told.
+    if (stream.instance === '') return;
     this.log.info('proxy disconnected', { instance: stream.instance });
     this.#announce(stream);
   }
@@ -169,7 +176,7 @@ export class AdsServer implements ProxyStates, AdsStreamHost {
     const ads = new AdsStream(this, stream, variant, instance);
     this.#streams.add(ads);
     this.#metrics.connected(this.#streams.size);
-    this.log.info('proxy connected', { instance: instance ?? stream.peer.spiffeId ?? '', variant });
+    if (instance !== null) this.log.info('proxy connected', { instance, variant });
     return ads;
   }
 

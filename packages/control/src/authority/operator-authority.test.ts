@@ -1,0 +1,120 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { certificatePem, exportPrivateKey, generateKeySync } from '@sluice/identity';
+import { cleanUp, FakeClock, makeTempDir, onCleanUp, TestAuthority } from '@sluice/testkit';
+import { AuthorityFixture } from './authority.fixture.ts';
+import {
+  operatorFiles,
+  readOperatorAuthority,
+  readOperatorFolder,
+  type OperatorAuthority,
+} from './operator-authority.ts';
+
+afterEach(cleanUp);
+
+const nowMs = new FakeClock().wallMs();
+
+function parts(ca: TestAuthority): Map<string, string> {
+  return new Map([
+    [operatorFiles.certificate, certificatePem(ca.signing.certificate)],
+    [operatorFiles.key, exportPrivateKey(ca.signing.key)],
+    [operatorFiles.root, ca.rootPem],
+    [operatorFiles.chain, certificatePem(ca.signing.certificate) + ca.rootPem],
+  ]);
+}
+
+const read = (from: Map<string, string>): OperatorAuthority =>
+  readOperatorAuthority((name) => from.get(name) ?? null, 'Secret istio-system/cacerts', nowMs);
+
+describe('an authority that the operator brings', () => {
+  test('signs through its chain, and its root is the bundle', () => {
+    const ca = new TestAuthority({ nowMs });
+    const fixture = new AuthorityFixture({ operator: read(parts(ca)) });
+    onCleanUp(() => fixture.close());
+    const { chain } = fixture.issue();
+    expect(chain.map(({ subjectCommonName }) => subjectCommonName)).toEqual([
+      '',
+      'test intermediate',
+      'test root',
+    ]);
+    expect(fixture.verdict(chain, ca.rootPem)).toBe('good');
+    expect(fixture.authority.pins).toEqual([ca.root.certificate.sha256]);
+    expect(fixture.authority.rotate('root')).toBe(false);
+  });
+
+  test('takes over from the mesh’s own, which stays trusted until its last certificate has expired', () => {
+    const fixture = new AuthorityFixture();
+    onCleanUp(() => fixture.close());
+    const old = fixture.issue();
+    fixture.authority.replaceOperator(read(parts(new TestAuthority({ nowMs }))));
+    const fresh = fixture.issue();
+    expect(fixture.authority.pins).toHaveLength(2);
+    expect([fixture.verdict(old.chain), fixture.verdict(fresh.chain)]).toEqual(['good', 'good']);
+    fixture.passMs(25 * 3_600_000);
+    expect(fixture.authority.pins).toHaveLength(1);
+  });
+
+  test('revokes what it signed', () => {
+    const fixture = new AuthorityFixture({ operator: read(parts(new TestAuthority({ nowMs }))) });
+    onCleanUp(() => fixture.close());
+    const { chain } = fixture.issue();
+    fixture.authority.revoke(() => true);
+    expect(fixture.authority.verify(chain)).toMatchObject({ code: 'revoked' });
+  });
+
+  test('may be a root that signs leaves itself, without a chain file', () => {
+    const ca = new TestAuthority({ nowMs, isFlat: true });
+    const flat = parts(ca);
+    flat.delete(operatorFiles.chain);
+    const fixture = new AuthorityFixture({ operator: read(flat) });
+    onCleanUp(() => fixture.close());
+    expect(fixture.verdict(fixture.issue().chain, ca.rootPem)).toBe('good');
+  });
+
+  test('is read from a folder', () => {
+    const folder = makeTempDir();
+    for (const [name, text] of parts(new TestAuthority({ nowMs }))) writeFileSync(join(folder, name), text);
+    expect(readOperatorFolder(folder, nowMs).chain).toHaveLength(1);
+    expect(() => readOperatorFolder(makeTempDir(), nowMs)).toThrow(/ca-cert\.pem of .*: it is missing/);
+  });
+});
+
+describe('is refused, naming the part,', () => {
+  const changed = (name: string, text: string): (() => OperatorAuthority) => {
+    const from = parts(new TestAuthority({ nowMs }));
+    from.set(name, text);
+    return () => read(from);
+  };
+
+  test('when a part is missing or not what it should be', () => {
+    expect(changed(operatorFiles.key, '')).toThrow(
+      'ca-key.pem of Secret istio-system/cacerts: it is missing',
+    );
+    expect(changed(operatorFiles.certificate, 'x')).toThrow(
+      'ca-cert.pem of Secret istio-system/cacerts: no PEM block',
+    );
+  });
+
+  test('when the key is another one', () => {
+    const other = exportPrivateKey(generateKeySync());
+    expect(changed(operatorFiles.key, other)).toThrow('it is not the key of ca-cert.pem');
+  });
+
+  test('when the chain does not lead to the root', () => {
+    const foreign = new TestAuthority({ nowMs, name: 'foreign' });
+    expect(changed(operatorFiles.root, foreign.rootPem)).toThrow('no path to a trusted root');
+  });
+
+  test('when what should sign is no authority', () => {
+    const ca = new TestAuthority({ nowMs });
+    expect(changed(operatorFiles.certificate, ca.leaf().certificatePem)).toThrow(
+      'not the certificate of an authority',
+    );
+  });
+
+  test('and the error shows nothing of the key', () => {
+    const broken = '-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n';
+    expect(changed(operatorFiles.key, broken)).toThrow(/^(?!.*c2VjcmV0).*not an unencrypted private key/);
+  });
+});
