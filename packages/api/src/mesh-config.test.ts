@@ -33,7 +33,7 @@ describe('sluice.yaml', () => {
   test('gRPC readiness is given as true, a port, a service, or both', () => {
     const checkOf = (grpc: string): unknown =>
       readSluiceFile(`workloads: {a: {command: x, port: 1, readiness: {grpc: ${grpc}}}}`, 's.yaml').config
-        .workloads[0]?.readiness.check;
+        ?.workloads[0]?.readiness.check;
     expect(checkOf('true')).toEqual({ type: 'grpc', port: undefined, service: '' });
     expect(checkOf('9000')).toEqual({ type: 'grpc', port: 9000, service: '' });
     expect(checkOf('shop.Cart')).toEqual({ type: 'grpc', port: undefined, service: 'shop.Cart' });

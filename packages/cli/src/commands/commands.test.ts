@@ -6,7 +6,8 @@ import type { Registration } from '@sluice/api';
 import { makeTempDir } from '@sluice/testkit';
 import { parseArgs } from '../args/parse.ts';
 import type { EdgeView, InstanceView, ProxyView } from '../mesh/views.ts';
-import { readObserved, renderEdges } from '../output/edge-rows.ts';
+import { renderEdges } from '../output/edge-rows.ts';
+import { readObserved } from '../output/observed-calls.ts';
 import { createPalette } from '../output/palette.ts';
 import { maskSecrets } from '../output/secret-text.ts';
 import { renderCompletion, shells } from './completion.ts';
@@ -162,7 +163,7 @@ test('a Secret is described by its sizes, and a policy by what it decides', () =
     data: { 'tls.key': btoa('secret text') },
   };
   const edge = {
-    client: { workload: 'web', namespace: 'default' },
+    client: { workload: 'web', namespace: 'default', account: 'web' },
     service: 'api.default.svc.cluster.local',
     port: 80,
     subset: '',
@@ -186,28 +187,33 @@ test('a Secret is described by its sizes, and a policy by what it decides', () =
 
 describe('edges', () => {
   const edge = (workload: string, security: 'mutual-tls' | 'plaintext'): EdgeView => ({
-    client: { workload, namespace: 'default' },
+    client: { workload, namespace: 'default', account: `${workload}-account` },
     service: 'api.default.svc.cluster.local',
     port: 80,
     subset: '',
     security,
     reason: 'because',
   });
+  const labels = (reporter: string, principal: string, policy: string): string =>
+    `{reporter="${reporter}",source_principal="${principal}",destination_service="api.default.svc.cluster.local",connection_security_policy="${policy}"}`;
+  const caller = 'spiffe://cluster.local/ns/default/sa/web-account';
 
-  test('say what proxies saw beside what is configured', () => {
+  test('say what sidecars saw beside what is configured, and count clients that are alike', () => {
     const page = [
-      'istio_requests_total{reporter="destination",source_workload="web",source_workload_namespace="default",destination_service="api.default.svc.cluster.local",connection_security_policy="mutual_tls"} 12',
-      'istio_requests_total{reporter="source",source_workload="web",source_workload_namespace="default",destination_service="api.default.svc.cluster.local",connection_security_policy="unknown"} 13',
-      'istio_tcp_connections_opened_total{reporter="destination",source_workload="web",source_workload_namespace="default",destination_service="api.default.svc.cluster.local",connection_security_policy="none"} 1',
+      `istio_requests_total${labels('destination', caller, 'mutual_tls')} 12`,
+      `istio_requests_total${labels('source', 'unknown', 'unknown')} 13`,
+      `istio_tcp_connections_opened_total${labels('destination', 'unknown', 'none')} 7`,
     ].join('\n');
+    const others = ['job', 'cron', 'batch', 'test'].map((name) => edge(name, 'plaintext'));
     const text = renderEdges(
-      [edge('web', 'mutual-tls'), edge('job', 'plaintext')],
+      [edge('web', 'mutual-tls'), ...others],
       readObserved([page]),
       createPalette(false),
     );
-    expect(text).toContain('12 mutual TLS, 1 plaintext');
-    expect(text).toMatch(/job\.default .* plaintext +- +because/);
-    expect(text).toContain('1 of 2 edges are mutual TLS');
+    expect(text).toMatch(/web\.default +api\S+:80 +mutual TLS +12 +because/);
+    expect(text).toMatch(/job\.default, cron\.default and 2 more +api\S+:80 +plaintext +- +because/);
+    expect(text).toContain('1 of 5 edges are mutual TLS');
+    expect(text).toContain('plaintext: api.default.svc.cluster.local took 7 calls of unknown callers');
   });
 });
 

@@ -9,7 +9,7 @@ import {
   type ResourceView,
   type ServiceView,
 } from '../mesh/views.ts';
-import { securityNames } from '../output/edge-rows.ts';
+import { groupEdges, securityNames, serviceName } from '../output/edge-rows.ts';
 import { describeSecret, isSecret } from '../output/secret-text.ts';
 import { renderYaml } from '../output/structured.ts';
 import { cleanCell } from '../output/table.ts';
@@ -118,9 +118,9 @@ export function renderDescription({ object, view, service, proxies, edges }: Des
     ),
     block(
       'Decides',
-      edges.map(
-        ({ client, service, port, security, reason }) =>
-          `${client.workload}.${client.namespace} → ${service}:${port}  ${securityNames[security]}: ${reason}`,
+      groupEdges(edges).map(
+        ({ clients, edge }) =>
+          `${clients} → ${serviceName(edge)}  ${securityNames[edge.security]}: ${edge.reason}`,
       ),
     ),
     block('Refused by', refusals(object, proxies)),

@@ -171,8 +171,8 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'proxy-config',
     summary: 'Show what a proxy itself has',
-    usage: 'clusters|listeners|routes|endpoints WORKLOAD[/INSTANCE]',
-    words: ['clusters', 'listeners', 'routes', 'endpoints'],
+    usage: 'clusters|listeners|routes|endpoints|secrets WORKLOAD[/INSTANCE]',
+    words: ['clusters', 'listeners', 'routes', 'endpoints', 'secrets'],
     flags: [
       namespaceFlag,
       structured,

@@ -9,7 +9,8 @@ import {
   type ProxyView,
   type SummaryView,
 } from '../mesh/views.ts';
-import { edgeId, readObserved, renderEdges } from '../output/edge-rows.ts';
+import { renderEdges } from '../output/edge-rows.ts';
+import { readObserved } from '../output/observed-calls.ts';
 import { renderAs } from '../output/structured.ts';
 import { orNone, renderTable } from '../output/table.ts';
 import type { Palette } from '../output/palette.ts';
@@ -79,11 +80,8 @@ async function showEdges({ args, out }: CommandContext, client: ApiClient): Prom
   const observed = readObserved(pages);
   const format = args.text('output');
   if (format === 'json' || format === 'yaml') {
-    const seen = shown.map((edge) => ({
-      ...edge,
-      seen: observed.get(edgeId(edge)) ?? { mutualTls: 0, plaintext: 0 },
-    }));
-    out.write(renderAs(format, { edges: seen }));
+    const seen = shown.map((edge) => ({ ...edge, callsSeen: observed.mutualTls(edge) }));
+    out.write(renderAs(format, { edges: seen, plaintextCallsSeen: Object.fromEntries(observed.plaintext) }));
   } else out.write(renderEdges(shown, observed, out.palette));
   return shown.some((edge) => edge.security === 'refused') ? exitStatus.failed : exitStatus.done;
 }

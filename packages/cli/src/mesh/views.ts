@@ -60,7 +60,7 @@ export interface ServiceView {
 }
 
 export interface EdgeView {
-  readonly client: { readonly workload: string; readonly namespace: string };
+  readonly client: { readonly workload: string; readonly namespace: string; readonly account: string };
   readonly service: string;
   readonly port: number;
   readonly subset: string;

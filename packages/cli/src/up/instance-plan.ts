@@ -22,6 +22,8 @@ export const capabilities = [
   'sluice.dev/forward-proxy',
   'sluice.dev/vhds',
   'sluice.dev/tls',
+  'sluice.dev/http2',
+  'sluice.dev/system-roots',
 ];
 
 export function toRegistration({ name, workload, ports }: InstancePlan, sidecar: SidecarFacts): Registration {

@@ -41,6 +41,7 @@ export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   const scenarios = firstScenario(file.dir);
   if (scenarios !== undefined) reporter.say(`then follow ${relative(options.cwd, scenarios)}`);
   reporter.say('');
+  reporter.say('Between sidecars everything is mutual TLS: "status --edges" shows each edge, and why.');
   reporter.say(
     'Interception mode NONE: applications reach each other through ports of their sidecars. It needs no',
   );
@@ -105,6 +106,7 @@ function chosenPrograms(mesh: MeshRunner): readonly string[] {
 function suggestions({ invokedAs }: WhatNextOptions, front: string | undefined): readonly string[] {
   return [
     `${invokedAs} status`,
+    `${invokedAs} status --edges`,
     `${invokedAs} get services,virtualservices,destinationrules`,
     `${invokedAs} proxy-config routes ${front ?? 'WORKLOAD'}`,
   ];

@@ -19,6 +19,7 @@ export function edgeClients(
     clients.set(id, {
       workload: node.workload,
       namespace: node.namespace,
+      account: node.registration.serviceAccount,
       labels: node.labels,
       knowsTls: node.capabilities.has(transportTls),
       services: translator.services(node),

@@ -20,6 +20,7 @@ function edges(resources: string[], options: { knowsTls?: boolean; mesh?: object
   const client = {
     workload: 'web',
     namespace: 'default',
+    account: 'web',
     labels: node.labels,
     knowsTls: options.knowsTls ?? true,
     services: fixture.translator.services(node),

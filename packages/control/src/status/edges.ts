@@ -17,7 +17,8 @@ import { isAutomatic } from '../translate/upstream-tls.ts';
 export type EdgeSecurity = 'mutual-tls' | 'tls' | 'plaintext' | 'mixed' | 'refused' | 'none';
 
 export interface Edge {
-  readonly client: { readonly workload: string; readonly namespace: string };
+  /** `account`: as whom its certificate says it calls. */
+  readonly client: { readonly workload: string; readonly namespace: string; readonly account: string };
   readonly service: string;
   readonly port: number;
   /** Empty for the service as a whole. */
@@ -30,6 +31,7 @@ export interface Edge {
 export interface EdgeClient {
   readonly workload: string;
   readonly namespace: string;
+  readonly account: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly knowsTls: boolean;
   readonly services: readonly MeshService[];
@@ -74,9 +76,9 @@ function differs(rule: MergedRule | null, subset: string): boolean {
 
 function edgeOf(model: MeshModel, client: EdgeClient, target: EdgeTarget, autoMtls: boolean): Edge {
   const { service, port, subset } = target;
-  const { workload, namespace } = client;
+  const { workload, namespace, account } = client;
   return {
-    client: { workload, namespace },
+    client: { workload, namespace, account },
     service: service.hostname,
     port: port.number,
     subset,

@@ -149,6 +149,11 @@ function pathOptions(level: MeshSettings['pathNormalization']): Init<HttpConnect
   }
 }
 
+/** Connections that no filter chain takes, plaintext under STRICT among them, are logged by the listener (as istiod's). */
+export function refusalLogs(mesh: MeshSettings): Init<AccessLog>[] {
+  return accessLogs(mesh).map((log) => ({ ...log, filter: { responseFlagFilter: { flags: ['NR'] } } }));
+}
+
 function accessLogs(mesh: MeshSettings): Init<AccessLog>[] {
   if (mesh.accessLogFile === '') return [];
   const format =

@@ -6,7 +6,7 @@ import type { MutualTlsPolicy, TlsMode } from '../model/peer-authentication.ts';
 import { isHttp, portProtocol } from '../model/protocol.ts';
 import type { PortProtocol } from '../model/service.ts';
 import type { MeshService } from '../model/service.ts';
-import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
+import { httpManagerFilter, refusalLogs, tcpProxyFilter } from './http-manager.ts';
 import { inboundChains } from './inbound-chains.ts';
 import type { InboundChains, InboundReading } from './inbound-chains.ts';
 import { httpInspector, inspected, tlsInspector } from './inspectors.ts';
@@ -67,6 +67,7 @@ export function boundInboundListeners(
       address: { socketAddress: { address, portValue: inbound.port.inboundPort } },
       trafficDirection: 'INBOUND',
       filterChains: [...chains],
+      accessLog: refusalLogs(facts.mesh),
       ...inspected(
         [...(needsTlsInspector ? [tlsInspector()] : []), ...(needsHttpInspector ? [httpInspector()] : [])],
         facts.mesh.detectionTimeoutMs,
@@ -106,6 +107,7 @@ export function virtualInboundListener(
       ...known.flatMap(({ chains }) => chains),
       ...rest.chains,
     ],
+    accessLog: refusalLogs(mesh),
     ...inspected(
       [
         ...(all.some((one) => one.needsTlsInspector)

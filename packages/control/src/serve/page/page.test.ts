@@ -97,7 +97,7 @@ function views(changes: Partial<MeshViews> = {}): MeshViews {
     ],
     edges: () => [
       {
-        client: { workload: 'storefront', namespace: 'default' },
+        client: { workload: 'storefront', namespace: 'default', account: 'storefront' },
         service: 'reviews.default.svc.cluster.local',
         port: 80,
         subset: '',
@@ -123,6 +123,9 @@ describe('page', () => {
       'an older generation is in use',
       'Accepted False (Invalid): see problems',
       'error [bad-weight] spec.http[0]: weights sum to 0',
+      'Encryption: 0 of 1 edges are mutual TLS',
+      'storefront.default',
+      'DestinationRule &lt;x&gt; says DISABLE',
       'What to try next',
     ]) {
       expect(text).toContain(shown);
