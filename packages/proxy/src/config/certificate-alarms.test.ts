@@ -11,7 +11,8 @@ test('each stage before the end is told once, by severity; a renewed certificate
   const lines: string[] = [];
   const metrics = new MetricsRegistry();
   const logger = createLogger({ component: 'identity', write: (line) => void lines.push(line) });
-  const alarms = new CertificateAlarms(time.wheel, logger, metrics);
+  const expired: string[] = [];
+  const alarms = new CertificateAlarms(time.wheel, logger, metrics, (name) => void expired.push(name));
   const authority = new TestAuthority({ nowMs: time.clock.wallMs() });
   const secret = (notAfterMs: number) => {
     const { chainPem, keyPem } = authority.leaf({ notAfterMs });
@@ -39,6 +40,7 @@ test('each stage before the end is told once, by severity; a renewed certificate
     'critical',
   ]);
   expect(lines[2]).toContain('a certificate in use has expired');
+  expect(expired).toEqual(['default']);
   alarms.put(secret(time.clock.wallMs() + 24 * hour));
   time.advance(hour);
   expect(lines).toHaveLength(3);

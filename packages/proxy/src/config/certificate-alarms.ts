@@ -22,10 +22,18 @@ export class CertificateAlarms {
   readonly #timers: TimerWheel;
   readonly #logger: Logger;
   readonly #metrics: MetricsRegistry;
+  readonly #onExpired: (name: string) => void;
   readonly #watched = new Map<string, Watched>();
 
-  constructor(timers: TimerWheel, logger: Logger, metrics: MetricsRegistry) {
+  /** `onExpired`: of a secret that is still in use. */
+  constructor(
+    timers: TimerWheel,
+    logger: Logger,
+    metrics: MetricsRegistry,
+    onExpired: (name: string) => void,
+  ) {
     this.#timers = timers;
+    this.#onExpired = onExpired;
     this.#logger = logger;
     this.#metrics = metrics;
   }
@@ -61,6 +69,7 @@ export class CertificateAlarms {
     const nowMs = this.#timers.clock.wallMs();
     const level = alarmLevel(watched.lifetime, nowMs);
     if (level !== watched.told && level !== 'none') this.#tell(name, watched, level, nowMs);
+    if (level === 'expired' && watched.told !== 'expired') this.#onExpired(name);
     watched.told = level;
     const nextMs = nextAlarmAtMs(watched.lifetime, nowMs) - nowMs;
     if (Number.isFinite(nextMs)) this.#timers.arm(watched.timer, Math.min(nextMs, maxPauseMs));

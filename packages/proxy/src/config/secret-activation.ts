@@ -182,6 +182,14 @@ export class SecretActivation {
     if (rejection !== null) this.#deps.refused(given.name, rejection);
   }
 
+  /** The loops look at their connections again: none goes on with a certificate that is over. */
+  announceExpiry(name: string): void {
+    const held = this.#live.get(name);
+    if (held === undefined) return;
+    const { secret, version } = held;
+    this.#deps.send({ kind: 'putSecret', name, version: `${version} expired`, secret });
+  }
+
   #activate(held: Held, unhonoured: readonly string[]): void {
     const { store, send, wallMs, arrived, changed } = this.#deps;
     const { secret, version, source } = held;
@@ -222,10 +230,9 @@ export class SecretActivation {
     const { origin, name, path } = reference;
     const at = scope.at(path);
     if (name === '') at.at('name').error('must not be empty');
-    if (origin.kind === 'unsupported' && !this.#own.has(name) && !this.#live.has(name))
-      at.at('sds_config').error(origin.why);
-    if (origin.kind === 'static' && !this.#live.has(name))
-      at.at('name').error(`there is no static secret "${name}"`);
+    const isServed = this.#own.has(name) || this.#shared.has(name) || this.#live.has(name);
+    if (origin.kind === 'unsupported' && !isServed) at.at('sds_config').error(origin.why);
+    if (origin.kind === 'static' && !isServed) at.at('name').error(`there is no static secret "${name}"`);
     if (origin.kind === 'path' && !isStatic)
       sourceReader(this.#deps.rules, false).read({ filename: origin.path }, at.at('sds_config'));
   }

@@ -33,6 +33,8 @@ export class SigningPeer {
   readonly #sockets = new Set<TLSSocket>();
   refusesAll = false;
   token = 't0ken';
+  /** Further tokens, and whom each is for. */
+  readonly tokens = new Map<string, string>();
   identity = spiffeId('cluster.local', 'default', 'a');
   lifetimeMs = 3_600_000;
   /** Of what is issued, against the peer's clock. */
@@ -98,13 +100,13 @@ export class SigningPeer {
     const csr = parseCsr(csrText);
     if (this.refusesAll) return end(stream, GrpcStatus.unavailable, 'down');
     if (isProblem(csr)) return end(stream, GrpcStatus.invalidArgument, csr.message);
-    if (by.token !== this.token && by.peerId === '')
-      return end(stream, GrpcStatus.unauthenticated, 'nobody said who asks');
+    const named = by.peerId || this.tokens.get(by.token) || (by.token === this.token ? this.identity : '');
+    if (named === '') return end(stream, GrpcStatus.unauthenticated, 'nobody said who asks');
     const certificate = issueCertificate(this.authority.signing, {
       spki: csr.spki,
       notBeforeMs: Date.now() - this.backdatingMs,
       notAfterMs: Date.now() + this.lifetimeMs,
-      uriSans: [this.identity],
+      uriSans: [named],
     });
     const chain = [certificate, this.authority.signing.certificate.der, this.authority.root.certificate.der];
     respond(stream, GrpcStatus.ok, '');

@@ -43,7 +43,9 @@ export class WorkloadSecrets {
   constructor(deps: WorkloadSecretsDeps) {
     const { logger, metrics, timers } = deps;
     this.#deps = deps;
-    this.#alarms = new CertificateAlarms(timers, logger.child('identity'), metrics);
+    this.#alarms = new CertificateAlarms(timers, logger.child('identity'), metrics, (name) =>
+      this.activation.announceExpiry(name),
+    );
     this.activation = new SecretActivation({
       ...deps,
       files: new WatchedFiles(timers),

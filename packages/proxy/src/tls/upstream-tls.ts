@@ -3,7 +3,13 @@ import { canonicalJson, contentHash } from '@sluice/runtime';
 import type { UpstreamTlsContext } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { Connection } from '../io/connection.ts';
-import type { HandshakeOutcome, TlsClientContext, TlsFailure, TlsSettings } from '../io/tls-context.ts';
+import type {
+  HandshakeOutcome,
+  TlsClientContext,
+  TlsCredential,
+  TlsFailure,
+  TlsSettings,
+} from '../io/tls-context.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
 import { compileCommonTls, LiveMaterial, type CommonTls, type Material } from './common-context.ts';
 import { chooseCredential, type Credential } from './credential.ts';
@@ -63,8 +69,11 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
   /** Connections of equal keys are interchangeable. */
   key(): string {
     const material = this.#live.now();
-    const generation = 'reason' in material ? 'none' : (material.credentials[0]?.generation ?? '');
-    return `tls ${this.#settings.contentKey} ${generation}`;
+    if ('reason' in material) return `tls ${this.#settings.contentKey} none`;
+    const [credential] = material.credentials;
+    // Connections of a certificate that has expired meanwhile are not gone on with.
+    const state = credential !== undefined && this.#isExpired(credential) ? ' expired' : '';
+    return `tls ${this.#settings.contentKey} ${credential?.generation ?? ''}${state}`;
   }
 
   settings(): TlsSettings | TlsFailure {
@@ -72,8 +81,7 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
     if ('reason' in material) return material;
     const credential =
       material.credentials.length === 0 ? null : chooseCredential(material.credentials, anyServer);
-    if (credential !== null && credential.facts.notAfterMs <= this.#environment.wallMs())
-      return expired(credential.facts.notAfterMs);
+    if (credential !== null && this.#isExpired(credential)) return expired(credential.facts.notAfterMs);
     let settings = material.settings.get(credential);
     if (settings === undefined)
       material.settings.set(credential, (settings = this.#settingsOf(credential, material)));
@@ -108,6 +116,10 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
 
   onRevoked(): void {
     this.#stats.revoked();
+  }
+
+  #isExpired({ facts }: TlsCredential): boolean {
+    return facts.notAfterMs <= this.#environment.wallMs();
   }
 
   #settingsOf(credential: Credential | null, { rules }: Material): TlsSettings {
