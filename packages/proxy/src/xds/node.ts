@@ -4,7 +4,14 @@ import type { ApiConfigSource, Init, Node } from '@sluice/xds';
 import type { CommandLine } from '../command-line.ts';
 
 /** What a control plane may send to us beyond plain xDS (design §6, Node contract). */
-const capabilities = ['sluice.dev/vhds', 'sluice.dev/method-aware-retry', 'sluice.dev/forward-proxy'];
+const capabilities = [
+  'sluice.dev/vhds',
+  'sluice.dev/method-aware-retry',
+  'sluice.dev/forward-proxy',
+  'sluice.dev/http2',
+  'sluice.dev/tls',
+  'sluice.dev/system-roots',
+];
 
 export function nodeOf(
   configured: Node | undefined,
