@@ -12,10 +12,12 @@ import type { OperatorAuthority } from './operator-authority.ts';
 export interface FixtureOptions {
   readonly settings?: Partial<AuthoritySettings>;
   readonly operator?: OperatorAuthority;
+  /** Where TLS engines judge by the machine's clock. */
+  readonly wallStartMs?: number;
 }
 
 export class AuthorityFixture {
-  readonly clock = new FakeClock();
+  readonly clock: FakeClock;
   readonly logged: string[] = [];
   readonly log = createLogger({ component: 'test', write: (line) => this.logged.push(line) });
   readonly stateDir = join(makeTempDir(), 'state');
@@ -26,6 +28,7 @@ export class AuthorityFixture {
 
   constructor(options: FixtureOptions = {}) {
     this.#options = options;
+    this.clock = new FakeClock(0, options.wallStartMs);
     this.authority = this.#open();
   }
 

@@ -1,0 +1,380 @@
+/** The signing service as clients meet it: over TLS, with every proof, and with everything that is no proof. */
+import { afterEach, describe, expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import { connect, type ClientHttp2Session } from 'node:http2';
+import { join } from 'node:path';
+import {
+  certificatePem,
+  chainPem,
+  createCsr,
+  csrPem,
+  exportPrivateKey,
+  generateKeySync,
+  parseChain,
+  parseJoinToken,
+  isProblem,
+  type Certificate,
+  type KeyPair,
+} from '@sluice/identity';
+import { MetricsRegistry, renderPrometheusText } from '@sluice/runtime';
+import { cleanUp, makeTempDir, onCleanUp, TestAuthority } from '@sluice/testkit';
+import { frameGrpcMessage, GrpcMessageDecoder, GrpcStatus } from '@sluice/wire';
+import {
+  decodeMessage,
+  encodeMessage,
+  IstioCertificateRequestTable,
+  IstioCertificateResponseTable,
+} from '@sluice/xds';
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose';
+import { GrpcServer } from '../serve/ads/grpc-server.ts';
+import { secureServer } from '../serve/mesh-identity.ts';
+import { AuthorityFixture, type FixtureOptions } from './authority.fixture.ts';
+import { createAuthorityMetrics } from './authority-metrics.ts';
+import type { Binding } from './authority-table.ts';
+import { JoinTokens } from './join-tokens.ts';
+import { ServerCredentialKeeper } from './server-credential.ts';
+import { ServiceAccountTokens } from './service-account-tokens.ts';
+import { signingHandler, signingPath } from './signing-service.ts';
+
+afterEach(cleanUp);
+
+const anyInstance: Binding = { instance: '', labels: {}, ports: [] };
+const cart = 'spiffe://cluster.local/ns/shop/sa/cart';
+const limits = { maxStreams: 16, maxStreamsInAll: 100, maxMessageBytes: 1 << 20, maxQueuedBytes: 1 << 20 };
+
+interface Answer {
+  readonly code: number;
+  readonly message: string;
+  readonly chain: readonly Certificate[];
+}
+
+class Served extends AuthorityFixture {
+  readonly metrics = new MetricsRegistry();
+  readonly tokens = new JoinTokens({
+    file: this.file,
+    wallMs: () => this.clock.wallMs(),
+    pins: () => this.authority.pins,
+    address: () => '127.0.0.1:15012',
+  });
+  readonly keeper: ServerCredentialKeeper;
+  readonly server: GrpcServer;
+  address = '';
+
+  constructor(options: FixtureOptions = {}, serviceAccounts: ServiceAccountTokens | null = null) {
+    super({ ...options, wallStartMs: Date.now() });
+    const { authority, log } = this;
+    const expiredRenewalMs = options.settings?.expiredRenewalMs ?? 0;
+    this.keeper = new ServerCredentialKeeper(authority, { dnsSans: [], ipSans: [] }, 'istio-system', () =>
+      this.clock.wallMs(),
+    );
+    const metrics = createAuthorityMetrics(this.metrics);
+    const signing = signingHandler({
+      authority,
+      joinTokens: this.tokens,
+      serviceAccounts,
+      expiredRenewalMs,
+      metrics,
+      log,
+    });
+    const identity = { authority, keeper: this.keeper, signing, secureAddress: '' };
+    this.server = secureServer(identity, new Map(), log, limits);
+    onCleanUp(async () => {
+      await this.server.close();
+      this.close();
+    });
+  }
+
+  async listen(): Promise<this> {
+    this.address = await this.server.listen('127.0.0.1', 0);
+    return this;
+  }
+
+  token(binding: Binding = anyInstance, ttlMs = 0): string {
+    return this.tokens.create({ namespace: 'shop', account: 'cart', binding, ttlMs }).text;
+  }
+
+  /** One call on a connection of its own. */
+  async ask(call: {
+    readonly key?: KeyPair;
+    readonly csr?: string;
+    readonly bearer?: string;
+    readonly shown?: { readonly chain: readonly Certificate[]; readonly key: KeyPair };
+    readonly validitySeconds?: number;
+  }): Promise<Answer> {
+    const { key = generateKeySync(), bearer, shown } = call;
+    const session = connect(`https://${this.address}`, {
+      ca: this.authority.bundle.rootsPem,
+      ...(shown === undefined ? {} : { cert: chainPem(shown.chain), key: exportPrivateKey(shown.key) }),
+    });
+    onCleanUp(() => session.destroy());
+    return callOnce(session, bearer, {
+      csr: call.csr ?? csrPem(createCsr(key, { uriSans: [cart] })),
+      validityDuration: call.validitySeconds ?? 0,
+    });
+  }
+}
+
+function callOnce(
+  session: ClientHttp2Session,
+  bearer: string | undefined,
+  request: { readonly csr: string; readonly validityDuration: number },
+): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': signingPath,
+    'content-type': 'application/grpc',
+    ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+  });
+  const texts: string[] = [];
+  const decoder = new GrpcMessageDecoder(
+    {
+      onMessage: (message) => texts.push(...decodeMessage(IstioCertificateResponseTable, message).certChain),
+      onFramingError: (code) => reject(new Error(code)),
+    },
+    1 << 20,
+  );
+  let status: Record<string, unknown> = {};
+  session.on('error', reject);
+  stream.on('error', reject);
+  stream.on('response', (headers) => (status = { ...status, ...headers }));
+  stream.on('trailers', (trailers) => (status = { ...status, ...trailers }));
+  stream.on('data', (chunk: Buffer) => decoder.execute(chunk, 0, chunk.length));
+  stream.on('close', () => {
+    const chain = texts.length === 0 ? [] : parseChain(texts.join(''));
+    if (isProblem(chain)) return reject(new Error(chain.message));
+    resolve({
+      code: Number(status['grpc-status']),
+      message: decodeURIComponent(String(status['grpc-message'] ?? '')),
+      chain,
+    });
+  });
+  stream.end(frameGrpcMessage(encodeMessage(IstioCertificateRequestTable, request)));
+  return promise;
+}
+
+const refused = ({ code, message }: Answer): string => `${code}: ${message}`;
+
+describe('a join token', () => {
+  test('gets the certificate of its account, leaf first and root last', async () => {
+    const served = await new Served().listen();
+    const key = generateKeySync();
+    const { code, chain } = await served.ask({ key, bearer: served.token() });
+    expect(code).toBe(GrpcStatus.ok);
+    expect(chain[0]?.uriSans).toEqual([cart]);
+    expect(chain[0]?.spki).toEqual(key.spki);
+    expect(served.verdict(chain)).toBe('good');
+    expect(chain.at(-1)?.sha256).toBe(served.authority.pins[0] ?? '');
+  });
+
+  test('is good once; the same key may ask again, since its answer may have been lost', async () => {
+    const served = await new Served().listen();
+    const bearer = served.token();
+    const key = generateKeySync();
+    expect((await served.ask({ key, bearer })).code).toBe(GrpcStatus.ok);
+    expect((await served.ask({ key, bearer })).code).toBe(GrpcStatus.ok);
+    expect(refused(await served.ask({ bearer }))).toBe('16: the join token has been used: it is good once');
+  });
+
+  test('ends, is revoked, and cannot be made up', async () => {
+    const served = await new Served().listen();
+    const [late, gone] = [served.token(anyInstance, 60_000), served.token()];
+    served.clock.advance(60_000);
+    expect(refused(await served.ask({ bearer: late }))).toBe('16: the join token has expired');
+    const parsed = parseJoinToken(gone);
+    expect(served.tokens.revoke(isProblem(parsed) ? '' : parsed.id)).toBe(true);
+    expect(refused(await served.ask({ bearer: gone }))).toContain('is not one of this mesh, or was revoked');
+    const other = new Served().token();
+    expect(refused(await served.ask({ bearer: other }))).toContain('is not one of this mesh');
+    expect(refused(await served.ask({ bearer: 'sluice-join.v1.x' }))).toContain(
+      '16: a join token whose content',
+    );
+  });
+
+  test('gives no other identity, no host names, and is not used up by asking for them', async () => {
+    const served = await new Served().listen();
+    const bearer = served.token();
+    const key = generateKeySync();
+    const other = csrPem(createCsr(key, { uriSans: ['spiffe://cluster.local/ns/bank/sa/vault'] }));
+    expect(refused(await served.ask({ csr: other, bearer }))).toBe(
+      `7: the request names an identity that the proof does not give: it gives ${cart}`,
+    );
+    const named = csrPem(createCsr(key, { uriSans: [cart], dnsSans: ['bank.example'] }));
+    expect(refused(await served.ask({ csr: named, bearer }))).toContain('7: the request names hosts');
+    expect((await served.ask({ csr: csrPem(createCsr(key, {})), bearer })).chain[0]?.uriSans).toEqual([cart]);
+  });
+});
+
+describe('a certificate', () => {
+  test('renews itself, and its binding goes on', async () => {
+    const served = await new Served().listen();
+    const key = generateKeySync();
+    const binding = { instance: 'cart-0.shop', labels: { app: 'cart' }, ports: [8080] };
+    const { chain } = await served.ask({ key, bearer: served.token(binding) });
+    const renewed = await served.ask({ shown: { chain, key } });
+    expect(renewed.code).toBe(GrpcStatus.ok);
+    expect(served.authority.issuedRow(renewed.chain[0]?.serial ?? '')).toMatchObject({
+      binding,
+      proof: 'certificate',
+    });
+  });
+
+  test('does not renew into another identity', async () => {
+    const served = await new Served().listen();
+    const key = generateKeySync();
+    const { chain } = await served.ask({ key, bearer: served.token() });
+    const csr = csrPem(createCsr(key, { uriSans: ['spiffe://cluster.local/ns/shop/sa/other'] }));
+    expect((await served.ask({ csr, shown: { chain, key } })).code).toBe(GrpcStatus.permissionDenied);
+  });
+
+  test('that has expired renews itself only within the window that was allowed', async () => {
+    const hourMs = 3_600_000;
+    for (const [expiredRenewalMs, answer] of [
+      [0, '16: the client certificate is not accepted: the certificate has expired'],
+      [2 * hourMs, '0: '],
+    ] as const) {
+      const served = await new Served({ settings: { expiredRenewalMs } }).listen();
+      const key = generateKeySync();
+      const { chain } = await served.ask({ key, bearer: served.token(), validitySeconds: 3600 });
+      served.clock.advance(2 * hourMs);
+      expect(refused(await served.ask({ shown: { chain, key } }))).toBe(answer);
+      served.clock.advance(2 * hourMs);
+      expect((await served.ask({ shown: { chain, key } })).code).toBe(GrpcStatus.unauthenticated);
+    }
+  });
+
+  test('that is revoked, foreign, or nobody’s is refused', async () => {
+    const served = await new Served().listen();
+    const key = generateKeySync();
+    const { chain } = await served.ask({ key, bearer: served.token() });
+    served.authority.revoke(({ account }) => account === 'cart');
+    expect(refused(await served.ask({ shown: { chain, key } }))).toContain(
+      'the certificate has been revoked',
+    );
+    const foreign = new TestAuthority({ nowMs: served.clock.wallMs() }).leaf({
+      namespace: 'shop',
+      account: 'cart',
+    });
+    expect(
+      refused(await served.ask({ shown: { chain: [foreign.certificate], key: foreign.key } })),
+    ).toContain('no path to a trusted root');
+    expect(refused(await served.ask({}))).toBe('16: neither a token nor a client certificate was shown');
+  });
+});
+
+describe('a service-account token', () => {
+  const settings = { issuer: 'https://kubernetes.default.svc', audience: 'istio-ca' };
+
+  async function issuer(): Promise<{ readonly jwks: string; readonly privateKey: CryptoKey }> {
+    const { publicKey, privateKey } = await generateKeyPair('ES256');
+    const jwks = join(makeTempDir(), 'jwks.json');
+    const keys = [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256', use: 'sig' }];
+    writeFileSync(jwks, JSON.stringify({ keys }));
+    return { jwks, privateKey };
+  }
+
+  const sign = (key: CryptoKey, nowMs: number, claims: Record<string, unknown> = {}): Promise<string> =>
+    new SignJWT({
+      iss: settings.issuer,
+      aud: settings.audience,
+      sub: 'system:serviceaccount:shop:cart',
+      exp: Math.floor(nowMs / 1000) + 600,
+      ...claims,
+    })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .sign(key);
+
+  test('gets the certificate of the account that it names', async () => {
+    const { jwks, privateKey } = await issuer();
+    const served: Served = await new Served(
+      {},
+      new ServiceAccountTokens({ ...settings, jwks }, () => served.clock.wallMs()),
+    ).listen();
+    const bearer = await sign(privateKey, served.clock.wallMs());
+    const { code, chain } = await served.ask({ bearer });
+    expect([code, chain[0]?.uriSans]).toEqual([GrpcStatus.ok, [cart]]);
+    served.clock.advance(3_600_000);
+    expect(refused(await served.ask({ bearer }))).toBe('16: the service-account token has expired');
+  });
+
+  test('of another issuer, audience, key or form is refused with the reason', async () => {
+    const { jwks, privateKey } = await issuer();
+    const { privateKey: otherKey } = await issuer();
+    const served: Served = await new Served(
+      {},
+      new ServiceAccountTokens({ ...settings, jwks }, () => served.clock.wallMs()),
+    ).listen();
+    const nowMs = served.clock.wallMs();
+    const answers = await Promise.all(
+      [
+        sign(privateKey, nowMs, { iss: 'https://elsewhere' }),
+        sign(privateKey, nowMs, { aud: 'vault' }),
+        sign(otherKey, nowMs),
+        sign(privateKey, nowMs, { sub: 'alice' }),
+        sign(privateKey, nowMs, { exp: undefined }),
+        Promise.resolve('not.a.token'),
+      ].map(async (bearer) => refused(await served.ask({ bearer: await bearer }))),
+    );
+    expect(answers).toEqual([
+      '16: the service-account token is not for this mesh (its iss does not fit)',
+      '16: the service-account token is not for this mesh (its aud does not fit)',
+      '16: the service-account token is not signed by a key of the issuer',
+      '16: the subject of the service-account token is not an account',
+      '16: the service-account token is not for this mesh (its exp does not fit)',
+      '16: the service-account token cannot be read',
+    ]);
+  });
+
+  test('is no proof where no issuer is configured', async () => {
+    const served = await new Served().listen();
+    expect(refused(await served.ask({ bearer: 'a.b.c' }))).toBe(
+      '16: the token is not a join token of this mesh',
+    );
+  });
+});
+
+test('a request that cannot be read, or whose signature is wrong, is refused', async () => {
+  const served = await new Served().listen();
+  const bearer = served.token();
+  const der = createCsr(generateKeySync(), { uriSans: [cart] });
+  der[der.length - 1] = (der[der.length - 1] ?? 0) ^ 1;
+  expect(refused(await served.ask({ csr: csrPem(der), bearer }))).toContain(
+    '3: the certificate request cannot be taken',
+  );
+  expect(refused(await served.ask({ csr: 'x', bearer }))).toContain(
+    '3: the certificate request cannot be taken',
+  );
+});
+
+test('every refusal is in the audit log with its reason, and nothing secret is', async () => {
+  const served = await new Served().listen();
+  const bearer = served.token();
+  await served.ask({ bearer });
+  await served.ask({ bearer });
+  await served.ask({});
+  const log = served.logged.join('');
+  expect(log).toMatch(
+    /certificate issued.*proof=join-token identity=spiffe:\/\/cluster\.local\/ns\/shop\/sa\/cart serial=/,
+  );
+  expect(log).toMatch(/certificate refused.*reason="the join token has been used: it is good once"/);
+  expect(log).toMatch(/certificate refused.*reason="neither a token nor a client certificate was shown"/);
+  expect(log).not.toContain(bearer);
+  const metrics = renderPrometheusText(served.metrics);
+  expect(metrics).toMatch(/^citadel_server_csr_count 3$/m);
+  expect(metrics).toMatch(/^citadel_server_success_cert_issuance_count 1$/m);
+  expect(metrics).toMatch(/^citadel_server_authentication_failure_count 2$/m);
+});
+
+test('the port’s own certificate follows a rotation of the root, without a restart', async () => {
+  const served = await new Served().listen();
+  served.hasReachedAll = true;
+  served.authority.rotate('root');
+  served.passMs(10_000);
+  expect(served.keeper.check()).toBe(true);
+  served.server.renewCredential();
+  const root = certificatePem(served.authority.signing.root);
+  const session = connect(`https://${served.address}`, { ca: root });
+  onCleanUp(() => session.destroy());
+  const csr = csrPem(createCsr(generateKeySync(), { uriSans: [cart] }));
+  expect((await callOnce(session, served.token(), { csr, validityDuration: 0 })).code).toBe(GrpcStatus.ok);
+});
