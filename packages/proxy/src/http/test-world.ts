@@ -34,12 +34,14 @@ export class World {
   readonly wheel = new TimerWheel(this.clock);
   readonly errors: unknown[] = [];
   readonly loop = new IoLoop(this.wheel, (error) => this.errors.push(error));
-  readonly sockets: SocketProvider = bunSockets(this.loop);
+  readonly sockets: SocketProvider;
   readonly clusters = new Map<string, Cluster>();
   readonly log = new RecordingLogger();
   readonly services: ExchangeServices;
   readonly connections = new Set<HttpConnection>();
   readonly accepted: Connection[] = [];
+  /** Every connection that the proxy has opened. */
+  readonly opened: Connection[] = [];
   isDraining = false;
   readonly tunnels = { opened: 0, closed: 0 };
   #listeners: SocketListener[] = [];
@@ -47,6 +49,15 @@ export class World {
 
   constructor() {
     this.clock.attach(this.wheel);
+    const sockets = bunSockets(this.loop);
+    this.sockets = {
+      listen: (target, onAccept) => sockets.listen(target, onAccept),
+      connect: (target, handler) => {
+        const connection = sockets.connect(target, handler);
+        this.opened.push(connection);
+        return connection;
+      },
+    };
     const random = createRandom('world');
     this.services = {
       timers: this.wheel,
@@ -123,6 +134,11 @@ export class World {
     );
     this.clusters.set(name, cluster);
     return cluster;
+  }
+
+  /** The last connection that the proxy has opened. */
+  connected(): Connection {
+    return this.opened.at(-1)!;
   }
 
   async client(port: number): Promise<RawClient> {
