@@ -53,7 +53,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   readonly #waiting: Waiter[] = [];
   #openingCapacity = 0;
   /** Of the next connection, by what the last one turned out to be. */
-  #expectedStreams: number;
+  expectedStreams: number;
   isDraining = false;
 
   constructor(
@@ -68,7 +68,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     this.protocol = protocol;
     this.transport = transport;
     this.#services = services;
-    this.#expectedStreams =
+    this.expectedStreams =
       protocol === 'h1' ? 1 : Math.min(EXPECTED_STREAMS, cluster.http2.maxConcurrentStreams);
   }
 
@@ -135,7 +135,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
       : new H1UpstreamConnection(this, socket, this.endpoint, opening.limits, this.#services);
     this.#open.add(connection);
     socket.handler = connection;
-    this.#expectedStreams = Math.max(1, connection.freeStreams);
+    this.expectedStreams = Math.max(1, connection.freeStreams);
     this.#serve(connection, true);
     // Fewer streams than were expected of it: those who still wait need more connections.
     while (this.#openingCapacity < this.#waiting.length && this.#connect(this.#waiting[0]!.limits));
@@ -151,6 +151,10 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     if (!isOwnFailure(failure)) this.endpoint.avoidUntilMs = this.#services.clock.nowMs() + AVOID_REFUSED_MS;
     // Whoever waits would only meet the same refusal later.
     this.#failWaiting(resetOf(failure), detail);
+  }
+
+  onStreamLimit(streams: number): void {
+    this.expectedStreams = Math.max(1, streams);
   }
 
   onFree(connection: PooledConnection): void {
@@ -238,7 +242,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
       if (this.connectionCount === 0) this.#failWaiting('overflow', 'connection limit');
       return false;
     }
-    const opening = new OpeningConnection(this, limits, this.#expectedStreams);
+    const opening = new OpeningConnection(this, limits, this.expectedStreams);
     this.#opening.add(opening);
     this.#openingCapacity += opening.capacity;
     const { address, port } = this.endpoint;

@@ -23,8 +23,6 @@ import { H2ClientSink, type H2ClientOwner } from './h2-client-sink.ts';
 import { H2UpstreamStream } from './h2-stream.ts';
 import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
 
-/** Streams opened before the peer's SETTINGS say how many it takes (RFC 9113 §6.5.2 recommends no fewer). */
-const STREAMS_BEFORE_SETTINGS = 100;
 /** Stream objects kept for the next requests of a connection. */
 const MAX_SPARE_STREAMS = 128;
 
@@ -103,7 +101,7 @@ export class H2UpstreamConnection
   get freeStreams(): number {
     const { session } = this;
     if (this.#isRetired || session.isDead || session.isDraining || !this.#connection.isOpen) return 0;
-    const peer = this.hasPeerSettings ? session.peerMaxConcurrentStreams : STREAMS_BEFORE_SETTINGS;
+    const peer = this.hasPeerSettings ? session.peerMaxConcurrentStreams : this.#owner.expectedStreams;
     return Math.max(0, Math.min(this.#maxStreams, peer) - session.openStreamCount);
   }
 
@@ -191,6 +189,7 @@ export class H2UpstreamConnection
 
   onSettings(): void {
     this.hasPeerSettings = true;
+    this.#owner.onStreamLimit(Math.min(this.#maxStreams, this.session.peerMaxConcurrentStreams));
     for (const stream of this.#held.splice(0)) stream.sendHeld();
   }
 

@@ -25,6 +25,10 @@ export interface PooledConnection {
 }
 
 export interface ConnectionOwner {
+  /** Streams that a new connection of this endpoint probably takes: what the last one said. */
+  readonly expectedStreams: number;
+  /** The peer has said how many it takes. */
+  onStreamLimit(streams: number): void;
   /** A stream has ended, or the peer allows more: it may take another. */
   onFree(connection: PooledConnection): void;
   /** Last word of a connection. */

@@ -7,9 +7,10 @@
  *                     ▼                          ▼
  *                  answering ──────────────────► over
  *
- * Three kinds of second try, from cheap to dear: a kept-alive connection that died before its first byte
- * (safe when the method is idempotent or nothing was sent); an endpoint that refuses connections is passed
- * over; the retry policy, with its count, budget and backoff. Only the last counts against the policy.
+ * Four kinds of second try, from cheap to dear: a kept-alive connection that died before its first byte
+ * (safe when the method is idempotent or nothing was sent); a stream that was refused unprocessed, once; an
+ * endpoint that refuses connections is passed over; the retry policy, with its count, budget and backoff.
+ * Only the last counts against the policy.
  */
 import { retryBackoffMs, TimerNode } from '@sluice/runtime';
 import { H, HeaderList } from '@sluice/wire';
@@ -18,12 +19,7 @@ import type { ProxyErrorCode } from '../../errors.ts';
 import { isGrpcRequest } from '../../http/grpc-request.ts';
 import { localReply } from '../../http/reply.ts';
 import { RequestBody } from '../../http/request-body.ts';
-import type {
-  RequestMessage,
-  ResponseMessage,
-  UpstreamConnector,
-  UpstreamRequest,
-} from '../../http/streams.ts';
+import type { ResponseMessage, UpstreamConnector, UpstreamRequest } from '../../http/streams.ts';
 import type { ForwardAction, RetryPolicy, WeightedCluster } from '../../route/route.ts';
 import { FLAG } from '../../telemetry/response-flags.ts';
 import { applyHeaderOperations } from '../header-operations.ts';
@@ -33,14 +29,14 @@ import { chooseClusterName } from './choose-cluster.ts';
 import { detailsAfterResponse, failureFlag, failureReply } from './failure-reply.ts';
 import { answerOfRoute } from './route-answer.ts';
 import { isIdempotent, retriesFailure, retriesResponse, type AttemptFailure } from './retry-decision.ts';
-import { editRequestHead, editResponseHead } from './head-edits.ts';
+import { authorityOf, editRequestHead, editResponseHead } from './head-edits.ts';
 import { clearPickContext, fillPickContext, newPickContext } from './pick-context.ts';
 import { withRequestedRetries } from './requested-retries.ts';
 import { RequestClocks } from './request-clocks.ts';
 import type { RouterHost } from './router-host.ts';
 import { smallDecimal } from './small-decimal.ts';
 
-/** Tries that the retry policy does not count: dead idle connections, and endpoints passed over. */
+/** Tries that the retry policy does not count: dead idle connections, endpoints passed over, a refused stream. */
 const MAX_FREE_TRIES = 3;
 
 export class Router implements AttemptHost {
@@ -62,6 +58,7 @@ export class Router implements AttemptHost {
   #retry: RetryPolicy | null = null;
   #retriesUsed = 0;
   #freeTries = 0;
+  #wasRefused = false;
   #holdsRetryBudget = false;
   #isRetry = false;
   #hasStarted = false;
@@ -171,6 +168,7 @@ export class Router implements AttemptHost {
     this.#retry = null;
     this.#retriesUsed = 0;
     this.#freeTries = 0;
+    this.#wasRefused = false;
     clearPickContext(this.#pick);
   }
 
@@ -386,6 +384,13 @@ export class Router implements AttemptHost {
       this.#try(false);
       return true;
     }
+    if (failure === 'refused-stream' && !this.#wasRefused) {
+      this.#wasRefused = true;
+      this.#freeTries++;
+      this.#host.record.decide('resend', '', `${attempt.endpoint!.label} refused the stream unprocessed`);
+      this.#try(true);
+      return true;
+    }
     if (failure !== 'connect-failed' || !this.#hasOtherEndpoint(attempt.endpoint!)) return false;
     this.#freeTries++;
     this.#pick.tried.push(attempt.endpoint!);
@@ -478,13 +483,6 @@ export class Router implements AttemptHost {
     this.#clocks.clear();
     if (this.#backoff.isArmed) this.#host.services.timers.disarm(this.#backoff);
   }
-}
-
-/** What the attempt's `host` says, after all edits; a CONNECT goes where it asked. */
-function authorityOf(message: RequestMessage, headers: HeaderList): string {
-  const { authority } = message;
-  if (message.upgrade === 'connect' || headers.valueEquals(H.host, authority)) return authority;
-  return headers.get(H.host) ?? '';
 }
 
 function onBackoff(node: TimerNode): void {
