@@ -10,6 +10,7 @@ import {
   parseCertificate,
   parseCrl,
   parsePem,
+  problem,
   spiffeId,
   trustBundle,
   verifyChain,
@@ -166,6 +167,8 @@ export class MeshAuthority {
 
   /** Judges a chain as it was presented on a connection whose peer holds the leaf's key. */
   verify(presented: readonly Certificate[], expiredMs = 0): readonly Certificate[] | Problem {
+    // Else an authority of our own would stand where the leaf should.
+    if (presented.length === 0) return problem('malformed', 'no certificate');
     const known = this.#ring.intermediates.map(({ certificate }) => certificate);
     return verifyChain([...presented, ...known], this.#bundle.roots, {
       nowMs: this.#options.wallMs(),

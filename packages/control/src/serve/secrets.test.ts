@@ -1,0 +1,190 @@
+/** Who gets which secret by SDS: the bundle for everybody, Secrets by namespace and reference, and nothing else. */
+import { fromBinary } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { afterEach, describe, expect, test } from 'bun:test';
+import type { KubeObject } from '@sluice/api';
+import { decodeMessage, SecretTable, type AdsResources, type Secret } from '@sluice/xds';
+import { FakeClock } from '@sluice/runtime';
+import { cleanUp, onCleanUp } from '@sluice/testkit';
+import { AuthorityFixture } from '../authority/authority.fixture.ts';
+import { admission, readResourceText } from '../source/admission.ts';
+import { openMemoryStore } from '../source/memory-store.ts';
+import { secretReferences, type SecretRef } from './secret-index.ts';
+import { SecretResources } from './secret-resources.ts';
+
+afterEach(cleanUp);
+
+const clock = new FakeClock();
+
+function open(yaml: string) {
+  const fixture = new AuthorityFixture();
+  onCleanUp(() => fixture.close());
+  const store = openMemoryStore({
+    admission,
+    wallMs: () => clock.wallMs(),
+    onListenerError: (error) => {
+      throw error;
+    },
+  });
+  const secrets = new SecretResources(store, fixture.authority);
+  const moved: boolean[] = [];
+  store.subscribe((changes) => moved.push(secrets.apply(changes)));
+  const apply = (text: string): void => {
+    for (const { object } of readResourceText(text, 'test').objects) {
+      const written = store.put(object, { origin: { source: 'api' }, mode: 'upsert' });
+      if (!written.ok) throw new Error(written.failure.message);
+    }
+  };
+  apply(yaml);
+  return { ...fixture, fixture, store, secrets, apply, moved };
+}
+
+const names = (set: AdsResources): readonly string[] => [...set.keys()].sort();
+
+function secretOf(set: AdsResources, name: string): Secret {
+  const any = fromBinary(AnySchema, set.get(name)?.bytes ?? new Uint8Array(0));
+  return decodeMessage(SecretTable, any.value);
+}
+
+const secret = (name: string, namespace: string): string => `
+apiVersion: v1
+kind: Secret
+metadata: {name: ${name}, namespace: ${namespace}}
+stringData: {tls.crt: "CHAIN ${name}", tls.key: "KEY ${name}", ca.crt: "CA ${name}"}
+`;
+
+const rule = (credential: string, namespace: string): string => `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: r-${credential}, namespace: ${namespace}}
+spec:
+  host: api.example.com
+  trafficPolicy: {tls: {mode: MUTUAL, credentialName: ${credential}}}
+`;
+
+/** Gateways with TLS, and grants to them, as data: what admission takes of them is another matter. */
+function gatewayReferences(certificateRef: object, grantedName?: string): readonly SecretRef[] {
+  const object = (kind: string, namespace: string, spec: object): KubeObject => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind,
+    metadata: { name: 'x', namespace },
+    spec,
+  });
+  const group = 'gateway.networking.k8s.io';
+  const listeners = [
+    { name: 'https', port: 443, protocol: 'HTTPS', tls: { certificateRefs: [certificateRef] } },
+  ];
+  const from = [{ group, kind: 'Gateway', namespace: 'edge' }];
+  const to = [{ group: '', kind: 'Secret', name: grantedName }];
+  return (
+    secretReferences([
+      { group, object: object('Gateway', 'edge', { listeners }) },
+      ...(grantedName === undefined
+        ? []
+        : [{ group, object: object('ReferenceGrant', 'vault', { from, to }) }]),
+    ]).get('edge') ?? []
+  );
+}
+
+describe('everybody with a certificate', () => {
+  test('gets the trust bundle, and the revocation lists once there are some', () => {
+    const { secrets, fixture } = open('');
+    const before = secrets.of('shop');
+    expect(names(before)).toEqual(['ROOTCA']);
+    expect(secretOf(before, 'ROOTCA').validationContext).toMatchObject({
+      trustedCa: { inlineString: fixture.authority.bundle.rootsPem },
+    });
+    expect(secretOf(before, 'ROOTCA').validationContext?.crl).toBeUndefined();
+    fixture.issue();
+    fixture.authority.revoke(() => true);
+    secrets.trustChanged();
+    expect(secretOf(secrets.of('shop'), 'ROOTCA').validationContext).toMatchObject({
+      crl: { inlineString: fixture.authority.crlPem },
+      onlyVerifyLeafCertCrl: true,
+    });
+  });
+
+  test('has the same map as before while nothing of it changed', () => {
+    const { secrets, apply, moved } = open(secret('a', 'shop'));
+    const before = secrets.of('shop');
+    secrets.trustChanged();
+    apply(rule('b', 'bank'));
+    expect(moved.at(-1)).toBe(true);
+    expect(secrets.of('shop')).toBe(before);
+    apply('apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n');
+    expect(moved.at(-1)).toBe(false);
+  });
+});
+
+describe('a sidecar', () => {
+  test('gets the Secrets that rules of its namespace give to clients, certificate and authorities apart', () => {
+    const { secrets } = open([secret('client', 'shop'), rule('client', 'shop')].join('---\n'));
+    const set = secrets.of('shop');
+    expect(names(set)).toEqual(['ROOTCA', 'kubernetes://client', 'kubernetes://client-cacert']);
+    expect(secretOf(set, 'kubernetes://client').tlsCertificate).toMatchObject({
+      certificateChain: { inlineString: 'CHAIN client' },
+      privateKey: { inlineString: 'KEY client' },
+    });
+    expect(secretOf(set, 'kubernetes://client-cacert').validationContext).toMatchObject({
+      trustedCa: { inlineString: 'CA client' },
+    });
+  });
+
+  test('gets no Secret that nothing names, none of another namespace, and none for a rule elsewhere', () => {
+    const { secrets } = open(
+      [
+        secret('unnamed', 'shop'),
+        secret('theirs', 'bank'),
+        rule('theirs', 'shop'),
+        rule('unnamed', 'bank'),
+      ].join('---\n'),
+    );
+    expect(names(secrets.of('shop'))).toEqual(['ROOTCA']);
+    expect(names(secrets.of('bank'))).toEqual(['ROOTCA']);
+  });
+
+  test('gets a Secret as it changes, and loses it with the rule', () => {
+    const { secrets, apply, store } = open([secret('client', 'shop'), rule('client', 'shop')].join('---\n'));
+    apply(secret('client', 'shop').replace('KEY client', 'KEY two'));
+    expect(secretOf(secrets.of('shop'), 'kubernetes://client').tlsCertificate?.privateKey).toMatchObject({
+      inlineString: 'KEY two',
+    });
+    const key = {
+      group: 'networking.istio.io',
+      kind: 'DestinationRule',
+      namespace: 'shop',
+      name: 'r-client',
+    };
+    store.delete(key, { origin: { source: 'api' } });
+    expect(names(secrets.of('shop'))).toEqual(['ROOTCA']);
+  });
+});
+
+describe('a gateway', () => {
+  test('gets the Secrets of its own namespace that its listeners name', () => {
+    expect(gatewayReferences({ name: 'site' })).toEqual([
+      { namespace: 'edge', name: 'site', form: 'kubernetes-gateway' },
+    ]);
+  });
+
+  test('gets those of another namespace only by a ReferenceGrant there that means them', () => {
+    const elsewhere = { name: 'site', namespace: 'vault' };
+    expect(gatewayReferences(elsewhere)).toEqual([]);
+    expect(gatewayReferences(elsewhere, 'other')).toEqual([]);
+    expect(gatewayReferences(elsewhere, 'site')).toEqual([
+      { namespace: 'vault', name: 'site', form: 'kubernetes-gateway' },
+    ]);
+  });
+
+  test('of Istio’s kind names them by credentialName, in its own namespace', () => {
+    const object: KubeObject = {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'Gateway',
+      metadata: { name: 'x', namespace: 'edge' },
+      spec: { servers: [{ tls: { mode: 'SIMPLE', credentialName: 'site' } }] },
+    };
+    expect(secretReferences([{ group: 'networking.istio.io', object }]).get('edge')).toEqual([
+      { namespace: 'edge', name: 'site', form: 'kubernetes-gateway' },
+    ]);
+  });
+});
