@@ -158,11 +158,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   }
 
   onFree(connection: PooledConnection): void {
-    const { maxConnectionDurationMs } = this.#cluster;
-    const isOld =
-      maxConnectionDurationMs > 0 &&
-      this.#services.clock.nowMs() - connection.openedMs >= maxConnectionDurationMs;
-    if (this.isDraining || isOld) connection.retire();
+    if (this.isDraining || this.#isTooOld(connection)) connection.retire();
     else this.#serve(connection, false);
   }
 
@@ -186,6 +182,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     const ready = this.#ready;
     for (let at = ready.length - 1; at >= 0; at--) {
       const connection = ready[at]!;
+      if (this.#isTooOld(connection)) connection.retire();
       const free = connection.isOpen ? connection.freeStreams : 0;
       if (free <= 1) {
         ready.pop();
@@ -194,6 +191,12 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
       if (free > 0) return connection;
     }
     return null;
+  }
+
+  #isTooOld(connection: PooledConnection): boolean {
+    const { maxConnectionDurationMs } = this.#cluster;
+    if (maxConnectionDurationMs === 0) return false;
+    return this.#services.clock.nowMs() - connection.openedMs >= maxConnectionDurationMs;
   }
 
   #assign(connection: PooledConnection, sink: ResponseSink): void {
