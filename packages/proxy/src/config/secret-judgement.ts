@@ -3,7 +3,7 @@
  * Messages name places and never repeat what stands there.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { isProblem, parseCrl, parsePem } from '@sluice/identity';
+import { isProblem, parseCrl, parsePem, type Crl } from '@sluice/identity';
 import type { CertificateValidationContext, DataSource, Secret, TlsCertificate } from '@sluice/xds';
 import type { ProblemScope } from './problems.ts';
 
@@ -31,6 +31,16 @@ export function readCertificates(pem: string): X509Certificate[] | string {
     }
   }
   return certificates.length === 0 ? 'holds no certificate in PEM' : certificates;
+}
+
+/** The revocation lists of a PEM text that was judged; none for an empty one. */
+export function readCrls(pem: string): Crl[] {
+  const blocks = parsePem(pem);
+  if (isProblem(blocks)) return [];
+  return blocks.flatMap(({ label, der }) => {
+    const crl = label === 'X509 CRL' ? parseCrl(der) : null;
+    return crl === null || isProblem(crl) ? [] : [crl];
+  });
 }
 
 /** Text of an inline DataSource. */

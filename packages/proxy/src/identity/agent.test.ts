@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test';
-import { chainPem, formatJoinToken, issueCertificate, newJoinToken, parseCsr } from '@sluice/identity';
+import {
+  chainPem,
+  formatJoinToken,
+  issueCertificate,
+  issueCrl,
+  newJoinToken,
+  parseCrl,
+  parseCsr,
+} from '@sluice/identity';
 import { createLogger, createRandom, MetricsRegistry } from '@sluice/runtime';
 import { fakeTime, TestAuthority } from '@sluice/testkit';
 import { IdentityAgent, type AgentDeps, type SigningCall, type SigningOutcome } from './agent.ts';
@@ -272,6 +280,34 @@ describe('the end of a certificate', () => {
     expect(w.calls[1]?.credential?.leaf.serial).toBe(before.current?.leaf.serial ?? '');
     expect(agent.isExpired).toBe(false);
     expect(w.credentials).toHaveLength(2);
+  });
+
+  test('its own name on a revocation list is told at once, and only the token is shown from then on', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    const serial = agent.current?.leaf.serial ?? '';
+    const list = (serials: string[]) => {
+      const crl = parseCrl(
+        issueCrl(w.authority.signing, {
+          number: 1,
+          thisUpdateMs: 0,
+          nextUpdateMs: 1_000,
+          revoked: serials.map((one) => ({ serial: one, revokedMs: 0 })),
+        }),
+      );
+      if ('kind' in crl) throw new Error(crl.message);
+      return [crl];
+    };
+    agent.takeRevocations(list(['0a']));
+    expect(w.calls).toHaveLength(1);
+    agent.takeRevocations(list([serial]));
+    agent.takeRevocations(list([serial]));
+    await w.settle(agent, 2);
+    expect(w.calls).toHaveLength(2);
+    expect(w.calls[1]).toMatchObject({ request: { token: 'jwt' }, credential: null });
+    expect(w.lines.filter((line) => line.includes('was revoked'))).toHaveLength(1);
+    expect(agent.current?.leaf.serial).not.toBe(serial);
   });
 
   test('a certificate that is over on arrival is not used, and the clocks are blamed', async () => {

@@ -7,7 +7,15 @@
  *
  * The private key is made here, goes into a 0600 file and to the TLS engine, and nowhere else.
  */
-import { createCsr, csrPem, exportPrivateKey, generateKey, isProblem, type KeyPair } from '@sluice/identity';
+import {
+  createCsr,
+  csrPem,
+  exportPrivateKey,
+  generateKey,
+  isProblem,
+  type Crl,
+  type KeyPair,
+} from '@sluice/identity';
 import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
 import { GrpcStatus } from '@sluice/wire';
 import type { JsonObject } from '@sluice/xds';
@@ -75,6 +83,7 @@ export class IdentityAgent {
   #failures = 0;
   #isAsking = false;
   #isStopped = false;
+  #isRevoked = false;
   /** A proof that was refused lets the other one have the next try. */
   #refused: Proof | null = null;
 
@@ -121,6 +130,21 @@ export class IdentityAgent {
   /** The trust bundle as the control plane sends it: from now on it decides, and not what authorities answer. */
   takeBundle(rootsPem: string): void {
     this.#roots.fromControlPlane(rootsPem);
+  }
+
+  /** The revocation lists of the mesh. One's own name on them is the end of this certificate: only a token helps. */
+  takeRevocations(lists: readonly Crl[]): void {
+    const { leaf } = this.#current ?? {};
+    const isListed = lists.some(
+      (list) => leaf !== undefined && list.issuer === leaf.issuer && list.revokedSerials.has(leaf.serial),
+    );
+    if (leaf === undefined || !isListed || this.#isRevoked) return;
+    this.#isRevoked = true;
+    this.#deps.logger.critical(
+      'the workload certificate was revoked: its peers refuse it, and only a token can bring a new one',
+      { id: this.#current?.spiffeId ?? '', serial: leaf.serial },
+    );
+    void this.#renew();
   }
 
   /** What was kept goes on; what cannot be read is told of and replaced. */
@@ -202,6 +226,7 @@ export class IdentityAgent {
   #take(credential: Credential): void {
     const { random, metrics, timers } = this.#deps;
     this.#current = credential;
+    this.#isRevoked = false;
     this.#renewAtMs = renewAtMs(credential, random.next());
     metrics.took(credential, this.#renewAtMs);
     timers.arm(this.#renewal, this.#untilRenewalMs());
@@ -238,7 +263,9 @@ export class IdentityAgent {
   #chooseProof(): Proof {
     const { notAfterMs } = this.#current ?? { notAfterMs: 0 };
     const mayRenew =
-      this.#current !== null && this.#wallMs() < notAfterMs + this.#deps.options.allowExpiredRenewalMs;
+      this.#current !== null &&
+      !this.#isRevoked &&
+      this.#wallMs() < notAfterMs + this.#deps.options.allowExpiredRenewalMs;
     if (!mayRenew) return 'token';
     return this.#refused === 'certificate' && hasToken(this.#deps) ? 'token' : 'certificate';
   }
