@@ -58,6 +58,8 @@ export interface SluiceWorkload {
   readonly restart: 'always' | 'on-failure' | 'never';
   readonly dependsOn: readonly string[];
   readonly hasSidecar: boolean;
+  /** As written: what its sidecar may read certificates and keys from. */
+  readonly secretPaths: readonly string[];
   /** May listen beyond loopback under STRICT. */
   readonly allowBypass: boolean;
   readonly stopTimeoutMs: number;
@@ -83,6 +85,7 @@ export function settleWorkload(name: string, input: SluiceWorkloadInput): Sluice
     restart: input.restart ?? 'always',
     dependsOn: input.dependsOn ?? [],
     hasSidecar: input.sidecar ?? true,
+    secretPaths: input.secretPaths ?? [],
     allowBypass: input.allowBypass ?? false,
     stopTimeoutMs: milliseconds(input.stopTimeout, 10_000),
   };

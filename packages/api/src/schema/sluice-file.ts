@@ -110,6 +110,11 @@ const workloadFields = {
   }),
   dependsOn: optional(textList, 'Workloads that must be ready first'),
   sidecar: optional(flag, 'Run it behind a sidecar', { default: 'true' }),
+  secretPaths: optional(
+    textList,
+    'Files and folders, relative to its own, from which its sidecar may read certificates and keys that DestinationRules name',
+    { default: 'none' },
+  ),
   allowBypass: optional(
     flag,
     'Under STRICT, run it although it listens beyond loopback, where its sidecar can be bypassed',

@@ -5,7 +5,7 @@
  *   register ─► sidecar ready ─► (dependencies ready) ─► application ─► probes ─► health told
  */
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Random } from '@sluice/runtime';
 import type { ApiClient } from '../mesh/api-client.ts';
 import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
@@ -201,6 +201,7 @@ export class InstanceRunner {
       authority: secureAddress,
     });
     return new Sidecar({
+      secretPaths: this.plan.workload.secretPaths.map((path) => resolve(this.plan.command.cwd, path)),
       identity,
       name,
       instance: `${name}.${workload.namespace}`,

@@ -21,6 +21,8 @@ export interface SidecarOptions {
   readonly instance: string;
   readonly ports: Pick<InstancePorts, 'admin' | 'health' | 'metrics'>;
   readonly stateDir: string;
+  /** Absolute: what remote configuration may have it read. */
+  readonly secretPaths: readonly string[];
   readonly client: ApiClient;
   readonly token: () => string;
   readonly identity: IdentityFolder;
@@ -137,6 +139,7 @@ export class Sidecar {
         String(drainSeconds),
         '--parent-shutdown-time-s',
         String(drainSeconds * 2),
+        ...this.#options.secretPaths.flatMap((path) => ['--allow-secret-path', path]),
         ...identity.flags,
       ],
       cwd: this.#options.stateDir,
