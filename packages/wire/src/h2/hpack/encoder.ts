@@ -38,10 +38,10 @@ const { authorization: AUTHORIZATION, cookie: COOKIE, setCookie: SET_COOKIE } = 
 /** Shorter cookies can be guessed octet by octet (RFC 7541 §7.1.3). */
 const SHORT_COOKIE_BYTES = 20;
 
-/** Slots of the tables below; powers of two. */
-const FIELD_SLOTS = 128;
+/** Slots of the tables below; powers of two. Those of fields are pairs, the newer first. */
+const FIELD_SLOTS = 256;
 const NAME_SLOTS = 64;
-const SEEN_SLOTS = 128;
+const SEEN_SLOTS = 256;
 const MEMO_SLOTS = 32;
 /** Serials are kept in 32 bits; a connection that inserted this often inserts no more. */
 const MAX_SERIAL = 2 ** 30;
@@ -128,11 +128,13 @@ export class HpackEncoder {
       pattern = NEVER_INDEXED;
     } else {
       hash = hashOctets(buf, valueStart, valueEnd, key);
-      const known = this.#byField[hash & (FIELD_SLOTS - 1)]! - 1;
-      if (
-        known >= this.#table.oldestSerial &&
-        this.#isEntry(known, key, buf, nameStart, nameEnd, valueStart, valueEnd)
-      ) {
+      const slot = hash & (FIELD_SLOTS - 1);
+      let known = this.#byField[slot]! - 1;
+      if (!this.#isEntry(known, key, buf, nameStart, nameEnd, valueStart, valueEnd)) {
+        known = this.#byField[slot ^ 1]! - 1;
+        if (!this.#isEntry(known, key, buf, nameStart, nameEnd, valueStart, valueEnd)) known = -1;
+      }
+      if (known >= 0) {
         if ((flags & FIELD_RESIDENT) !== 0) this.#remember(id, buf, valueStart, known);
         return this.#writeIndexed(out, at, known);
       }
@@ -150,14 +152,10 @@ export class HpackEncoder {
   pseudo(out: Uint8Array, at: number, nameIndex: number, value: string): number {
     const key = -nameIndex;
     const hash = hashText(value, key);
-    const table = this.#table;
-    const known = this.#byField[hash & (FIELD_SLOTS - 1)]! - 1;
-    if (
-      known >= table.oldestSerial &&
-      table.nameIdOf(known) === key &&
-      bytesEqual(table.bufferOf(known), table.valueStartOf(known), table.valueEndOf(known), value)
-    )
-      return this.#writeIndexed(out, at, known);
+    const slot = hash & (FIELD_SLOTS - 1);
+    let known = this.#byField[slot]! - 1;
+    if (!this.#isPseudoEntry(known, key, value)) known = this.#byField[slot ^ 1]! - 1;
+    if (this.#isPseudoEntry(known, key, value)) return this.#writeIndexed(out, at, known);
     const nameStart = staticNameStart[nameIndex]!;
     const nameEnd = staticNameEnd[nameIndex]!;
     const isEntry = this.#isWorthEntry(hash, 0, key, nameEnd - nameStart + value.length);
@@ -216,7 +214,8 @@ export class HpackEncoder {
     const table = this.#table;
     if (size + ENTRY_OVERHEAD_BYTES > table.maxBytes >> 1 || table.nextSerial >= MAX_SERIAL) return false;
     const slot = hash & (SEEN_SLOTS - 1);
-    if (this.#seen[slot] === hash) return true;
+    if (this.#seen[slot] === hash || this.#seen[slot ^ 1] === hash) return true;
+    this.#seen[slot ^ 1] = this.#seen[slot]!;
     this.#seen[slot] = hash;
     if (id === 0 || staticIndexOf(id) !== 0) return false;
     const serial = this.#byName[key & (NAME_SLOTS - 1)]! - 1;
@@ -244,7 +243,9 @@ export class HpackEncoder {
     }
     arena.length = copyOctets(valueBuf, valueStart, valueEnd, buf, to);
     table.insert(buf, start, to, to, arena.length, key, 0, 0);
-    this.#byField[hash & (FIELD_SLOTS - 1)] = table.nextSerial;
+    const slot = hash & (FIELD_SLOTS - 1);
+    this.#byField[slot ^ 1] = this.#byField[slot]!;
+    this.#byField[slot] = table.nextSerial;
     this.#byName[key & (NAME_SLOTS - 1)] = table.nextSerial;
   }
 
@@ -258,13 +259,19 @@ export class HpackEncoder {
     valueEnd: number,
   ): boolean {
     const table = this.#table;
-    if (table.nameIdOf(serial) !== key) return false;
+    if (serial < table.oldestSerial || table.nameIdOf(serial) !== key) return false;
     const entry = table.bufferOf(serial);
     const start = table.valueStartOf(serial);
     const length = valueEnd - valueStart;
     if (table.valueEndOf(serial) - start !== length) return false;
     for (let i = 0; i < length; i++) if (entry[start + i] !== buf[valueStart + i]) return false;
     return (key & HASHED_NAME) === 0 || this.#hasName(serial, buf, nameStart, nameEnd);
+  }
+
+  #isPseudoEntry(serial: number, key: number, value: string): boolean {
+    const table = this.#table;
+    if (serial < table.oldestSerial || table.nameIdOf(serial) !== key) return false;
+    return bytesEqual(table.bufferOf(serial), table.valueStartOf(serial), table.valueEndOf(serial), value);
   }
 
   #hasName(serial: number, buf: Uint8Array, nameStart: number, nameEnd: number): boolean {
