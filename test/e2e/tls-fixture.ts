@@ -2,11 +2,12 @@
  * Proxies (ours or Envoy) with TLS on either side, and the certificates for it: messages as a control plane
  * would send them, in a bootstrap file.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   freePort,
   makeTempDir,
+  onCleanUp,
   spawnBun,
   spawnCommand,
   TestAuthority,
@@ -29,11 +30,16 @@ export interface LeafFiles {
 export class Pki {
   readonly folder = makeTempDir();
   readonly authority = new TestAuthority();
-  readonly ca = this.file('ca.pem', this.authority.rootPem);
+
+  /** Files of one test are gone with it. */
+  get ca(): string {
+    return this.file('ca.pem', this.authority.rootPem);
+  }
 
   file(name: string, text: string): string {
     const path = join(this.folder, name);
     mkdirSync(dirname(path), { recursive: true });
+    onCleanUp(() => rmSync(this.folder, { recursive: true, force: true }));
     writeFileSync(path, text, { mode: 0o600 });
     return path;
   }
@@ -189,9 +195,23 @@ export async function startTlsProxy(setup: ProxySetup, envoy?: string): Promise<
       ? spawnBun(proxyMain, ['-c', config, '--drain-time-s', '2', '--allow-access-log-path', log, ...flags], {
           name: 'the proxy',
         })
-      : spawnCommand([envoy, '-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'], {
-          name: 'envoy',
-        });
+      : spawnCommand(
+          [
+            envoy,
+            '-c',
+            config,
+            '--concurrency',
+            '1',
+            '--disable-hot-restart',
+            '-l',
+            'error',
+            '--file-flush-interval-msec',
+            '50',
+          ],
+          {
+            name: 'envoy',
+          },
+        );
   const admin = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${adminPort}${path}`);
   await waitFor(async () => (await admin('/ready')).status === 200, { what: 'the proxy to be ready' });
   return {
