@@ -26,6 +26,8 @@ export interface SessionTestOptions {
   /** Called at the end of every event, with the stream if there is one. */
   readonly act?: (event: string, stream: H2Stream | null, peer: SessionUnderTest) => void;
   readonly consumes?: boolean;
+  /** The greeting stays in the output, for a real peer. */
+  readonly keepsOutput?: boolean;
 }
 
 /** Our SETTINGS and the first WINDOW_UPDATE are no news. */
@@ -34,6 +36,9 @@ export class SessionUnderTest implements H2Output, H2SessionSink {
   readonly session: H2Session;
   readonly streams: H2Stream[] = [];
   nowMs = 0;
+  /** Of the last event: its content, and its trailers as lines. */
+  lastData: Uint8Array = new Uint8Array(0);
+  lastTrailers = '';
   isWritable = true;
   writeOffset = 0;
   #buffer = new Uint8Array(1024);
@@ -68,7 +73,7 @@ export class SessionUnderTest implements H2Output, H2SessionSink {
     );
     this.#frames = new FrameLines(this.lines);
     this.session.start();
-    this.writeOffset = 0;
+    if (options.keepsOutput !== true) this.writeOffset = 0;
   }
 
   /** Gives octets to the session, whole or in pieces of this many, and reads what it wrote. */
@@ -133,6 +138,7 @@ export class SessionUnderTest implements H2Output, H2SessionSink {
     this.#event('informational', stream, `${stream.pseudo.status}${fieldText(stream.headers)}`);
   }
   onData(stream: H2Stream, buf: Uint8Array, start: number, end: number): void {
+    this.lastData = buf.subarray(start, end);
     // However it was split, it is one run of content.
     if (this.lines.at(-1) !== this.#run || this.#runId !== stream.id) {
       this.#runId = stream.id;
@@ -147,6 +153,7 @@ export class SessionUnderTest implements H2Output, H2SessionSink {
     this.#options.act?.('data', stream, this);
   }
   onEnd(stream: H2Stream, trailers: HeaderList | null): void {
+    this.lastTrailers = trailers === null ? '' : fieldText(trailers).trim();
     this.#event('end', stream, trailers === null ? '' : `trailers${fieldText(trailers)}`);
   }
   onWritable(stream: H2Stream): void {
