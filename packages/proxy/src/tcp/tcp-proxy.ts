@@ -116,18 +116,21 @@ export class TcpProxy implements ConnectHandler, Served {
     if (this.#config.idleTimeoutMs > 0) this.#idle.setIn(this.#config.idleTimeoutMs, nowMs);
     if (!this.#report.isSet) this.#report.setIn(REPORT_INTERVAL_MS, nowMs);
     const isClient = connection === this.#client;
-    if (isClient) this.#record.bytesReceived += data.length;
-    else {
-      this.#record.bytesSent += data.length;
-      this.#record.upstreamBytesReceived += data.length;
-    }
     const other = isClient ? this.#server : this.#client;
     if (other === null || !this.#isConnected) {
+      // Counted when it goes on: what nobody took was not received, as Envoy sees it.
       this.#early.push(data);
       connection.pause();
       return;
     }
-    if (isClient) this.#record.upstreamBytesSent += data.length;
+    const record = this.#record;
+    if (isClient) {
+      record.bytesReceived += data.length;
+      record.upstreamBytesSent += data.length;
+    } else {
+      record.bytesSent += data.length;
+      record.upstreamBytesReceived += data.length;
+    }
     other.write(data, 0, data.length);
     if (other.isWritable || connection.isPaused) return;
     connection.pause();
@@ -174,6 +177,7 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#countOpened();
     if (this.#config.logsOnConnected) this.#log();
     for (const data of this.#early.splice(0)) {
+      this.#record.bytesReceived += data.length;
       this.#record.upstreamBytesSent += data.length;
       this.#server!.write(data, 0, data.length);
     }

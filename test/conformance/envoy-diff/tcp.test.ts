@@ -1,0 +1,244 @@
+/**
+ * TCP beside a real Envoy: filter chains by server name, port and source, PROXY headers in and out, protocol
+ * inspection, failures. What the client gets and what the access log says must be the same.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  cleanUp,
+  freePort,
+  makeTempDir,
+  onCleanUp,
+  refusingPort,
+  spawnBun,
+  spawnCommand,
+  waitFor,
+} from '@sluice/testkit';
+import { findEnvoy } from './proxies.ts';
+import { tcpCases, tcpListeners, type Json, type TcpCase } from './tcp-cases.ts';
+
+afterAll(cleanUp);
+
+const envoyBinary = findEnvoy();
+const names = ['one', 'two', 'three', 'four', 'five', 'six'] as const;
+const types = 'type.googleapis.com/envoy.extensions';
+const format =
+  '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS% %REQUESTED_SERVER_NAME%\n';
+
+interface Proxy {
+  readonly ports: ReadonlyMap<string, number>;
+  readonly log: string;
+}
+
+interface Seen {
+  readonly received: string;
+  readonly log: string;
+}
+
+/** What differs on purpose, by "listener: case", with the reason. */
+const explained: Readonly<Record<string, string>> = {
+  'unknown: no cluster': 'the log names the cluster that there is not',
+  'inspected: no version': 'a request line without a version is HTTP/0.9, which nobody here serves: opaque',
+};
+
+/** Says its name, then gives back what comes; closes after the client's FIN. */
+function echo(name: string): number {
+  const server = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    allowHalfOpen: true,
+    socket: {
+      open: (socket) => void socket.write(`<${name}>`),
+      data: (socket, data) => void socket.write(data),
+      end: (socket) => void socket.end('.'),
+    },
+  });
+  onCleanUp(() => server.stop(true));
+  return server.port;
+}
+
+function cluster(name: string, ports: readonly number[], more: Json = {}): Json {
+  const endpoints = ports.map((port) => ({ endpoint: { address: socket(port) } }));
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: endpoints }] },
+    ...more,
+  };
+}
+
+function socket(port: number): Json {
+  return { socket_address: { address: '127.0.0.1', port_value: port } };
+}
+
+const speaking = (version: 'V1' | 'V2'): Json => ({
+  transport_socket: {
+    name: 'envoy.transport_sockets.upstream_proxy_protocol',
+    typed_config: {
+      '@type': `${types}.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport`,
+      config: { version },
+      transport_socket: {
+        name: 'envoy.transport_sockets.raw_buffer',
+        typed_config: { '@type': `${types}.transport_sockets.raw_buffer.v3.RawBuffer` },
+      },
+    },
+  },
+});
+
+function bootstrap(
+  adminPort: number,
+  ports: ReadonlyMap<string, number>,
+  log: string,
+  clusters: readonly Json[],
+): Json {
+  const accessLog = {
+    name: 'envoy.access_loggers.file',
+    typed_config: {
+      '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
+      path: log,
+      log_format: { text_format_source: { inline_string: format } },
+    },
+  };
+  return {
+    admin: { address: socket(adminPort) },
+    static_resources: {
+      clusters,
+      listeners: tcpListeners.map(({ name, chains, more }) => ({
+        name,
+        address: socket(ports.get(name) ?? 0),
+        access_log: name === 'no-chain' ? [accessLog] : [],
+        filter_chains: chains(ports.get(name) ?? 0).map(({ filter_chain_match, cluster: to, tcp }) => ({
+          filter_chain_match,
+          filters: [
+            {
+              name: 'envoy.filters.network.tcp_proxy',
+              typed_config: {
+                '@type': `${types}.filters.network.tcp_proxy.v3.TcpProxy`,
+                stat_prefix: 'diff',
+                cluster: to,
+                access_log: [accessLog],
+                ...(tcp as Json | undefined),
+              },
+            },
+          ],
+        })),
+        ...more,
+      })),
+    },
+  };
+}
+
+async function start(kind: 'envoy' | 'sluice', clusters: readonly Json[]): Promise<Proxy> {
+  const folder = makeTempDir();
+  const [config, log, adminPort] = [join(folder, 'bootstrap.json'), join(folder, 'access.log'), freePort()];
+  const ports = new Map(tcpListeners.map(({ name }) => [name, freePort()]));
+  writeFileSync(config, JSON.stringify(bootstrap(adminPort, ports, log, clusters)));
+  const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
+  const process =
+    kind === 'envoy'
+      ? spawnCommand([
+          envoyBinary ?? '',
+          ...['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'],
+          ...['--file-flush-interval-msec', '20'],
+        ])
+      : spawnBun(main, ['-c', config, '-l', 'warning', '--allow-access-log-path', log]);
+  const ended = process.exited.then((code) => {
+    throw new Error(`${kind} ended with ${code}: ${process.output}`);
+  });
+  const ready = waitFor(async () => (await fetch(`http://127.0.0.1:${adminPort}/ready`)).status === 200, {
+    what: `${kind} to be ready`,
+  });
+  await Promise.race([ready, ended]);
+  ended.catch(() => undefined);
+  return { ports, log };
+}
+
+/** Only a proxy that does not let the client through makes a case wait so long. */
+const patienceMs = 1_000;
+/** Longer than either takes to write a line. */
+const logWaitMs = 700;
+
+async function observe(proxy: Proxy, one: TcpCase): Promise<Seen> {
+  const before = linesOf(proxy).length;
+  const port = proxy.ports.get(one.listener) ?? 0;
+  const { received, clientPort } = await converse(port, one);
+  const isLogged = await waitFor(() => linesOf(proxy).length > before, { timeoutMs: logWaitMs }).catch(
+    () => false,
+  );
+  const line = isLogged === false ? 'none' : (linesOf(proxy)[before] ?? 'none');
+  // Ports differ from run to run, also inside of PROXY headers.
+  const plain = (text: string): string =>
+    text
+      .replaceAll(`:${port}`, ':PORT')
+      .replaceAll(` ${clientPort} `, ' CLIENT ')
+      .replaceAll(` ${port}\r\n`, ' PORT\r\n');
+  return { received: plain(received), log: plain(line) };
+}
+
+function linesOf(proxy: Proxy): string[] {
+  return existsSync(proxy.log) ? readFileSync(proxy.log, 'utf8').split('\n').filter(Boolean) : [];
+}
+
+async function converse(port: number, one: TcpCase): Promise<{ received: string; clientPort: number }> {
+  const closed = Promise.withResolvers<void>();
+  const heard = Promise.withResolvers<void>();
+  let received = '';
+  const client = await Bun.connect({
+    hostname: '127.0.0.1',
+    port,
+    localAddress: one.from ?? '127.0.0.1',
+    allowHalfOpen: true,
+    socket: {
+      data: (_socket: unknown, data: Buffer) => {
+        received += data.toString('latin1');
+        heard.resolve();
+      },
+      end: () => closed.resolve(),
+      close: () => closed.resolve(),
+      error: () => closed.resolve(),
+    },
+  } as Bun.TCPSocketConnectOptions<undefined>);
+  const clientPort = client.localPort;
+  if (one.send.length > 0) client.write(one.send);
+  client.flush();
+  // Envoy drops a client whose FIN comes while it inspects: the FIN waits for the greeting, or for a close.
+  await Promise.race([heard.promise, closed.promise, Bun.sleep(one.holdMs ?? patienceMs)]);
+  client.shutdown();
+  const stalled = Bun.sleep(3_000).then(() => {
+    received += ' STALLED';
+  });
+  await Promise.race([closed.promise, stalled]);
+  client.terminate();
+  return { received, clientPort };
+}
+
+describe.skipIf(envoyBinary === null)('TCP beside a real Envoy', () => {
+  const seen = new Map<string, { envoy: Seen; sluice: Seen }>();
+
+  beforeAll(async () => {
+    const dump = echo('dump');
+    const clusters = [
+      ...names.map((name) => cluster(name, [echo(name)])),
+      cluster('refusing', [refusingPort()]),
+      cluster('empty', []),
+      cluster('dump-v1', [dump], speaking('V1')),
+      cluster('dump-v2', [dump], speaking('V2')),
+    ];
+    const [envoy, sluice] = await Promise.all([start('envoy', clusters), start('sluice', clusters)]);
+    for (const one of tcpCases) {
+      const [theirs, ours] = await Promise.all([observe(envoy, one), observe(sluice, one)]);
+      seen.set(`${one.listener}: ${one.name}`, { envoy: theirs, sluice: ours });
+    }
+  }, 120_000);
+
+  for (const one of tcpCases) {
+    const key = `${one.listener}: ${one.name}`;
+    test(key, () => {
+      const { envoy, sluice } = seen.get(key)!;
+      if (explained[key] === undefined) expect(sluice).toEqual(envoy);
+      else expect(sluice).not.toEqual(envoy);
+    });
+  }
+});
