@@ -40,9 +40,9 @@ describe('/certs', () => {
               path: '<inline>',
               serial_number: leaf.certificate.serial,
               subject_alt_names: [
-                { uri: 'spiffe://cluster.local/ns/default/sa/default' },
                 { dns: 'a.example' },
                 { dns: '*.b.example' },
+                { uri: 'spiffe://cluster.local/ns/default/sa/default' },
                 { ip_address: '127.0.0.1' },
               ],
               days_until_expiration: '10',

@@ -20,7 +20,8 @@ const dayMs = 86_400_000;
 export function certsPage(contexts: readonly CertificateFacts[], nowWallMs: number): AdminReply {
   const certificates = contexts.map(({ authorities, chain }) => ({
     ca_cert: authorities.map((one) => details(one, nowWallMs)),
-    cert_chain: chain.map((one) => details(one, nowWallMs)),
+    // Envoy calls the leaves of all certificates so.
+    cert_chain: chain.filter(({ certificate }) => !certificate.ca).map((one) => details(one, nowWallMs)),
   }));
   return jsonReply({ certificates });
 }
@@ -51,17 +52,16 @@ function details({ certificate, path }: ShownCertificate, nowWallMs: number): Js
   };
 }
 
-const altNameKeys: Readonly<Record<string, string>> = { DNS: 'dns', URI: 'uri', 'IP Address': 'ip_address' };
+/** In Envoy's order. */
+const altNameKeys = { DNS: 'dns', URI: 'uri', 'IP Address': 'ip_address' } as const;
 
-/** Node's one line of names (`DNS:a, URI:b`), which quotes what holds a comma. */
+/** From Node's one line of names (`DNS:a, URI:b`), which quotes what holds a comma. */
 function altNames(text: string): JsonObject[] {
-  return [...text.matchAll(/(?:^|, )([A-Za-z ]+):("(?:\\.|[^"\\])*"|[^,]*)/g)].flatMap(
-    ([, kind = '', value = '']) => {
-      const key = altNameKeys[kind];
-      return key === undefined
-        ? []
-        : [{ [key]: value.startsWith('"') ? (JSON.parse(value) as string) : value }];
-    },
+  const pairs = [...text.matchAll(/(?:^|, )([A-Za-z ]+):("(?:\\.|[^"\\])*"|[^,]*)/g)];
+  return Object.entries(altNameKeys).flatMap(([wanted, key]) =>
+    pairs.flatMap(([, kind = '', value = '']) =>
+      kind === wanted ? [{ [key]: value.startsWith('"') ? (JSON.parse(value) as string) : value }] : [],
+    ),
   );
 }
 

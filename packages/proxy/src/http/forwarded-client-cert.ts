@@ -6,6 +6,7 @@
  * is the mode that says so by name (ALWAYS_FORWARD_ONLY). Values come from certificates, which strangers may
  * have written: what could end a value, an element or the header is quoted or escaped.
  */
+import { chainPem, isProblem, parseChain } from '@sluice/identity';
 import { H, type HeaderList } from '@sluice/wire';
 import type { PeerCertificate, TlsFacts } from '../io/tls-facts.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
@@ -53,7 +54,7 @@ function makeElement(tls: TlsFacts, peer: PeerCertificate, config: ClientCertCon
   const pairs = (tls.local?.uriSans ?? []).map((uri) => `By=${plain(uri)}`);
   pairs.push(`Hash=${peer.sha256}`);
   if (config.cert) pairs.push(`Cert="${encodeURIComponent(peer.pem())}"`);
-  if (config.chain) pairs.push(`Chain="${encodeURIComponent(peer.chainPem())}"`);
+  if (config.chain) pairs.push(`Chain="${encodeURIComponent(shownChain(peer))}"`);
   if (config.subject) pairs.push(`Subject="${quotable(peer.subject)}"`);
   if (config.uri) {
     const uris = peer.uriSans.length === 0 ? [''] : peer.uriSans;
@@ -63,9 +64,21 @@ function makeElement(tls: TlsFacts, peer: PeerCertificate, config: ClientCertCon
   return pairs.join(';');
 }
 
+/**
+ * The chain without the root that the engine has added from its trusted ones; it does not tell, so that a client
+ * that sends a root itself is not told of it either.
+ */
+function shownChain(peer: PeerCertificate): string {
+  const chain = parseChain(peer.chainPem());
+  if (isProblem(chain)) return peer.chainPem();
+  const last = chain[chain.length - 1];
+  const isRoot = last !== undefined && Buffer.compare(last.subjectDer, last.issuerDer) === 0;
+  return chainPem(isRoot && chain.length > 1 ? chain.slice(0, -1) : chain);
+}
+
 /** A value without quotes where it needs none, as Envoy writes it; quoted where a delimiter stands in it. */
 function plain(value: string): string {
-  return /[,;="\\\s]/.test(value) || value !== visible(value) ? `"${quotable(value)}"` : value;
+  return /[,;"\\\s]/.test(value) || value !== visible(value) ? `"${quotable(value)}"` : value;
 }
 
 /** Fit for the inside of quotes: `"` escaped, unless it is already (RFC 4514 escapes it in names). */
