@@ -9,6 +9,7 @@
 import { H, H2ErrorCode, HeaderList } from '@sluice/wire';
 import type { H2Stream } from '@sluice/wire';
 import type { Endpoint } from '../cluster/cluster.ts';
+import { agreeOnLength } from '../http/h2-content-length.ts';
 import type {
   ResponseMessage,
   ResponseSink,
@@ -72,8 +73,10 @@ export class H2UpstreamStream implements UpstreamStream {
 
   sendHead(request: UpstreamRequest, isEnd: boolean): void {
     this.#upgrade = request.upgrade;
+    reduceTe(request.headers);
     if (request.upgrade === '') {
       const { method, scheme, authority, path, headers } = request;
+      agreeOnLength(headers, request.contentLength, isEnd);
       this.#h2!.sendRequestHead(method, scheme, authority, path, '', headers, isEnd);
     } else if (request.upgrade === 'connect') {
       this.#h2!.sendRequestHead('CONNECT', '', request.authority, '', '', request.headers, false);
@@ -199,4 +202,11 @@ export class H2UpstreamStream implements UpstreamStream {
     this.#webSocketKey = key;
     return true;
   }
+}
+
+/** Of TE only `trailers` goes on, and in HTTP/2 nothing else may stand there (RFC 9113 §8.2.2). */
+function reduceTe(headers: HeaderList): void {
+  if (!headers.has(H.te) || headers.valueEquals(H.te, 'trailers')) return;
+  if (/(^|,)[ \t]*trailers[ \t]*(,|$)/i.test(headers.joined(H.te) ?? '')) headers.set(H.te, 'trailers');
+  else headers.remove(H.te);
 }
