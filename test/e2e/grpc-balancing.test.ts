@@ -1,5 +1,5 @@
 /** gRPC over long-lived connections: per-request balancing, limits, connection age, keepalive, a killed server. */
-import { afterAll, afterEach, describe, expect, test } from 'bun:test';
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { cleanUp } from '@sluice/testkit';
 import {
   outcomeOf,
@@ -12,7 +12,7 @@ import {
 import { admin } from './proxy-fixture.ts';
 
 afterEach(cleanUp, 30_000);
-afterAll(cleanUp);
+setDefaultTimeout(60_000);
 
 const startServers = (names: readonly string[], channel: object = {}): Promise<GrpcServer[]> =>
   Promise.all(names.map((name) => startGrpcServer(name, { channel })));

@@ -1,5 +1,5 @@
 /** grpc-js clients and servers on Node, with the proxy between them: every kind of call, and how calls end. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { cleanUp, waitFor } from '@sluice/testkit';
 import { startGrpcProxy, startGrpcServer, runGrpcClient, type GrpcServer } from './grpc-fixture.ts';
 import { admin, residentMb, type ProxyUnderTest } from './proxy-fixture.ts';
@@ -21,7 +21,8 @@ beforeAll(async () => {
   server = await startGrpcServer('only');
   proxy = await startGrpcProxy([server.port], { filters: [grpcStats] });
 });
-afterAll(cleanUp);
+afterAll(cleanUp, 60_000);
+setDefaultTimeout(60_000);
 
 const run = (scenario: string, settings: object = {}) => runGrpcClient(proxy.port, scenario, settings);
 
