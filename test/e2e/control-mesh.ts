@@ -10,6 +10,8 @@ import type { TestProcess } from '@sluice/testkit';
 export interface InstanceOptions {
   readonly name: string;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly namespace?: string;
+  readonly serviceAccount?: string;
   /** Where the application listens, with the port its sidecar takes for others. */
   readonly ports?: readonly {
     readonly name: string;
@@ -43,10 +45,13 @@ const renewalMs = 500;
 export class ControlMesh {
   readonly root = makeTempDir();
   readonly folder = join(this.root, 'mesh');
-  readonly #ports = { xds: freePort(), api: freePort(), metrics: freePort() };
+  readonly #ports = { xds: freePort(), 'secure-xds': freePort(), api: freePort(), metrics: freePort() };
+  readonly #flags: readonly string[];
   #process: TestProcess | null = null;
 
-  constructor() {
+  /** `flags`: further ones of the control plane. */
+  constructor(flags: readonly string[] = []) {
+    this.#flags = flags;
     mkdirSync(this.folder);
   }
 
@@ -57,13 +62,33 @@ export class ControlMesh {
       `127.0.0.1:${port}`,
     ]);
     const state = join(this.root, 'state');
-    this.#process = spawnBun(controlMain, ['--state-dir', state, '--resources', this.folder, ...flags]);
+    this.#process = spawnBun(controlMain, [
+      '--state-dir',
+      state,
+      '--resources',
+      this.folder,
+      ...flags,
+      ...this.#flags,
+    ]);
     await this.#process.waitForLine('control plane ready');
   }
 
   async kill(): Promise<void> {
     this.#process?.kill('SIGKILL');
     await this.#process?.exited;
+  }
+
+  /** `host:port` of xDS and signing over TLS. */
+  get secureAddress(): string {
+    return `127.0.0.1:${this.#ports['secure-xds']}`;
+  }
+
+  get xdsAddress(): string {
+    return `127.0.0.1:${this.#ports.xds}`;
+  }
+
+  get pid(): number {
+    return this.#process?.pid ?? 0;
   }
 
   get output(): string {
@@ -101,6 +126,8 @@ export class ControlMesh {
     const registration = {
       name: options.name,
       labels: options.labels ?? { app: options.name },
+      namespace: options.namespace ?? 'default',
+      serviceAccount: options.serviceAccount ?? 'default',
       address: '127.0.0.1',
       interceptionMode: 'NONE',
       ports: options.ports ?? [],
@@ -130,12 +157,24 @@ export class ControlMesh {
   }
 
   /** Our proxy, as this instance's sidecar; by delta it gets its virtual hosts one by one. */
-  startProxy(instance: Instance, variant: 'sotw' | 'delta' = 'sotw'): TestProcess {
+  startProxy(
+    instance: Instance,
+    variant: 'sotw' | 'delta' = 'sotw',
+    flags: readonly string[] = [],
+  ): TestProcess {
     if (variant === 'delta') {
       const text = readFileSync(instance.bootstrapPath, 'utf8');
       writeFileSync(instance.bootstrapPath, text.replace('"api_type":"GRPC"', '"api_type":"DELTA_GRPC"'));
     }
-    return spawnBun(proxyMain, ['-c', instance.bootstrapPath, '--concurrency', '1', '--log-level', 'info']);
+    return spawnBun(proxyMain, [
+      '-c',
+      instance.bootstrapPath,
+      '--concurrency',
+      '1',
+      '--log-level',
+      'info',
+      ...flags,
+    ]);
   }
 
   async #localPort(reply: { instance: string; token: string }, service: string): Promise<number> {

@@ -1,0 +1,195 @@
+/** A client of the signing service as anybody could write one, and a mesh of two sidecars with short-lived certificates. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  chainPem,
+  createCsr,
+  csrPem,
+  exportPrivateKey,
+  generateKeySync,
+  type Certificate,
+  type KeyPair,
+} from '@sluice/identity';
+import { freePort, onCleanUp, startHttpOrigin, type TestProcess } from '@sluice/testkit';
+import { frameGrpcMessage, GrpcMessageDecoder } from '@sluice/wire';
+import {
+  decodeMessage,
+  encodeMessage,
+  IstioCertificateRequestTable,
+  IstioCertificateResponseTable,
+} from '@sluice/xds';
+import { ControlMesh, waitForSync, type Instance } from './control-mesh.ts';
+
+export const signingPath = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
+
+export interface SigningAnswer {
+  readonly code: number;
+  readonly message: string;
+  /** PEM texts, leaf first. */
+  readonly chain: readonly string[];
+}
+
+export interface SigningCall {
+  readonly key?: KeyPair;
+  readonly uri?: string;
+  readonly bearer?: string;
+  readonly shown?: { readonly chain: readonly Certificate[]; readonly key: KeyPair };
+}
+
+/** `url`: `https://…` of the secure port, or `http://…` of one that should not sign. */
+export function askForCertificate(url: string, call: SigningCall): Promise<SigningAnswer> {
+  const { key = generateKeySync(), uri, bearer, shown } = call;
+  const session = connect(url, {
+    // What is tried here is the authority's judgement; that clients verify it first is the proxy's business.
+    rejectUnauthorized: false,
+    ...(shown === undefined ? {} : { cert: chainPem(shown.chain), key: exportPrivateKey(shown.key) }),
+  });
+  onCleanUp(() => session.destroy());
+  const csr = csrPem(createCsr(key, uri === undefined ? {} : { uriSans: [uri] }));
+  const { promise, resolve, reject } = Promise.withResolvers<SigningAnswer>();
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': signingPath,
+    'content-type': 'application/grpc',
+    ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+  });
+  const chain: string[] = [];
+  const decoder = new GrpcMessageDecoder(
+    {
+      onMessage: (message) => chain.push(...decodeMessage(IstioCertificateResponseTable, message).certChain),
+      onFramingError: (code) => reject(new Error(code)),
+    },
+    1 << 20,
+  );
+  let status: Record<string, unknown> = {};
+  session.on('error', reject);
+  stream.on('error', reject);
+  stream.on('response', (headers) => (status = { ...status, ...headers }));
+  stream.on('trailers', (trailers) => (status = { ...status, ...trailers }));
+  stream.on('data', (chunk: Buffer) => decoder.execute(chunk, 0, chunk.length));
+  stream.on('close', () => {
+    session.close();
+    const message = decodeURIComponent(String(status['grpc-message'] ?? ''));
+    resolve({ code: Number(status['grpc-status']), message, chain });
+  });
+  stream.end(frameGrpcMessage(encodeMessage(IstioCertificateRequestTable, { csr, validityDuration: 0 })));
+  return promise;
+}
+
+export interface MadeToken {
+  readonly id: string;
+  readonly token: string;
+}
+
+export function makeToken(
+  mesh: ControlMesh,
+  namespace: string,
+  serviceAccount: string,
+  instance?: string,
+): Promise<MadeToken> {
+  const body = JSON.stringify({ namespace, serviceAccount, ...(instance === undefined ? {} : { instance }) });
+  return mesh.api<MadeToken>('/sluice/v1/tokens', { method: 'POST', body });
+}
+
+export interface IssuedView {
+  readonly serial: string;
+  readonly identity: string;
+  readonly instance: string;
+  readonly notAfter: string;
+  readonly revokedAt: string | null;
+}
+
+export interface IdentityReply {
+  readonly certificates: readonly IssuedView[];
+  readonly authorities: readonly { readonly id: string; readonly role: string; readonly phase: string }[];
+  readonly signing: { readonly id: string; readonly rootId: string; readonly isOperators: boolean };
+}
+
+export function identityOf(mesh: ControlMesh): Promise<IdentityReply> {
+  return mesh.api<IdentityReply>('/sluice/v1/identity');
+}
+
+/** Runs `openssl` beside the files. */
+export function openssl(args: readonly string[], files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-openssl-'));
+  try {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    const { stdout, stderr } = Bun.spawnSync(['openssl', ...args], { cwd: folder });
+    return stdout.toString() + stderr.toString();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const capabilities = ['sluice.dev/method-aware-retry', 'sluice.dev/vhds', 'sluice.dev/tls'];
+const serviceYaml = `
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {selector: {app: api}, ports: [{name: http, port: 80}]}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec: {mtls: {mode: STRICT}}
+`;
+
+/** `web` calls `api`, both behind sidecars that got their certificates by join token. */
+export class PairOfSidecars {
+  readonly control: ControlMesh;
+  readonly #proxies = new Map<string, TestProcess>();
+  #url = '';
+
+  constructor(flags: readonly string[]) {
+    this.control = new ControlMesh(flags);
+    this.control.write('api.yaml', serviceYaml);
+  }
+
+  async start(): Promise<void> {
+    await this.control.start();
+    const origin = await startHttpOrigin(() => ({ status: 200, body: 'from api' }));
+    const ports = [{ name: 'http', appPort: origin.port, inboundPort: freePort() }];
+    const [api, web] = await Promise.all([
+      this.control.register({ name: 'api', serviceAccount: 'api', ports, capabilities }),
+      this.control.register({ name: 'web', serviceAccount: 'web', capabilities }),
+    ]);
+    await Promise.all([this.#startSidecar(api, 'api'), this.#startSidecar(web, 'web')]);
+    this.#url = `http://127.0.0.1:${await web.localPort('api')}/`;
+  }
+
+  /** From the application of `web` to that of `api`. */
+  async call(): Promise<{ readonly status: number; readonly reason: string; readonly body: string }> {
+    const reply = await fetch(this.#url, { headers: { host: 'api' } });
+    return {
+      status: reply.status,
+      reason: reply.headers.get('x-sluice-reason') ?? '',
+      body: await reply.text(),
+    };
+  }
+
+  proxy(name: 'api' | 'web'): TestProcess {
+    const found = this.#proxies.get(name);
+    if (found === undefined) throw new Error(`${name} has no sidecar yet`);
+    return found;
+  }
+
+  async #startSidecar(instance: Instance, account: string): Promise<void> {
+    const folder = join(this.control.root, `identity-${account}`);
+    mkdirSync(folder, { mode: 0o700 });
+    const tokenFile = join(folder, 'join-token');
+    const { token } = await makeToken(this.control, 'default', account, instance.id);
+    writeFileSync(tokenFile, token, { mode: 0o600 });
+    const flags = [
+      '--ca-address',
+      this.control.secureAddress,
+      '--identity-token-file',
+      tokenFile,
+      '--identity-dir',
+      folder,
+    ];
+    this.#proxies.set(account, this.control.startProxy(instance, 'delta', flags));
+    await waitForSync(this.control, instance);
+  }
+}
