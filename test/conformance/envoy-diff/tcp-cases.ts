@@ -226,6 +226,13 @@ export const tcpCases: readonly TcpCase[] = [
   }),
 ];
 
+/** supported_versions (TLS 1.3 and 1.2), supported_groups, signature_algorithms. */
+const helloExtensions = [
+  [0, 43, 0, 5, 4, 3, 4, 3, 3],
+  [0, 10, 0, 4, 0, 2, 0, 29],
+  [0, 13, 0, 6, 0, 4, 4, 3, 8, 4],
+].flat();
+
 /** RFC 8446 §4.1.2, as small as inspectors accept it. */
 export function clientHello(serverName: string, protocols: readonly string[] = []): Uint8Array {
   const uint16 = (n: number): number[] => [n >> 8, n & 0xff];
@@ -235,10 +242,7 @@ export function clientHello(serverName: string, protocols: readonly string[] = [
   const extensions = [
     ...(name.length === 0 ? [] : [0, 0, ...sized(sized([0, ...sized(name)]))]),
     ...(alpn.length === 0 ? [] : [0, 16, ...sized(sized(alpn))]),
-    // supported_versions: TLS 1.3 and 1.2; supported_groups; signature_algorithms.
-    ...[0, 43, 0, 5, 4, 3, 4, 3, 3],
-    ...[0, 10, 0, 4, 0, 2, 0, 29],
-    ...[0, 13, 0, 6, 0, 4, 4, 3, 8, 4],
+    ...helloExtensions,
   ];
   const body = [
     3,

@@ -130,6 +130,8 @@ function bootstrap(
   };
 }
 
+const envoyFlags = '--concurrency 1 --disable-hot-restart -l error --file-flush-interval-msec 20'.split(' ');
+
 async function start(kind: 'envoy' | 'sluice', clusters: readonly Json[]): Promise<Proxy> {
   const folder = makeTempDir();
   const [config, log, adminPort] = [join(folder, 'bootstrap.json'), join(folder, 'access.log'), freePort()];
@@ -138,11 +140,7 @@ async function start(kind: 'envoy' | 'sluice', clusters: readonly Json[]): Promi
   const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
   const process =
     kind === 'envoy'
-      ? spawnCommand([
-          envoyBinary ?? '',
-          ...['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'],
-          ...['--file-flush-interval-msec', '20'],
-        ])
+      ? spawnCommand([envoyBinary ?? '', '-c', config, ...envoyFlags])
       : spawnBun(main, ['-c', config, '-l', 'warning', '--allow-access-log-path', log]);
   const ended = process.exited.then((code) => {
     throw new Error(`${kind} ended with ${code}: ${process.output}`);
@@ -206,10 +204,8 @@ async function converse(port: number, one: TcpCase): Promise<{ received: string;
   // Envoy drops a client whose FIN comes while it inspects: the FIN waits for the greeting, or for a close.
   await Promise.race([heard.promise, closed.promise, Bun.sleep(one.holdMs ?? patienceMs)]);
   client.shutdown();
-  const stalled = Bun.sleep(3_000).then(() => {
-    received += ' STALLED';
-  });
-  await Promise.race([closed.promise, stalled]);
+  const isStalled = await Promise.race([closed.promise.then(() => false), Bun.sleep(3_000).then(() => true)]);
+  if (isStalled) received += ' STALLED';
   client.terminate();
   return { received, clientPort };
 }
