@@ -19,6 +19,13 @@ export interface TcpListener {
   readonly more?: Json;
 }
 
+/** supported_versions (TLS 1.3 and 1.2), supported_groups, signature_algorithms. */
+const helloExtensions = [
+  [0, 43, 0, 5, 4, 3, 4, 3, 3],
+  [0, 10, 0, 4, 0, 2, 0, 29],
+  [0, 13, 0, 6, 0, 4, 4, 3, 8, 4],
+].flat();
+
 const types = 'type.googleapis.com/envoy.extensions';
 const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const concat = (...parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
@@ -225,13 +232,6 @@ export const tcpCases: readonly TcpCase[] = [
     'half a method': { send: ascii('GE'), holdMs: 600 },
   }),
 ];
-
-/** supported_versions (TLS 1.3 and 1.2), supported_groups, signature_algorithms. */
-const helloExtensions = [
-  [0, 43, 0, 5, 4, 3, 4, 3, 3],
-  [0, 10, 0, 4, 0, 2, 0, 29],
-  [0, 13, 0, 6, 0, 4, 4, 3, 8, 4],
-].flat();
 
 /** RFC 8446 §4.1.2, as small as inspectors accept it. */
 export function clientHello(serverName: string, protocols: readonly string[] = []): Uint8Array {
