@@ -1,0 +1,170 @@
+/** TLS that DestinationRules ask for, towards OpenSSL outside the mesh: certificates from Secrets and from files. */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cleanUp, freePort, waitFor } from '@sluice/testkit';
+import { makeMtlsFolder, MtlsMesh, startOpensslServer, type Called } from './mtls-fixture.ts';
+import { Pki } from './tls-fixture.ts';
+
+const timeoutMs = 90_000;
+const host = 'db.example.com';
+const rule = (tls: string): string =>
+  `apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: db}\nspec: {host: ${host}, trafficPolicy: {tls: ${tls}}}\n`;
+const secret = (name: string, data: Record<string, string>): string =>
+  `---\n${JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, type: 'Opaque', stringData: data })}\n`;
+
+afterAll(cleanUp, timeoutMs);
+
+describe.if(process.platform === 'linux')('a DestinationRule', () => {
+  const pki = new Pki();
+  const server = pki.files('server', pki.authority.leaf({ dnsSans: [host] }));
+  const client = pki.authority.leaf({ account: 'web-client', dnsSans: ['web.example.com'] });
+  const clientFiles = pki.files('client', client);
+  const stranger = new Pki();
+  let mtls: MtlsMesh;
+  let oneWay = 0;
+  let mutual = 0;
+
+  beforeAll(async () => {
+    // -cert reads the leaf only; what stands between it and the root comes separately.
+    const certificate = ['-cert', server.chain, '-cert_chain', server.chain, '-key', server.key];
+    [oneWay, mutual] = [await freePort(), await freePort()];
+    await startOpensslServer(oneWay, certificate);
+    await startOpensslServer(mutual, [
+      ...certificate,
+      ...['-CAfile', pki.ca, '-Verify', '2', '-verify_return_error'],
+    ]);
+    const dir = makeMtlsFolder();
+    const yaml = join(dir, 'sluice.yaml');
+    const web = 'web: { command: bun http.ts, port: 8088,';
+    writeFileSync(yaml, readFileSync(yaml, 'utf8').replace(web, `${web} secretPaths: ["${pki.folder}"],`));
+    writeFileSync(
+      join(dir, 'mesh/db.yaml'),
+      `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db}
+spec:
+  hosts: [${host}]
+  location: MESH_EXTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: http-mutual, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {http: ${oneWay}, http-mutual: ${mutual}}}]
+`,
+    );
+    mtls = await MtlsMesh.start(dir);
+  }, timeoutMs);
+
+  function callUntil(port: number, isRight: (called: Called) => boolean, what: string): Promise<Called> {
+    let last = '';
+    return waitFor(
+      async () => {
+        const called = await mtls.call(`http://${host}:${port}/`);
+        last = JSON.stringify(called).slice(0, 300);
+        return isRight(called) ? called : undefined;
+      },
+      { what },
+    ).catch((error: unknown) => {
+      throw new Error(`${what}: the last call gave ${last}`, { cause: error });
+    });
+  }
+
+  const isAnswered = ({ status, body }: Called): boolean => status === 200 && body.includes('s_server');
+
+  test(
+    'SIMPLE verifies the server by the authorities of a file, and asks for it by name',
+    async () => {
+      const undo = await mtls.apply(rule(`{mode: SIMPLE, caCertificates: ${pki.ca}}`));
+      const { body } = await callUntil(80, isAnswered, 'an answer by TLS');
+      expect(body).toContain('TLSv1.3');
+      await undo();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'SIMPLE by a Secret takes authorities from it, and fails with a reason until it is there',
+    async () => {
+      const undo = await mtls.apply(rule('{mode: SIMPLE, credentialName: db-ca}'));
+      const failed = await callUntil(80, ({ status }) => status === 503, 'a refusal');
+      expect(failed.reason).not.toBe('');
+      const described = await mtls.mesh.out('describe', 'dr', 'db');
+      expect(described).toContain('there is no Secret db-ca in namespace default');
+      const remove = await mtls.apply(secret('db-ca', { cacert: pki.authority.rootPem }));
+      await callUntil(80, isAnswered, 'an answer once the Secret came');
+      await undo();
+      await remove();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'a server of other authorities, or with another name, is refused',
+    async () => {
+      const undo = await mtls.apply(
+        rule('{mode: SIMPLE, credentialName: other-ca}') +
+          secret('other-ca', { cacert: stranger.authority.rootPem }),
+      );
+      const foreign = await callUntil(
+        80,
+        ({ status, body }) => status === 503 && body.includes('TLS'),
+        'a refusal',
+      );
+      expect(foreign.body).not.toContain('s_server');
+      await undo();
+      const again = await mtls.apply(
+        rule(`{mode: SIMPLE, caCertificates: ${pki.ca}, subjectAltNames: [other.example.com]}`),
+      );
+      const misnamed = await callUntil(
+        80,
+        ({ status, body }) => status === 503 && body.includes('TLS'),
+        'a refusal',
+      );
+      expect(misnamed.body).not.toContain('s_server');
+      await again();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'MUTUAL shows a certificate, from a Secret and from files',
+    async () => {
+      const files = { 'tls.crt': client.chainPem, 'tls.key': client.keyPem, 'ca.crt': pki.authority.rootPem };
+      const bySecret = await mtls.apply(
+        rule('{mode: MUTUAL, credentialName: db-client}') + secret('db-client', files),
+      );
+      const answered = await callUntil(81, isAnswered, 'an answer to the certificate of the Secret');
+      expect(answered.body).toMatch(/Client certificate[\s\S]*web-client/);
+      await bySecret();
+      const byFiles = await mtls.apply(
+        rule(
+          `{mode: MUTUAL, clientCertificate: ${clientFiles.chain}, privateKey: ${clientFiles.key}, caCertificates: ${pki.ca}}`,
+        ),
+      );
+      const again = await callUntil(81, isAnswered, 'an answer to the certificate of files');
+      expect(again.body).toMatch(/Client certificate[\s\S]*web-client/);
+      await byFiles();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'the content of a Secret is shown to nobody who does not ask for it',
+    async () => {
+      const undo = await mtls.apply(secret('shown', { password: 'correct horse' }));
+      const encoded = btoa('correct horse');
+      for (const args of [
+        ['get', 'secrets'],
+        ['describe', 'secret', 'shown'],
+        ['status'],
+        ['get', 'secrets', '-o', 'wide'],
+      ]) {
+        const { out, err } = await mtls.mesh.cli(...args);
+        expect(out + err).not.toContain(encoded);
+        expect(out + err).not.toContain('correct horse');
+      }
+      expect(await mtls.mesh.out('get', 'secret', 'shown', '-o', 'yaml')).toContain(encoded);
+      await undo();
+    },
+    timeoutMs,
+  );
+});
