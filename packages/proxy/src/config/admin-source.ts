@@ -17,6 +17,7 @@ import { withMembershipStats } from '../telemetry/metrics/membership-stats.ts';
 import { withServerStats } from '../telemetry/metrics/server-stats.ts';
 import type { ConfigStore, ResourceEntry, ResourceKind } from './config-store.ts';
 import { newProblems } from './problems.ts';
+import { HANDOVER_PROTOCOL } from '../restart/handover-messages.ts';
 
 export interface AdminActions {
   /** Ends the process in order. */
@@ -55,6 +56,7 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
       nodeCluster: node.cluster ?? '',
       nodeMetadata: (node.metadata ?? {}) as JsonObject,
       locality: { region: '', zone: '', subZone: '', ...definedLocality(node.locality) },
+      hotRestartVersion: options.hotRestart === null ? 'disabled' : `sluice.${HANDOVER_PROTOCOL}`,
       commandLine: { ...options.given, concurrency: options.concurrency } satisfies Record<string, JsonValue>,
     }),
     loopReports: () => proxy.loopReports(),

@@ -8,6 +8,7 @@ import {
   ListenerTable,
   parseJsonMessage,
   SecretTable,
+  UnhonouredReport,
   type Listener,
   type Secret,
 } from '@sluice/xds';
@@ -232,6 +233,17 @@ describe('files', () => {
     write(leaf);
     w.time.advance(1_000);
     expect(w.secrets.has('a')).toBe(true);
+  });
+
+  test('may come with a watched directory, which is no field without effect', () => {
+    const report = new UnhonouredReport();
+    const watched_directory = { path: '/etc/certs' };
+    parseJsonMessage(
+      SecretTable,
+      { name: 'a', tls_certificate: { watched_directory }, validation_context: { watched_directory } },
+      report,
+    );
+    expect(report.entries).toEqual([]);
   });
 
   test('hold secrets in the form of a discovery response, followed as well', () => {

@@ -230,6 +230,18 @@ describe('renewal', () => {
     expect(w.lines.join('')).toContain('the clock jumped');
   });
 
+  test('a certificate whose root the control plane no longer trusts is renewed at once', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    w.state.authority = new TestAuthority({ name: 'next', nowMs: w.time.clock.wallMs() });
+    agent.takeBundle(w.authority.rootPem + w.state.authority.rootPem);
+    expect(w.calls).toHaveLength(1);
+    agent.takeBundle(w.state.authority.rootPem);
+    await w.settle(agent, 2);
+    expect(agent.current?.root?.sha256).toBe(w.state.authority.root.certificate.sha256);
+  });
+
   test('old and new roots are trusted side by side until the control plane says which', async () => {
     const w = world();
     const agent = w.start();
@@ -239,7 +251,7 @@ describe('renewal', () => {
     await w.settle(agent, 2);
     expect(w.bundles[1]).toBe(w.state.authority.rootPem + w.authority.rootPem);
     agent.takeBundle(w.state.authority.rootPem);
-    w.state.authority = w.authority;
+    expect(w.calls).toHaveLength(2);
     w.time.advance(16.8 * hour);
     await w.settle(agent, 3);
     expect(w.bundles).toHaveLength(2);

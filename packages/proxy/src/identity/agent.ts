@@ -130,6 +130,16 @@ export class IdentityAgent {
   /** The trust bundle as the control plane sends it: from now on it decides, and not what authorities answer. */
   takeBundle(rootsPem: string): void {
     this.#roots.fromControlPlane(rootsPem);
+    const { root, spiffeId } = this.#current ?? {};
+    if (root === undefined || root === null || this.#roots.holds(root)) return;
+    this.#deps.logger.warning(
+      'the root of the workload certificate is trusted no longer; it is renewed at once',
+      {
+        id: spiffeId ?? '',
+        root: root.subject,
+      },
+    );
+    void this.#renew();
   }
 
   /** The revocation lists of the mesh. One's own name on them is the end of this certificate: only a token helps. */

@@ -58,6 +58,10 @@ export class TrustRoots {
     if (pem !== this.#pem) this.#change(pem);
   }
 
+  holds(root: Certificate): boolean {
+    return readRoots(this.#pem).some(({ sha256 }) => sha256 === root.sha256);
+  }
+
   /**
    * How the authority is to be verified, or in words why it cannot be. A join token is the operator's newest
    * word: its pins hold even where an older bundle is at hand, so that a workload that missed a rotation of
