@@ -32,6 +32,7 @@ export function statTextName(name: string, labels: Labels): string {
       return `${scope.textPrefix}.${object}.${lastPart(name.slice(scope.prefix.length), labels)}`;
     }
   }
+  if (name.startsWith('envoy_http2_')) return `http2.${name.slice('envoy_http2_'.length)}`;
   if (name.startsWith('envoy_server_')) return `server.${name.slice('envoy_server_'.length)}`;
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
   return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
@@ -45,6 +46,7 @@ function grpcName(part: string, labels: Labels): string {
 
 function lastPart(part: string, labels: Labels): string {
   if (part.startsWith('ssl_')) return tlsPart(part.slice('ssl_'.length), labels);
+  if (part.startsWith('http2_')) return `http2.${part.slice('http2_'.length)}`;
   const code = labels[CODE];
   if (code !== undefined) return `${part}_${code}`;
   const group = labels[CODE_CLASS];
