@@ -11,7 +11,7 @@ export function serverInfoPage(source: AdminSource): AdminReply {
   return jsonReply({
     version: facts.version,
     state: source.state(),
-    hot_restart_version: 'disabled',
+    hot_restart_version: facts.hotRestartVersion,
     command_line_options: redact(facts.commandLine),
     node: {
       id: facts.nodeId,

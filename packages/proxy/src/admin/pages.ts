@@ -73,7 +73,9 @@ function pageTable(
   act('/healthcheck/fail', 'fail health checks', () => done(() => source.failHealthCheck()));
   act('/healthcheck/ok', 'pass health checks again', () => done(() => source.passHealthCheck()));
   show('/help', 'this list', () => textReply(helpText(pages)));
-  show('/hot_restart_version', 'compatibility of hot restarts', () => textReply('disabled\n'));
+  show('/hot_restart_version', 'compatibility of hot restarts', () =>
+    textReply(`${source.serverFacts().hotRestartVersion}\n`),
+  );
   show('/listeners', 'listening addresses (?format=json)', (query) =>
     listenersPage(source.listeners(), query),
   );

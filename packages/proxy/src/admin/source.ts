@@ -63,6 +63,8 @@ export interface ServerInfoFacts {
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   /** As given, names without dashes: `{concurrency: 1, service_node: '…'}`. */
   readonly commandLine: JsonObject;
+  /** Processes with the same one can replace each other; `disabled` where hot restart was not asked for. */
+  readonly hotRestartVersion: string;
 }
 
 export interface ClusterFacts {

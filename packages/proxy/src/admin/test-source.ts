@@ -56,6 +56,7 @@ export class TestSource implements AdminSource {
       nodeCluster: 'a.default',
       nodeMetadata: { NAMESPACE: 'default', API_TOKEN: 'x', token: 'hush' },
       locality: { region: 'eu', zone: 'a', subZone: '' },
+      hotRestartVersion: 'disabled',
       commandLine: { concurrency: 1 },
     };
   }

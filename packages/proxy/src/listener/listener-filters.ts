@@ -27,6 +27,12 @@ const bindings: Readonly<Record<string, ListenerFilterBinding>> = {
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': httpInspector,
 };
 
+/** Filters that are known and cannot be had, with what to do instead. */
+const reasons: Readonly<Record<string, string>> = {
+  'envoy.extensions.filters.listener.original_src.v3.OriginalSrc':
+    "dialling from the client's address takes transparent sockets and routes of their own; a PROXY header (upstream_proxy_protocol) or x-forwarded-for keeps the address",
+};
+
 export function compileListenerFilters(
   messages: readonly ListenerFilterMessage[],
   scope: ProblemScope,
@@ -37,7 +43,10 @@ export function compileListenerFilters(
     const typeName = typeNameOf(message.typedConfig?.typeUrl ?? '');
     const binding = bindings[typeName] ?? compileBinding(message, at.at('typed_config'));
     if (binding === null)
-      at.unhonoured('typed_config', `listener filter ${typeName || message.name} is not supported`);
+      at.unhonoured(
+        'typed_config',
+        reasons[typeName] ?? `listener filter ${typeName || message.name} is not supported`,
+      );
     else if (message.filterDisabled === undefined) compiled.push(binding);
     else
       compiled.push({

@@ -10,6 +10,7 @@ import {
   staticCluster,
   type StartedProxy,
 } from '../proxy-process.test-double.ts';
+import { startH2Load } from './h2-load.test-double.ts';
 import { startLoad } from './restart-load.test-double.ts';
 
 afterEach(cleanUp);
@@ -95,6 +96,27 @@ test.skipIf(!isLinux)(
     expect(load.failures).toEqual([]);
     // Admin is the last one's: the parent has left it its place.
     expect((await current.admin('/ready')).status).toBe(200);
+    expect(await (await current.admin('/hot_restart_version')).text()).toBe('sluice.1\n');
+  },
+  60_000,
+);
+
+test.skipIf(!isLinux)(
+  'clients of HTTP/2 are told by GOAWAY and lose no request',
+  async () => {
+    const generations = new Generations(bootstrapOf(origin()));
+    let current = await generations.first();
+    const load = startH2Load(portOf(await current.address('main')), 4);
+    for (let round = 0; round < 3; round++) {
+      const before = load.answered;
+      await waitFor(() => load.answered > before + 200);
+      const next = generations.next();
+      await next.ready();
+      expect(await current.process.exited).toBe(0);
+      current = next;
+    }
+    await load.stop();
+    expect(load.failures).toEqual([]);
   },
   60_000,
 );
@@ -184,7 +206,7 @@ test.skipIf(!isLinux)(
     const old = await generations.first();
     const port = portOf(await old.address('main'));
     const next = generations.next();
-    await waitFor(() => old.log().includes('takes the listening sockets'));
+    await waitFor(() => next.log().includes('took the listening sockets'));
     old.process.kill('SIGKILL');
     await next.ready();
     const load = startLoad(port, 3, 2);
