@@ -65,8 +65,8 @@ export interface AgentDeps {
 
 type Proof = 'certificate' | 'token';
 
-/** Asked for; authorities give what they see fit. Istio's default. */
-const wantedValidityS = 24 * 3_600;
+/** How long a certificate lives is the authority's to say (its operator's `--leaf-ttl`): 0 asks for its default. */
+const wantedValidityS = 0;
 /** First tries follow quickly: everything waits for the first certificate. */
 const backoff = { baseMs: 500, maxMs: 60_000 };
 
