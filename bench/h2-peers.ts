@@ -187,7 +187,7 @@ function socket(port: number): object {
   return { socket_address: { address: '127.0.0.1', port_value: port } };
 }
 
-async function listens(port: number): Promise<void> {
+export async function listens(port: number): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const isOpen = await new Promise<boolean>((done) => {
       const socket_ = connect(port, '127.0.0.1');
