@@ -89,6 +89,8 @@ export class ProxyProcess {
   readonly #trim: HeapTrim;
   readonly #workload: WorkloadSecrets;
   readonly #controlPlane: ControlPlaneLink;
+  #secretsLookedAt = -1;
+  #secretsWanted: ReadonlySet<string> = new Set();
   #ads: AdsSession | null = null;
   readonly #received = new Set<string>();
   #connectionCount = 0;
@@ -343,6 +345,15 @@ export class ProxyProcess {
     this.#ads.reconnect();
   }
 
+  #wantedSecrets(): ReadonlySet<string> {
+    const revision = this.clusters.revision + this.listeners.revision;
+    if (revision !== this.#secretsLookedAt) {
+      this.#secretsLookedAt = revision;
+      this.#secretsWanted = this.secrets.wanted([...this.clusters.messages(), ...this.listeners.messages()]);
+    }
+    return this.#secretsWanted;
+  }
+
   #fileReplaced(kind: 'cluster' | 'listener', name: string): void {
     const rejection = kind === 'cluster' ? this.clusters.refresh(name) : this.listeners.refresh(name);
     if (rejection === null) return;
@@ -362,7 +373,7 @@ export class ProxyProcess {
   #changed(): void {
     if (this.#isDraining || this.#isApplying) return;
     const dynamic = this.deps.bootstrap.dynamicResources;
-    const secrets = this.secrets.wanted([...this.clusters.messages(), ...this.listeners.messages()]);
+    const secrets = this.#wantedSecrets();
     if (this.#ads !== null) {
       this.#ads.want(xdsTypes.secret, secrets);
       this.secrets.forgetUnwanted(secrets);

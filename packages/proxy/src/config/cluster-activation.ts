@@ -54,6 +54,7 @@ export class ClusterActivation {
   readonly #live = new Map<string, Held>();
   readonly #warming = new Map<string, Held>();
   readonly #timers = new Map<string, TimerNode>();
+  #revision = 0;
   /** By EDS name. */
   readonly #assignments = new Map<string, Assignment>();
   /** Cluster names whose current DNS set was answered. */
@@ -121,6 +122,7 @@ export class ClusterActivation {
     if (judged.unhonoured.length > 0) this.#deps.warn('cluster', name, judged.unhonoured);
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('cluster', name, { isStatic, warming: record, rejected: null });
+    this.#revision++;
     this.#warming.set(name, { ...inlined, given: message, settings: judged.compiled, record });
     const { dns, type } = judged.compiled;
     if (dns !== null && message.loadAssignment !== undefined) {
@@ -135,6 +137,7 @@ export class ClusterActivation {
   remove(name: string): void {
     if (this.#deps.store.get('cluster', name)?.isStatic === true) return;
     this.#disarm(name);
+    this.#revision++;
     this.#warming.delete(name);
     this.#resolved.delete(name);
     this.#deps.dns.remove(name);
@@ -216,6 +219,11 @@ export class ClusterActivation {
     return [...this.#live.values()].map(({ message }) => message);
   }
 
+  /** Rises when another set of resources is held: what was found in them is then looked for again. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** All that is held, as given. */
   messages(): Cluster[] {
     return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);
@@ -257,6 +265,7 @@ export class ClusterActivation {
     this.#warming.delete(name);
     if (held.settings.dns === null) this.#deps.dns.remove(name);
     this.#live.set(name, held);
+    this.#revision++;
     this.#deps.store.change('cluster', name, { live: held.record, warming: null });
     const limitsSlot = this.#deps.slots.slotOf(name) ?? 0;
     this.#deps.send({ kind: 'putCluster', version: held.version, cluster: held.message, limitsSlot });

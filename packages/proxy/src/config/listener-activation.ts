@@ -39,6 +39,7 @@ export class ListenerActivation {
   readonly #live = new Map<string, Held>();
   readonly #warming = new Map<string, Held>();
   readonly #timers = new Map<string, TimerNode>();
+  #revision = 0;
   readonly #tables = new Map<string, RouteConfiguration>();
   /** By table name, then virtual host name. */
   readonly #hosts = new Map<string, Map<string, VirtualHost>>();
@@ -98,6 +99,7 @@ export class ListenerActivation {
     const replaced = this.#warming.get(name);
     if (replaced !== undefined)
       this.#closeUnused(replaced.sockets, [...bound, ...(this.#live.get(name)?.sockets ?? [])]);
+    this.#revision++;
     this.#warming.set(name, { ...inlined, given: message, record, sockets: bound });
     this.#warm(name);
     this.#deps.changed();
@@ -107,6 +109,7 @@ export class ListenerActivation {
   remove(name: string): void {
     if (this.#deps.store.get('listener', name)?.isStatic === true) return;
     this.#disarm(name);
+    this.#revision++;
     const live = this.#live.get(name);
     const warming = this.#warming.get(name);
     this.#live.delete(name);
@@ -253,6 +256,11 @@ export class ListenerActivation {
     return [...this.#live.values()].map(({ message }) => message);
   }
 
+  /** Rises when another set of resources is held: what was found in them is then looked for again. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** All that is held, as given. */
   messages(): Listener[] {
     return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);
@@ -291,6 +299,7 @@ export class ListenerActivation {
     this.#warming.delete(name);
     const old = this.#live.get(name);
     this.#live.set(name, held);
+    this.#revision++;
     const isMoved = old !== undefined && old.sockets.some((socket) => !held.sockets.includes(socket));
     if (isMoved) this.#deps.send({ kind: 'removeListener', name });
     this.#deps.send({ kind: 'putListener', version: held.version, listener: held.message });
