@@ -83,6 +83,10 @@ export class ControlMesh {
     return `127.0.0.1:${this.#ports['secure-xds']}`;
   }
 
+  get apiUrl(): string {
+    return `http://127.0.0.1:${this.#ports.api}`;
+  }
+
   get xdsAddress(): string {
     return `127.0.0.1:${this.#ports.xds}`;
   }
