@@ -41,10 +41,12 @@ export const socketPlaces: readonly string[] = [
   'packages/proxy/src/admin/server.ts',
   'packages/cli/src/up/free-port.ts',
   'packages/cli/src/up/probe.ts',
+  'packages/cli/src/up/probe-grpc.ts',
+  'packages/cli/src/up/exposed-ports.ts',
 ];
-/** `isIP` and its kin of node:net look at text only. */
+/** `isIP`, its kin and `BlockList` of node:net look at text only. */
 export const socketUse =
-  /\b(?:Bun\.(?:listen|connect|udpSocket|serve)\s*\(|from 'node:(?:tls|http|https|http2|dgram)')|^(?!import \{ (?:isIP(?:v[46])?(?:, )?)+ \}).*from 'node:net'/;
+  /\b(?:Bun\.(?:listen|connect|udpSocket|serve)\s*\(|from 'node:(?:tls|http|https|http2|dgram)')|^(?!import \{ (?:(?:isIP(?:v[46])?|BlockList)(?:, )?)+ \}).*from 'node:net'/;
 
 /** Environment and arguments are read here only. */
 export const environmentPlaces = /(^|\/)main\.ts$/;
