@@ -1,5 +1,6 @@
 /** What compiling a Cluster message yields: all that does not depend on its endpoints. */
 import type { H2Settings } from '../http/h2-settings.ts';
+import type { TlsNames } from '../upstream/tls-names.ts';
 import type { BalancerPolicy } from './balancer.ts';
 import type { UpstreamProtocol } from './compile-protocol.ts';
 import type { TcpKeepalive } from '../io/keepalive.ts';
@@ -21,6 +22,7 @@ export interface ClusterSettings {
   readonly bufferLimitBytes: number;
   readonly protocol: UpstreamProtocol;
   readonly http2: H2Settings;
+  readonly tlsNames: TlsNames | null;
   readonly sourceAddress: string | null;
   readonly keepalive: TcpKeepalive | null;
   readonly origin: string | null;

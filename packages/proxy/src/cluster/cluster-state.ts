@@ -92,6 +92,9 @@ export class ClusterState implements Cluster {
   get http2(): ClusterSettings['http2'] {
     return this.settings.http2;
   }
+  get tlsNames(): ClusterSettings['tlsNames'] {
+    return this.settings.tlsNames;
+  }
   get sourceAddress(): string | null {
     return this.settings.sourceAddress;
   }

@@ -10,6 +10,7 @@ import type { H2Settings } from '../http/h2-settings.ts';
 import type { H2CodecStats } from '../http/h2-codec-stats.ts';
 import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
+import type { TlsNames } from '../upstream/tls-names.ts';
 import type { UpstreamProtocol } from './compile-protocol.ts';
 import type { ServiceIdentity } from './service-identity.ts';
 
@@ -31,6 +32,8 @@ export interface Cluster {
   readonly bufferLimitBytes: number;
   readonly protocol: UpstreamProtocol;
   readonly http2: H2Settings;
+  /** Null = TLS takes no name from requests. */
+  readonly tlsNames: TlsNames | null;
   readonly sourceAddress: string | null;
   readonly keepalive: TcpKeepalive | null;
   readonly origin: string | null;

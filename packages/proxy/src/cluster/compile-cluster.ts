@@ -45,6 +45,7 @@ export function compileCluster(message: ClusterMessage, scope: ProblemScope): Cl
     bufferLimitBytes: message.perConnectionBufferLimitBytes ?? defaultBufferBytes,
     protocol: http.protocol,
     http2: http.http2,
+    tlsNames: http.tlsNames,
     sourceAddress: sourceAddress(message, scope),
     keepalive: keepalive(message),
     origin: typeof istio === 'string' ? istio : null,

@@ -11,6 +11,7 @@ import type {
 import type { ProblemScope } from '../config/problems.ts';
 import { compileH2Settings } from '../http/compile-h2-settings.ts';
 import { defaultH2Settings, type H2Settings } from '../http/h2-settings.ts';
+import type { TlsNames } from '../upstream/tls-names.ts';
 
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
@@ -21,8 +22,8 @@ export interface UpstreamHttp {
   readonly protocol: UpstreamProtocol;
   readonly http2: H2Settings;
   readonly common: CommonHttpProtocolOptions | undefined;
-  /** Names that TLS takes from the request: `auto_sni`, `auto_san_validation`. */
-  readonly tlsNames: UpstreamTlsNameOptions | undefined;
+  /** Null = TLS takes no name from requests. */
+  readonly tlsNames: TlsNames | null;
 }
 
 export function compileUpstreamHttp(message: ClusterMessage, scope: ProblemScope): UpstreamHttp {
@@ -30,7 +31,7 @@ export function compileUpstreamHttp(message: ClusterMessage, scope: ProblemScope
     protocol: message.http2ProtocolOptions === undefined ? 'h1' : 'h2',
     http2: compileH2Settings(message.http2ProtocolOptions, scope.at('http2_protocol_options')),
     common: message.commonHttpProtocolOptions,
-    tlsNames: undefined,
+    tlsNames: null,
   };
   const at = scope.at('typed_extension_protocol_options');
   for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
@@ -53,7 +54,7 @@ function compileOptions(options: UpstreamHttpProtocolOptions, scope: ProblemScop
   const { explicitHttpConfig, useDownstreamProtocolConfig, autoConfig } = options;
   const rest = {
     common: options.commonHttpProtocolOptions,
-    tlsNames: options.upstreamHttpProtocolOptions,
+    tlsNames: compileTlsNames(options.upstreamHttpProtocolOptions, scope),
   };
   if (useDownstreamProtocolConfig !== undefined)
     return {
@@ -68,6 +69,21 @@ function compileOptions(options: UpstreamHttpProtocolOptions, scope: ProblemScop
   const http2 = explicitHttpConfig?.http2ProtocolOptions;
   if (http2 === undefined) return { ...rest, protocol: 'h1', http2: defaultH2Settings };
   return { ...rest, protocol: 'h2', http2: compileH2Settings(http2, at.at('http2_protocol_options')) };
+}
+
+function compileTlsNames(options: UpstreamTlsNameOptions | undefined, scope: ProblemScope): TlsNames | null {
+  if (options === undefined) return null;
+  if (!options.autoSni) {
+    scope.at('upstream_http_protocol_options').unhonouredWhenSet(
+      {
+        auto_san_validation: options.autoSanValidation,
+        override_auto_sni_header: options.overrideAutoSniHeader,
+      },
+      'the server name does not come from the request: auto_sni is off',
+    );
+    return null;
+  }
+  return { demandsName: options.autoSanValidation, header: options.overrideAutoSniHeader.toLowerCase() };
 }
 
 interface BothOptions {

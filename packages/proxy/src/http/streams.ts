@@ -140,7 +140,7 @@ export interface StreamWish {
   isTunnel: boolean;
   /** The request came over HTTP/2: what `use_downstream_protocol_config` asks. */
   isH2: boolean;
-  /** What `auto_sni` sends: the request's host without its port. */
+  /** What `auto_sni` sends; empty = the transport's own name. */
   serverName: string;
   /** Whom it is for, which a PROXY header tells; null for a call of our own. */
   downstream: ConnectionFacts | null;

@@ -147,6 +147,7 @@ export function testCluster(name: string, endpoints: Endpoint[], more: Partial<C
     bufferLimitBytes: 65_536,
     protocol: 'h1',
     http2: defaultH2Settings,
+    tlsNames: null,
     sourceAddress: null,
     keepalive: null,
     origin: null,

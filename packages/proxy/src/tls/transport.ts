@@ -20,8 +20,6 @@ export interface UpstreamTransport {
   readonly proxyHeader?: UpstreamProxyHeader | null;
   /** That header, once it is known for whom: in transports made for one connection. */
   readonly preface?: Uint8Array | null;
-  /** With `auto_sni`: this transport towards another server name. Absent = the name is fixed. */
-  readonly named?: (serverName: string) => UpstreamTransport;
 }
 
 export const plainTransport: UpstreamTransport = { key: 'raw_buffer', tls: null, offersAlpn: [] };

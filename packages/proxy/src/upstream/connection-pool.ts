@@ -10,6 +10,8 @@ import type { Clock, Random, TimerWheel } from '@sluice/runtime';
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 import type { ResponseSink, UpstreamReset } from '../http/streams.ts';
 import type { ConnectFailure, Connection, SocketProvider } from '../io/connection.ts';
+import type { TlsClientContext } from '../io/tls-context.ts';
+import { DerivedTls } from '../tls/derived-tls.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
 import { isOwnFailure, resetOf } from './connect-reset.ts';
 import { H1UpstreamConnection } from './h1-connection.ts';
@@ -28,6 +30,9 @@ const EXPECTED_STREAMS = 100;
 
 export type PoolProtocol = 'h1' | 'h2' | 'auto';
 
+/** Offered where the transport offers nothing: what the pool's connections will speak. */
+const fallbackAlpn = { h1: ['http/1.1'], h2: ['h2'], auto: ['h2', 'http/1.1'] } as const;
+
 interface Waiter {
   readonly sink: ResponseSink;
   readonly limits: PriorityLimits;
@@ -45,6 +50,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   readonly endpoint: Endpoint;
   readonly protocol: PoolProtocol;
   readonly transport: UpstreamTransport;
+  readonly #tls: TlsClientContext | null;
   readonly #services: PoolServices;
   #cluster: Cluster;
   readonly #ready: PooledConnection[] = [];
@@ -62,11 +68,20 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     protocol: PoolProtocol,
     transport: UpstreamTransport,
     services: PoolServices,
+    serverName = '',
   ) {
     this.#cluster = cluster;
     this.endpoint = endpoint;
     this.protocol = protocol;
     this.transport = transport;
+    this.#tls =
+      transport.tls === null
+        ? null
+        : new DerivedTls(transport.tls, {
+            alpn: fallbackAlpn[protocol],
+            serverName,
+            demandsName: serverName !== '' && cluster.tlsNames !== null && cluster.tlsNames.demandsName,
+          });
     this.#services = services;
     this.expectedStreams =
       protocol === 'h1' ? 1 : Math.min(EXPECTED_STREAMS, cluster.http2.maxConcurrentStreams);
@@ -118,7 +133,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   drain(): void {
     this.isDraining = true;
     for (const connection of this.#ready.splice(0)) connection.isReady = false;
-    for (const connection of [...this.#open]) connection.retire();
+    for (const connection of this.#open) connection.retire();
   }
 
   onOpened(opening: OpeningConnection, socket: Connection): void {
@@ -257,7 +272,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
         highWaterBytes: cluster.bufferLimitBytes,
-        tls: this.transport.tls,
+        tls: this.#tls,
         preface: this.transport.preface ?? null,
       },
       opening,

@@ -41,7 +41,8 @@ export class EndpointPools implements EndpointPool {
     if (cluster !== this.#cluster) this.#adopt(cluster);
     const protocol = protocolOf(cluster, wish.isH2);
     const transport = cluster.transportFor(this.#endpoint);
-    if (transport.named !== undefined || (transport.proxyHeader ?? null) !== null)
+    const isNamed = wish.serverName !== '' && transport.tls !== null;
+    if (isNamed || (transport.proxyHeader ?? null) !== null)
       return this.#variantFor(cluster, protocol, transport, wish);
     const current = this.#current;
     if (current !== null && current.protocol === protocol && current.transport.key === transport.key)
@@ -93,14 +94,14 @@ export class EndpointPools implements EndpointPool {
     wish: StreamWish,
   ): ConnectionPool {
     if (this.#variantsOf !== base.key) this.#dropVariants(base.key);
-    const named = base.named?.(wish.serverName) ?? base;
+    const serverName = base.tls === null ? '' : wish.serverName;
     const preface = base.proxyHeader?.bytes(wish.downstream) ?? null;
     const suffix = preface === null ? '' : Buffer.from(preface).toString('base64');
-    const key = `${protocol} ${named.key} ${suffix}`;
+    const key = `${protocol} ${serverName} ${suffix}`;
     let pool = this.#variants.get(key);
     if (pool === undefined) {
-      const transport = preface === null ? named : { ...named, preface };
-      pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services);
+      const transport = preface === null ? base : { ...base, preface };
+      pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services, serverName);
       if (this.#variants.size >= MAX_VARIANTS) this.#dropOldestVariant();
       this.#variants.set(key, pool);
     }
@@ -141,6 +142,7 @@ export class EndpointPools implements EndpointPool {
 
 function connectsAlike(one: Cluster, other: Cluster): boolean {
   if (one.sourceAddress !== other.sourceAddress) return false;
+  if (one.tlsNames?.demandsName !== other.tlsNames?.demandsName) return false;
   return one.http2 === other.http2 || canonicalJson(one.http2) === canonicalJson(other.http2);
 }
 

@@ -22,6 +22,7 @@ import { RequestBody } from '../../http/request-body.ts';
 import type { ResponseMessage, UpstreamConnector, UpstreamRequest } from '../../http/streams.ts';
 import type { ForwardAction, RetryPolicy, WeightedCluster } from '../../route/route.ts';
 import { FLAG } from '../../telemetry/response-flags.ts';
+import { serverNameOf } from '../../upstream/tls-names.ts';
 import { applyHeaderOperations } from '../header-operations.ts';
 import { Attempt, type AttemptHost } from './attempt.ts';
 import { AttemptOutcome } from './attempt-outcome.ts';
@@ -371,6 +372,8 @@ export class Router implements AttemptHost {
     wish.isTunnel = message.upgrade === 'connect' && this.#action!.terminatesConnect;
     wish.isH2 = message.protocol === 'HTTP/2';
     wish.downstream = this.#host.connection;
+    const { tlsNames } = cluster;
+    wish.serverName = tlsNames === null ? '' : serverNameOf(tlsNames, message.authority, message.headers);
     this.#attempt.start(cluster, this.#limits!, endpoint);
   }
 
