@@ -70,6 +70,10 @@ export {
 export type { WriteConnection } from './h1/write-fields.ts';
 export { reasonPhrase, writeRequestHead, writeResponseHead } from './h1/write-head.ts';
 export type { RequestWriteOptions, ResponseWriteOptions } from './h1/write-head.ts';
+export { GrpcClientConnection } from './grpc/h2-client.ts';
+export type { GrpcClientOptions, GrpcClientOwner } from './grpc/h2-client.ts';
+export { GrpcServerConnection } from './grpc/h2-server.ts';
+export type { GrpcServerLimits, GrpcServerOwner } from './grpc/h2-server.ts';
 export { H2ErrorCode, h2ErrorName } from './h2/error-code.ts';
 export { defaultH2Limits } from './h2/limits.ts';
 export type { H2Limits } from './h2/limits.ts';

@@ -1,30 +1,23 @@
 /**
- * gRPC client streams over node:http2, for xDS until our own HTTP/2 carries it.
+ * gRPC client streams over our own HTTP/2 on node's sockets: xDS, secrets and signing, not traffic. What the
+ * streams mean is wire's (GrpcClientConnection); here are the socket, its handshake and its timers.
  *
  * One connection per transport, made when a stream is opened and made anew after it was lost; when to try
- * again is the caller's decision. A peer that has vanished without a FIN is found by pings: without an
- * answer within the timeout the connection is dropped and every stream on it ends UNAVAILABLE.
+ * again is the caller's decision. What streams say waits until the connection is there and, over TLS, judged.
+ * A peer that has vanished without a FIN is found by pings: without an answer within the timeout the
+ * connection is dropped and every stream on it ends UNAVAILABLE.
  */
-import {
-  connect,
-  constants,
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  type IncomingHttpHeaders,
-} from 'node:http2';
-import { connect as connectSocket } from 'node:net';
-import {
-  decodeGrpcMessage,
-  frameGrpcMessage,
-  GrpcMessageDecoder,
-  GrpcStatus,
-  grpcStatusOfHttp,
-  parseGrpcStatus,
+import { connect as connectSocket, type Socket } from 'node:net';
+import { GrpcClientConnection } from '@sluice/wire';
+import type {
+  GrpcClientOwner,
+  GrpcClientStream,
+  GrpcMetadata,
+  GrpcStreamSink,
+  GrpcStreamTransport,
 } from '@sluice/wire';
-import type { GrpcClientStream, GrpcMetadata, GrpcStreamSink, GrpcStreamTransport } from '@sluice/wire';
 import { TimerNode, type TimerWheel } from '@sluice/runtime';
-import type { TLSSocket } from 'node:tls';
-import { connectTls } from './grpc-tls.ts';
+import { addressOf, connectTls } from './grpc-tls.ts';
 import type { TlsClientContext } from './tls-context.ts';
 
 export interface Http2TransportOptions {
@@ -54,203 +47,141 @@ const DEFAULT_PING_TIMEOUT_MS = 10_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 
 export function http2Transport(options: Http2TransportOptions): Http2Transport {
-  let session: Connected | null = null;
+  let connection: Connected | null = null;
   return {
     open(path, metadata, sink) {
-      if (session === null || !session.isUsable) session = new Connected(options);
-      return session.open(path, metadata, sink);
+      if (connection === null || !connection.isUsable) connection = new Connected(options);
+      return connection.open(path, metadata, sink);
     },
     close() {
-      session?.destroy();
-      session = null;
+      connection?.destroy('the connection was closed');
+      connection = null;
     },
     retire() {
-      session?.endGently();
-      session = null;
+      connection?.endGently();
+      connection = null;
     },
   };
 }
 
-/** A connection with what was opened on it before it was there. */
-class Connected {
-  readonly #waiting: WaitingStream[] = [];
-  #session: Session | null = null;
+/** A socket, from the attempt to connect to its end, and the gRPC connection on it. */
+class Connected implements GrpcClientOwner {
+  readonly #options: Http2TransportOptions;
+  readonly #grpc: GrpcClientConnection;
+  readonly #timer: TimerNode;
+  #socket: Socket | null = null;
+  /** Over TLS, while the handshake is under way. */
   #giveUp: (() => void) | null = null;
-  #failure: string | null = null;
+  #phase: 'connecting' | 'idle' | 'waiting for a pong' | 'over' = 'connecting';
+  #failure = 'the connection was closed';
 
   constructor(options: Http2TransportOptions) {
-    const { tls, target, timers } = options;
-    if (tls === null || tls === undefined) {
-      this.#session = new Session(options, null);
-      return;
-    }
-    const timer = new TimerNode(() => this.#giveUp?.());
-    timers.arm(timer, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
-    this.#giveUp = connectTls(target, tls, (result) => {
-      timers.disarm(timer);
-      this.#settled('reason' in result ? result.reason : new Session(options, result));
-    });
-  }
-
-  get isUsable(): boolean {
-    return this.#failure === null && this.#session?.isUsable !== false;
-  }
-
-  open(path: string, metadata: GrpcMetadata, sink: GrpcStreamSink): GrpcClientStream {
-    if (this.#session !== null) return this.#session.open(path, metadata, sink);
-    const stream = new WaitingStream(path, metadata, sink);
-    if (this.#failure === null) this.#waiting.push(stream);
-    else stream.failed(this.#failure);
-    return stream;
-  }
-
-  destroy(): void {
-    this.#giveUp?.();
-    this.#session?.destroy();
-  }
-
-  endGently(): void {
-    this.#session?.endGently();
-  }
-
-  #settled(result: Session | string): void {
-    if (typeof result === 'string') this.#failure = result;
-    else this.#session = result;
-    for (const stream of this.#waiting.splice(0)) {
-      if (typeof result === 'string') stream.failed(result);
-      else stream.opened(result);
-    }
-  }
-}
-
-/** Remembers what is said on a stream until there is a connection to say it on. */
-class WaitingStream implements GrpcClientStream {
-  readonly #path: string;
-  readonly #metadata: GrpcMetadata;
-  readonly #sink: GrpcStreamSink;
-  readonly #messages: Uint8Array[] = [];
-  #isHalfClosed = false;
-  #isOver = false;
-  #stream: GrpcClientStream | null = null;
-
-  constructor(path: string, metadata: GrpcMetadata, sink: GrpcStreamSink) {
-    this.#path = path;
-    this.#metadata = metadata;
-    this.#sink = sink;
-  }
-
-  send(message: Uint8Array): boolean {
-    if (this.#stream !== null) return this.#stream.send(message);
-    if (!this.#isOver) this.#messages.push(message);
-    return true;
-  }
-
-  halfClose(): void {
-    this.#isHalfClosed = true;
-    this.#stream?.halfClose();
-  }
-
-  cancel(): void {
-    if (this.#stream !== null) return this.#stream.cancel();
-    this.#end(GrpcStatus.cancelled, 'cancelled');
-  }
-
-  opened(session: Session): void {
-    if (this.#isOver) return;
-    this.#stream = session.open(this.#path, this.#metadata, this.#sink);
-    for (const message of this.#messages.splice(0)) this.#stream.send(message);
-    if (this.#isHalfClosed) this.#stream.halfClose();
-  }
-
-  failed(reason: string): void {
-    this.#end(GrpcStatus.unavailable, reason);
-  }
-
-  #end(code: number, message: string): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#sink.onStatus(code, message, []);
-  }
-}
-
-class Session {
-  readonly #options: Http2TransportOptions;
-  readonly #session: ClientHttp2Session;
-  readonly #timer: TimerNode;
-  readonly #streams = new Set<Stream>();
-  #failure = 'the connection was closed';
-  #phase: 'connecting' | 'idle' | 'waiting for a pong' = 'connecting';
-  isUsable = true;
-
-  /** `secured`: a connection that was made and judged already. */
-  constructor(options: Http2TransportOptions, secured: TLSSocket | null) {
+    const { target, timers, tls = null } = options;
     this.#options = options;
-    const isUnix = options.target.startsWith('unix:');
-    const path = options.target.slice('unix:'.length);
-    const open = secured !== null ? () => secured : isUnix ? () => connectSocket(path) : null;
-    this.#session = connect(
-      `http://${isUnix ? 'localhost' : options.target}`,
-      open === null ? {} : { createConnection: open },
+    const isTls = tls !== null;
+    this.#grpc = new GrpcClientConnection(
+      {
+        authority: target.startsWith('unix:') ? 'localhost' : target,
+        scheme: isTls ? 'https' : 'http',
+        maxMessageBytes: options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
+      },
+      this,
+      performance.now(),
     );
     this.#timer = new TimerNode(onTimer);
     this.#timer.owner = this;
-    options.timers.arm(this.#timer, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
-    this.#session.on('connect', () => this.#rest());
-    this.#session.on('error', (error: Error) => {
-      this.#failure = error.message;
-    });
-    this.#session.on('goaway', () => {
-      this.isUsable = false;
-    });
-    this.#session.on('close', () => this.#closed());
+    timers.arm(this.#timer, options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
+    if (isTls) this.#connectTls(tls);
+    else this.#connectPlain();
+  }
+
+  get isUsable(): boolean {
+    return this.#phase !== 'over' && this.#grpc.isUsable;
   }
 
   open(path: string, metadata: GrpcMetadata, sink: GrpcStreamSink): GrpcClientStream {
-    const headers: Record<string, string | string[]> = {
-      [constants.HTTP2_HEADER_METHOD]: 'POST',
-      [constants.HTTP2_HEADER_PATH]: path,
-      'content-type': 'application/grpc',
-      te: 'trailers',
-    };
-    for (const [name, value] of metadata) {
-      const present = headers[name];
-      headers[name] =
-        present === undefined ? value : [...(typeof present === 'string' ? [present] : present), value];
-    }
-    const stream = new Stream(
-      this.#session.request(headers, { endStream: false }),
-      sink,
-      this.#options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES,
-      () => {
-        this.#streams.delete(stream);
-      },
-    );
-    this.#streams.add(stream);
-    return stream;
+    return this.#grpc.open(path, metadata, sink);
   }
 
-  destroy(): void {
-    this.isUsable = false;
-    this.#session.destroy();
+  destroy(reason: string): void {
+    this.#failure = reason;
+    this.#giveUp?.();
+    this.#socket?.destroy();
+    this.#over();
   }
 
   endGently(): void {
-    this.isUsable = false;
-    this.#session.close();
+    this.#grpc.session.beginDrain();
   }
 
   onTimer(): void {
-    if (this.#phase !== 'idle') {
-      this.#failure =
-        this.#phase === 'connecting' ? 'the connection was not made in time' : 'no answer to a ping';
-      this.destroy();
-      return;
+    if (this.#phase === 'idle') {
+      this.#phase = 'waiting for a pong';
+      this.#options.timers.arm(this.#timer, this.#options.pingTimeoutMs ?? DEFAULT_PING_TIMEOUT_MS);
+      this.#grpc.session.ping(0);
+      this.wantsFlush();
+    } else if (this.#phase !== 'over') {
+      this.destroy(
+        this.#phase === 'connecting' ? 'the connection was not made in time' : 'no answer to a ping',
+      );
     }
-    this.#phase = 'waiting for a pong';
-    this.#options.timers.arm(this.#timer, this.#options.pingTimeoutMs ?? DEFAULT_PING_TIMEOUT_MS);
-    this.#session.ping((error) => {
-      if (error === null && this.isUsable) this.#rest();
+  }
+
+  wantsFlush(): void {
+    if (this.#phase === 'connecting' || this.#phase === 'over') return;
+    const { output } = this.#grpc;
+    for (let taken = output.take(); taken !== null; taken = output.take()) {
+      if (this.#socket?.write(taken) === false) output.isWritable = false;
+    }
+  }
+
+  onPong(): void {
+    if (this.#phase === 'waiting for a pong') this.#rest();
+  }
+
+  onUnusable(): void {
+    // The next stream makes a new connection: `isUsable` says so.
+  }
+
+  onFinished(): void {
+    if (this.#phase === 'connecting') return this.destroy('the connection was closed');
+    this.wantsFlush();
+    this.#socket?.end();
+  }
+
+  #connectPlain(): void {
+    const socket = connectSocket({ ...addressOf(this.#options.target), noDelay: true });
+    this.#listen(socket);
+    socket.on('connect', () => this.#connected());
+  }
+
+  #connectTls(tls: TlsClientContext): void {
+    this.#giveUp = connectTls(this.#options.target, tls, (result) => {
+      this.#giveUp = null;
+      if (this.#phase === 'over') {
+        if (!('reason' in result)) result.destroy();
+      } else if ('reason' in result) {
+        this.destroy(result.reason);
+      } else {
+        this.#listen(result);
+        this.#connected();
+      }
     });
+  }
+
+  #listen(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('error', (error: Error) => {
+      this.#failure = error.message;
+    });
+    socket.on('data', (data: Buffer) => this.#grpc.receive(data, performance.now()));
+    socket.on('drain', () => this.#grpc.drained());
+    socket.on('close', () => this.#over());
+  }
+
+  #connected(): void {
+    this.#rest();
+    this.wantsFlush();
   }
 
   /** Nothing to wait for until the next ping. */
@@ -261,108 +192,14 @@ class Session {
     else this.#options.timers.disarm(this.#timer);
   }
 
-  #closed(): void {
-    this.isUsable = false;
+  #over(): void {
+    if (this.#phase === 'over') return;
+    this.#phase = 'over';
     this.#options.timers.disarm(this.#timer);
-    for (const stream of this.#streams) stream.fail(GrpcStatus.unavailable, this.#failure);
+    this.#grpc.closed(this.#failure);
   }
 }
 
 function onTimer(node: TimerNode): void {
-  (node.owner as Session).onTimer();
-}
-
-class Stream implements GrpcClientStream {
-  readonly #stream: ClientHttp2Stream;
-  readonly #sink: GrpcStreamSink;
-  readonly #onOver: () => void;
-  #httpStatus = 200;
-  #trailers: IncomingHttpHeaders | null = null;
-  #isOver = false;
-
-  constructor(stream: ClientHttp2Stream, sink: GrpcStreamSink, maxMessageBytes: number, onOver: () => void) {
-    this.#stream = stream;
-    this.#sink = sink;
-    this.#onOver = onOver;
-    const decoder = new GrpcMessageDecoder(
-      {
-        onMessage: (message) => {
-          if (!this.#isOver) sink.onMessage(message);
-        },
-        onFramingError: (code) => this.fail(GrpcStatus.internal, code),
-      },
-      maxMessageBytes,
-    );
-    stream.on('response', (headers) => {
-      this.#httpStatus = Number(headers[':status'] ?? 200);
-      // Trailers-only: the status comes with the head.
-      if (headers['grpc-status'] !== undefined) this.#trailers = headers;
-    });
-    stream.on('data', (data: Buffer) => decoder.execute(data, 0, data.length));
-    stream.on('trailers', (trailers) => {
-      this.#trailers = trailers;
-    });
-    stream.on('drain', () => {
-      if (!this.#isOver) sink.onDrain?.();
-    });
-    stream.on('error', (error: Error) => this.fail(GrpcStatus.unavailable, error.message));
-    stream.on('end', () => this.#end());
-    stream.on('close', () => this.#end());
-  }
-
-  send(message: Uint8Array): boolean {
-    if (this.#isOver) return true;
-    return this.#stream.write(frameGrpcMessage(message));
-  }
-
-  halfClose(): void {
-    if (!this.#isOver) this.#stream.end();
-  }
-
-  cancel(): void {
-    this.fail(GrpcStatus.cancelled, 'cancelled');
-  }
-
-  fail(code: number, message: string): void {
-    if (this.#isOver) return;
-    this.#over();
-    this.#stream.close(constants.NGHTTP2_CANCEL);
-    this.#sink.onStatus(code, message, []);
-  }
-
-  #end(): void {
-    if (this.#isOver) return;
-    this.#over();
-    const trailers = this.#trailers;
-    if (trailers === null) {
-      const isHttpError = this.#httpStatus !== 200;
-      this.#sink.onStatus(
-        isHttpError ? grpcStatusOfHttp(this.#httpStatus) : GrpcStatus.unavailable,
-        isHttpError ? `HTTP status ${this.#httpStatus}` : 'the stream ended without a status',
-        [],
-      );
-      return;
-    }
-    const status = trailers['grpc-status'];
-    const message = trailers['grpc-message'];
-    this.#sink.onStatus(
-      parseGrpcStatus(typeof status === 'string' ? status : undefined),
-      decodeGrpcMessage(typeof message === 'string' ? message : ''),
-      metadataOf(trailers),
-    );
-  }
-
-  #over(): void {
-    this.#isOver = true;
-    this.#onOver();
-  }
-}
-
-function metadataOf(headers: IncomingHttpHeaders): GrpcMetadata {
-  const metadata: (readonly [string, string])[] = [];
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || name.startsWith(':')) continue;
-    for (const one of typeof value === 'string' ? [value] : value) metadata.push([name, one]);
-  }
-  return metadata;
+  (node.owner as Connected).onTimer();
 }

@@ -68,7 +68,8 @@ export function connectTls(
   };
 }
 
-function addressOf(target: string): { path: string } | { host: string; port: number } {
+/** Of `host:port`, `[v6]:port` or `unix:/path`, as sockets take it. */
+export function addressOf(target: string): { path: string } | { host: string; port: number } {
   if (target.startsWith('unix:')) return { path: target.slice('unix:'.length) };
   const colon = target.lastIndexOf(':');
   return { host: target.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(target.slice(colon + 1)) };
