@@ -130,6 +130,50 @@ describe('a proxy with an identity agent', () => {
   );
 });
 
+describe('other ways to prove who one is', () => {
+  const bare = { static_resources: { listeners: [], clusters: [] } };
+
+  test(
+    'a Kubernetes token, with the roots of the authority in a file beside it; an RSA key where asked for',
+    async () => {
+      const peer = await signingPeer();
+      const [tokenFile, rootFile] = [join(makeTempDir(), 'token'), join(makeTempDir(), 'root-cert.pem')];
+      writeFileSync(tokenFile, 'a.service.account.token\n');
+      writeFileSync(rootFile, peer.authority.rootPem);
+      peer.token = 'a.service.account.token';
+      const proxy = startProxy(bare, [
+        ...['--ca-address', peer.target, '--identity-token-file', tokenFile, '--ca-root-file', rootFile],
+        ...['--identity-key', 'rsa-2048', '--spiffe-id', peer.identity],
+      ]);
+      await proxy.ready();
+      expect(peer.asked).toEqual([{ token: peer.token, peerId: '', isPeerExpired: false }]);
+    },
+    limitMs,
+  );
+
+  test(
+    'an expired certificate, where the operator allows it: a laptop that slept',
+    async () => {
+      const peer = await signingPeer();
+      peer.lifetimeMs = 1_500;
+      const first = startWith(peer, pinOf(peer.authority));
+      await first.proxy.ready();
+      first.proxy.process.kill('SIGKILL');
+      await first.proxy.process.exited;
+      const { mtimeMs } = statSync(join(first.dir, 'credential.pem'));
+      await waitFor(() => Date.now() > mtimeMs + 1_600);
+      peer.lifetimeMs = 3_600_000;
+      const args = ['--ca-address', peer.target, '--identity-dir', first.dir];
+      const refused = startProxy(bare, args);
+      await waitFor(() => refused.log().includes('neither a token nor a certificate that may renew itself'));
+      const proxy = startProxy(bare, [...args, '--allow-expired-renewal-s', '3600']);
+      await proxy.ready();
+      expect(peer.asked.at(-1)).toEqual({ token: '', peerId: peer.identity, isPeerExpired: true });
+    },
+    limitMs,
+  );
+});
+
 describe('a proxy that reaches its control plane over mutual TLS', () => {
   const secret = (name: string): object => ({ name, sds_config: { ads: {} } });
   const typed = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';

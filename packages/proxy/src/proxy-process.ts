@@ -63,7 +63,7 @@ export interface ProxyProcessDeps {
   readonly transport: IdentityWiring['transport'];
   readonly createSinks: (wheel: TimerWheel, metrics: MetricsRegistry) => FileLogSinks;
   /** A listening socket that the process before has left, by hot restart. */
-  readonly inherit?: (spec: ListenSpec) => ListenSocket | null;
+  readonly inherit?: (listener: string, spec: ListenSpec) => ListenSocket | null;
   /** Told once, when the initial configuration serves. */
   readonly onLive?: () => void;
 }
@@ -169,7 +169,7 @@ export class ProxyProcess {
     this.listeners = new ListenerActivation({
       ...shared,
       drainMs: options.drainTimeMs,
-      inherit: (spec) => deps.inherit?.(spec) ?? null,
+      inherit: (name, spec) => deps.inherit?.(name, spec) ?? null,
       listen: (name, sockets) => this.#fleet.listen(name, sockets),
       unlisten: (name) => this.#fleet.unlisten(name),
       listening: (listener, address) => logger.info('listening', { listener, address }),
@@ -268,7 +268,6 @@ export class ProxyProcess {
     this.#isDraining = true;
     this.#onStopped = onStopped;
     this.#ads?.stop();
-    this.#workload.agent?.stop();
     this.#dns.stop();
     this.#fleet.drain(afterMs, mayWait, () => void this.#stop());
     this.listeners.closeAll();
@@ -276,6 +275,8 @@ export class ProxyProcess {
 
   async #stop(): Promise<void> {
     this.#fleet.stop();
+    // Not before: who still drains may need a connection with a valid certificate.
+    this.#workload.agent?.stop();
     await this.#sinks.close(logGraceMs);
     this.#onStopped?.();
   }
