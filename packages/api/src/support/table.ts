@@ -17,10 +17,7 @@ const later = (...paths: string[]): LaterField[] => paths.map((path) => ({ path 
 const under = (place: string, fields: readonly LaterField[]): LaterField[] =>
   fields.map((field) => ({ ...field, path: `${place}.${field.path}` }));
 
-const laterConnectionPool: readonly LaterField[] = [
-  { path: 'http.h2UpgradePolicy', values: ['UPGRADE'] },
-  ...later('http.useClientProtocol', 'http.maxConcurrentStreams', 'http.http2KeepAlive'),
-];
+const laterConnectionPool: readonly LaterField[] = [...later('http.useClientProtocol')];
 
 const laterPortPolicy: readonly LaterField[] = [
   ...later(

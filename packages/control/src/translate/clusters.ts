@@ -1,13 +1,11 @@
 /** Services and traffic policies → Cluster messages. Pure. */
 import { parseGoDurationMs } from '@sluice/runtime';
 import type { ConnectionPoolSettings, ResourceKey } from '@sluice/api';
-import { UpstreamHttpProtocolOptionsTable } from '@sluice/xds';
-import type { Any, Cluster, Init } from '@sluice/xds';
+import type { Cluster, Init } from '@sluice/xds';
 import type { MergedRule, TrafficPolicy } from '../model/destination-rule.ts';
 import type { EndpointTls } from '../model/endpoint-tls.ts';
 import type { Instance } from '../model/instance.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
-import { isHttp2 } from '../model/protocol.ts';
 import { isDns, namedEndpoint } from '../model/read-service.ts';
 import { adsSource } from './config-source.ts';
 import { loadAssignment } from './endpoints.ts';
@@ -20,8 +18,9 @@ import {
   passthroughCluster,
 } from './names.ts';
 import type { MeshSettings } from './node.ts';
+import { httpOptions, protocolOptions } from './upstream-protocol.ts';
+import type { UpstreamVersion } from './upstream-protocol.ts';
 import { accountNames } from './tls-context.ts';
-import { typedConfig } from './typed-config.ts';
 import { upstreamTls } from './upstream-tls.ts';
 import type { UpstreamTlsFacts } from './upstream-tls.ts';
 
@@ -91,7 +90,7 @@ export function outboundClusterMessage(
     lbPolicy: lbPolicy(type, policy),
     circuitBreakers: circuitBreakers(pool, policy),
     ...keepalive(pool),
-    ...protocolOptions(port, pool, facts),
+    ...protocolOptions(port, pool, facts.knowsHttp2),
     ...upstreamTls(
       { service: target.service, port, subset, policy, accounts: accountNames(target.tls.accounts, mesh) },
       facts,
@@ -107,7 +106,7 @@ export interface InboundTarget {
   readonly appPort: number;
   readonly services: readonly MeshService[];
   /** What the application is spoken to in; `downstream` = what the client speaks. */
-  readonly version: 'http1' | 'http2' | 'downstream';
+  readonly version: UpstreamVersion;
 }
 
 /** Connections to the application behind this sidecar, where it listens. */
@@ -291,45 +290,6 @@ function keepalive(
         ...defined('keepaliveInterval', seconds(settings.interval)),
       },
     },
-  };
-}
-
-function protocolOptions(
-  port: MeshServicePort,
-  pool: ConnectionPoolSettings | undefined,
-  { knowsHttp2 }: ClusterFacts,
-): Pick<Init<Cluster>, 'typedExtensionProtocolOptions'> {
-  const common = {
-    ...defined('idleTimeout', ms(pool?.http?.idleTimeout) ?? ms(pool?.tcp?.idleTimeout)),
-    ...defined('maxRequestsPerConnection', pool?.http?.maxRequestsPerConnection || undefined),
-    ...defined('maxConnectionDuration', ms(pool?.tcp?.maxConnectionDuration)),
-  };
-  const protocol = !knowsHttp2
-    ? 'http1'
-    : isHttp2(port.protocol)
-      ? 'http2'
-      : port.protocol === 'auto'
-        ? 'downstream'
-        : 'http1';
-  if (Object.keys(common).length === 0 && protocol === 'http1') return {};
-  return { typedExtensionProtocolOptions: httpOptions(common, protocol) };
-}
-
-/** `downstream`: upstream in whatever version the client speaks. */
-function httpOptions(
-  common: { idleTimeout?: number; maxRequestsPerConnection?: number; maxConnectionDuration?: number },
-  protocol: 'http1' | 'http2' | 'downstream',
-): Record<string, Any> {
-  return {
-    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': typedConfig(UpstreamHttpProtocolOptionsTable, {
-      ...(Object.keys(common).length > 0 ? { commonHttpProtocolOptions: common } : {}),
-      ...(protocol === 'downstream'
-        ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
-        : {
-            explicitHttpConfig:
-              protocol === 'http2' ? { http2ProtocolOptions: {} } : { httpProtocolOptions: {} },
-          }),
-    }),
   };
 }
 

@@ -4,8 +4,7 @@ import { ClusterTable, ListenerTable, xdsTypes } from '@sluice/xds';
 import type { AdsResources, AdsSnapshot, Init, Listener } from '@sluice/xds';
 import type { MeshModel } from '../model/mesh-model.ts';
 import { selects } from '../model/instance.ts';
-import { isHttp2 } from '../model/protocol.ts';
-import type { MeshService, PortProtocol } from '../model/service.ts';
+import type { MeshService } from '../model/service.ts';
 import type { OwnedListener } from './catch-all-listener.ts';
 import { inboundClusterMessage, inboundOriginalClusterMessage } from './clusters.ts';
 import { boundInboundListeners, inboundPorts, virtualInboundListener } from './inbound-listeners.ts';
@@ -18,6 +17,7 @@ import { explicitListeners, redirectedListeners } from './outbound-listeners.ts'
 import { encodeResource, originsOf, resourceSet } from './resources.ts';
 import type { NamedResource } from './resources.ts';
 import type { ScopeView } from './scope-view.ts';
+import { upstreamVersion } from './upstream-protocol.ts';
 
 /** Where the application behind a sidecar of mode NONE listens. */
 const applicationAddress = '127.0.0.1';
@@ -160,7 +160,11 @@ function inboundClustersOf(
 ): NamedResource[] {
   const knowsHttp2 = node.capabilities.has(http2Streams);
   return inboundPorts(node, leading).map(({ port, services, protocol }) => {
-    const target = { appPort: port.appPort, services, version: versionOf(protocol, knowsHttp2) };
+    const target = {
+      appPort: port.appPort,
+      services,
+      version: upstreamVersion({ protocol }, undefined, knowsHttp2),
+    };
     const message =
       node.mode === 'NONE'
         ? inboundClusterMessage(target, applicationAddress, settings)
@@ -168,10 +172,4 @@ function inboundClustersOf(
     const origins = services.map((service) => service.source);
     return encodeResource(ClusterTable, inboundCluster(port.appPort), message, origins);
   });
-}
-
-/** Where the port does not say, the application gets what its client speaks. */
-function versionOf(protocol: PortProtocol, knowsHttp2: boolean): 'http1' | 'http2' | 'downstream' {
-  if (!knowsHttp2) return 'http1';
-  return isHttp2(protocol) ? 'http2' : protocol === 'auto' ? 'downstream' : 'http1';
 }

@@ -5,13 +5,14 @@
 import type { ClientTlsSettings } from '@sluice/api';
 import type { Cluster, Init } from '@sluice/xds';
 import type { TrafficPolicy } from '../model/destination-rule.ts';
-import { isHttp2 } from '../model/protocol.ts';
+import { isHttp } from '../model/protocol.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { mutualTlsMatch } from './endpoints.ts';
 import { originatedTls, outboundMutualTls, rawBuffer } from './tls-context.ts';
 import type { ExpectedServer, MutualTlsTarget } from './tls-context.ts';
 import { serverNameOf } from './names.ts';
 import type { MeshSettings } from './node.ts';
+import { upstreamVersion } from './upstream-protocol.ts';
 
 export interface UpstreamTlsFacts {
   /** Proxies that do not speak TLS get plaintext clusters. */
@@ -66,7 +67,7 @@ export function isAutomatic(
 }
 
 function meshSocket(
-  { service, port, subset, accounts }: UpstreamTlsTarget,
+  { service, port, subset, policy, accounts }: UpstreamTlsTarget,
   tls: ClientTlsSettings | undefined,
   facts: UpstreamTlsFacts,
   mesh: MeshSettings,
@@ -76,22 +77,29 @@ function meshSocket(
     {
       sni: tls?.sni || serverNameOf(port.number, subset, service.hostname),
       subjectAltNames: written.length > 0 ? written : [...accounts, ...service.subjectAltNames],
-      carries: carriedBy(port, facts.knowsHttp2),
+      carries: carriedBy(port, policy, facts.knowsHttp2),
     },
     mesh,
   );
 }
 
 /** Ports without a declared protocol carry requests and bytes by one cluster: for the server they are bytes. */
-function carriedBy(port: MeshServicePort, knowsHttp2: boolean): MutualTlsTarget['carries'] {
-  if (isHttp2(port.protocol)) return knowsHttp2 ? 'http2' : 'bytes';
-  return port.protocol === 'http' ? 'http1' : 'bytes';
+function carriedBy(
+  port: MeshServicePort,
+  policy: TrafficPolicy,
+  knowsHttp2: boolean,
+): MutualTlsTarget['carries'] {
+  if (!isHttp(port.protocol, knowsHttp2)) return 'bytes';
+  return upstreamVersion(port, policy.connectionPool, knowsHttp2) === 'http2' ? 'http2' : 'http1';
 }
 
-function expectedServer({ service, port }: UpstreamTlsTarget, facts: UpstreamTlsFacts): ExpectedServer {
+function expectedServer(
+  { service, port, policy }: UpstreamTlsTarget,
+  facts: UpstreamTlsFacts,
+): ExpectedServer {
   return {
     hostname: service.hostname.startsWith('*') ? '' : service.hostname,
     subjectAltNames: service.subjectAltNames,
-    isHttp2: facts.knowsHttp2 && isHttp2(port.protocol),
+    isHttp2: upstreamVersion(port, policy.connectionPool, facts.knowsHttp2) === 'http2',
   };
 }
