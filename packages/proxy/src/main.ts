@@ -79,7 +79,7 @@ async function run(options: CommandLine): Promise<void> {
     spawn: spawnWorker,
     transport: grpcTransport,
     createSinks: (wheel, metrics) => new FileLogSinks({ wheel, metrics, logger, rotation: DEFAULT_ROTATION }),
-    inherit: (spec) => restart?.claim(spec) ?? null,
+    inherit: (listener, spec) => restart?.claim(listener, spec) ?? null,
     onLive: () => onLive(),
   });
   const shutdown = new Shutdown(proxy, options, logger);
@@ -88,7 +88,7 @@ async function run(options: CommandLine): Promise<void> {
     shutdown.onDrain = () => admin.stop();
   };
   restart?.offer({
-    sockets: () => proxy.listeners.sockets().map(({ socket }) => socket),
+    sockets: () => proxy.listeners.sockets(),
     drain: () => shutdown.handOver(),
   });
   shutdown.onEnd = () => restart?.stop();

@@ -16,8 +16,8 @@ export interface ListenerActivationDeps extends ActivationDeps {
   /** Hands descriptors of listening sockets to all loops. */
   listen(listener: string, sockets: readonly ListenSocket[]): void;
   unlisten(listener: string): void;
-  /** A socket for this address that the process before left us; null = it had none. */
-  inherit(spec: ListenSpec): ListenSocket | null;
+  /** The socket that the process before left us for this listener's address; null = it had none. */
+  inherit(listener: string, spec: ListenSpec): ListenSocket | null;
   /** How long connections of a removed listener may take to end. */
   readonly drainMs: number;
   /** `host:port` of a socket that now listens, for the log. */
@@ -220,7 +220,7 @@ export class ListenerActivation {
     try {
       for (const spec of listenSpecs(message)) {
         const known = held.find((socket) => specKey(socket.spec) === specKey(spec));
-        const socket = known ?? this.#deps.inherit(spec) ?? bindSocket(spec);
+        const socket = known ?? this.#deps.inherit(message.name, spec) ?? bindSocket(spec);
         if (known === undefined) made.push(socket);
         sockets.push(socket);
       }
@@ -233,7 +233,7 @@ export class ListenerActivation {
 
   /** A secret has come. */
   rewarm(): void {
-    for (const name of [...this.#warming.keys()]) this.#warm(name);
+    for (const name of this.#warming.keys()) this.#warm(name);
   }
 
   /** A file that the listener names was replaced. Returns why it cannot be taken, or null. */

@@ -9,12 +9,17 @@ import type { ListenSocket } from '../workers/listen-socket.ts';
 import { specKey } from '../workers/listen-specs.ts';
 import { HANDOVER_PROTOCOL, parseHandoverRequest, type HandoverAnswer } from './handover-messages.ts';
 
+export interface OfferedSocket {
+  readonly listener: string;
+  readonly socket: ListenSocket;
+}
+
 export interface HandOverDeps {
   readonly epoch: number;
   readonly version: string;
   readonly logger: Logger;
   /** Those that listen now. */
-  sockets(): readonly ListenSocket[];
+  sockets(): readonly OfferedSocket[];
   /** The next process serves: admin goes, connections drain, the process ends. */
   drain(): void;
 }
@@ -23,7 +28,7 @@ export class HandOver {
   readonly #deps: HandOverDeps;
   #listener: HandoverListener | null = null;
   /** As told to the session under way: a list that does not change between its answers. */
-  #offered: readonly ListenSocket[] = [];
+  #offered: readonly OfferedSocket[] = [];
   #session: HandoverSession | null = null;
   #isOver = false;
 
@@ -61,17 +66,21 @@ export class HandOver {
         return this.#greet(session, request.protocol, request.version, request.epoch);
       case 'sockets': {
         const some = this.#offered.slice(request.from, request.from + MAX_DESCRIPTORS_PER_MESSAGE);
-        const sockets = some.map((socket) => ({ key: specKey(socket.spec), port: socket.port }));
+        const sockets = some.map(({ listener, socket }) => ({
+          listener,
+          key: specKey(socket.spec),
+          port: socket.port,
+        }));
         send(
           session,
           { type: 'sockets', sockets },
-          some.map((socket) => socket.fd),
+          some.map(({ socket }) => socket.fd),
         );
         return undefined;
       }
       case 'live':
         this.#isOver = true;
-        for (const socket of this.#offered) socket.handOver();
+        for (const { socket } of this.#offered) socket.handOver();
         this.#deps.logger.info('the next process is live; draining', { pid: session.peer.pid });
         this.#deps.drain();
         send(session, { type: 'live' }, []);

@@ -18,8 +18,9 @@ export type HandoverRequest =
   | { readonly type: 'sockets'; readonly from: number }
   | { readonly type: 'live' };
 
-/** A socket by what its listener asks for (`specKey`), and the port it really has. */
+/** A socket by its listener and what that asks for (`specKey`), and the port it really has. */
 export interface SocketName {
+  readonly listener: string;
   readonly key: string;
   readonly port: number;
 }
@@ -66,5 +67,11 @@ function isCount(value: unknown): value is number {
 
 function isSocketName(value: unknown): value is SocketName {
   const name = value as Partial<SocketName> | null;
-  return typeof name === 'object' && name !== null && typeof name.key === 'string' && isCount(name.port);
+  return (
+    typeof name === 'object' &&
+    name !== null &&
+    typeof name.listener === 'string' &&
+    typeof name.key === 'string' &&
+    isCount(name.port)
+  );
 }

@@ -1,8 +1,18 @@
 /** Hot restart of real processes under load: no request may be lost, whoever dies when. */
 import { afterEach, expect, test } from 'bun:test';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cleanUp, connectPeer, makeTempDir, onCleanUp, waitFor } from '@sluice/testkit';
+import {
+  ClusterTable,
+  encodeAny,
+  ListenerTable,
+  parseJsonMessage,
+  xdsTypes,
+  type Init,
+  type MessageTable,
+} from '@sluice/xds';
+import { AdsPeer } from '../xds/ads-peer.test-double.ts';
 import {
   httpListener,
   routeTo,
@@ -231,3 +241,67 @@ test.skipIf(!isLinux)('a second process of one epoch is refused, with what to do
   expect(await second.process.exited).toBe(1);
   expect(second.log()).toContain(`another process is epoch 0 of base id ${generations.baseId}`);
 });
+
+const canBeAnother =
+  process.getuid?.() === 0 && Bun.which('setpriv') !== null && existsSync('/usr/bin/python3');
+if (!canBeAnother) console.warn('skipped: another user needs root, setpriv and /usr/bin/python3');
+
+test.skipIf(!isLinux || !canBeAnother)(
+  'a process of another user gets nothing, and is reported',
+  async () => {
+    const generations = new Generations(bootstrapOf(origin()));
+    const proxy = await generations.first();
+    const script = `
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect('\\0sluice-hot-restart-0-${generations.baseId}-0')
+try:
+    s.sendall(b'{"type":"hello","protocol":1,"version":"0","epoch":1}\\n')
+    print('got', s.recv(100))
+except OSError as error:
+    print('refused', error.errno)
+`;
+    const stranger = Bun.spawn(
+      ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '/usr/bin/python3', '-c', script],
+      { stdout: 'pipe' },
+    );
+    expect(await new Response(stranger.stdout).text()).toMatch(/^(got b''|refused)/);
+    await waitFor(() => proxy.log().includes('a process of another user asked for our sockets'));
+  },
+);
+
+test.skipIf(!isLinux)(
+  'listeners of a control plane keep their sockets, wherever they were',
+  async () => {
+    const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
+      encodeAny(table, parseJsonMessage(table, json) as Init<T>);
+    const peer = new AdsPeer();
+    await peer.listen();
+    onCleanUp(() => peer.close());
+    peer.put(xdsTypes.cluster, { origin: any(ClusterTable, staticCluster('origin', origin())) });
+    const listen = (name: string): Uint8Array =>
+      any(ListenerTable, httpListener(name, { route_config: routeTo('origin') }));
+    peer.put(xdsTypes.listener, { one: listen('one'), two: listen('two') });
+    const ads = {
+      api_type: 'GRPC',
+      transport_api_version: 'V3',
+      grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
+    };
+    const generations = new Generations({
+      node: { id: 'n', cluster: 'c' },
+      dynamic_resources: { ads_config: ads, cds_config: { ads: {} }, lds_config: { ads: {} } },
+      static_resources: { clusters: [{ ...staticCluster('xds', peer.port), http2_protocol_options: {} }] },
+    });
+    const old = await generations.first();
+    const load = startLoad(portOf(await old.address('two')), 2, 2);
+    const next = generations.next();
+    await next.ready();
+    for (const name of ['one', 'two']) expect(await next.address(name)).toBe(await old.address(name));
+    expect(await old.process.exited).toBe(0);
+    const after = load.answered;
+    await waitFor(() => load.answered > after + 100);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+  },
+  30_000,
+);

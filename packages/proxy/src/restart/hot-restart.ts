@@ -11,7 +11,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Logger, Random } from '@sluice/runtime';
 import type { ListenSocket, ListenSpec } from '../workers/listen-socket.ts';
-import { HandOver } from './hand-over.ts';
+import { HandOver, type OfferedSocket } from './hand-over.ts';
 import { TakeOver } from './take-over.ts';
 
 export interface HotRestartOptions {
@@ -33,7 +33,7 @@ export interface HotRestartDeps {
 
 /** What is asked of the process that is being replaced. */
 export interface Replaceable {
-  sockets(): readonly ListenSocket[];
+  sockets(): readonly OfferedSocket[];
   drain(): void;
 }
 
@@ -75,8 +75,8 @@ export class HotRestart {
     this.#replaceable = replaceable;
   }
 
-  claim(spec: ListenSpec): ListenSocket | null {
-    return this.#takeOver?.claim(spec) ?? null;
+  claim(listener: string, spec: ListenSpec): ListenSocket | null {
+    return this.#takeOver?.claim(listener, spec) ?? null;
   }
 
   /** This process serves: the parent drains. */

@@ -2,6 +2,7 @@
  * The new process: asks the old one for its listening sockets before it makes any of its own, and tells it
  * when it is live. A parent that is absent, silent or of another version is no reason not to start.
  */
+import { isIP } from 'node:net';
 import { connectForHandover, type HandoverClient } from '../io/handover-client.ts';
 import { libc } from '../io/libc.ts';
 import { ListenSocket, type ListenSpec } from '../workers/listen-socket.ts';
@@ -11,19 +12,19 @@ import {
   parseHandoverAnswer,
   type HandoverAnswer,
   type HandoverRequest,
+  type SocketName,
 } from './handover-messages.ts';
 
-interface Inherited {
+interface Inherited extends SocketName {
   readonly fd: number;
-  readonly port: number;
 }
 
 export class TakeOver {
   readonly #client: HandoverClient;
   readonly parentVersion: string;
-  readonly #inherited: Map<string, Inherited>;
+  #inherited: readonly Inherited[];
 
-  private constructor(client: HandoverClient, parentVersion: string, inherited: Map<string, Inherited>) {
+  private constructor(client: HandoverClient, parentVersion: string, inherited: readonly Inherited[]) {
     this.#client = client;
     this.parentVersion = parentVersion;
     this.#inherited = inherited;
@@ -53,15 +54,21 @@ export class TakeOver {
 
   /** Sockets that no listener has asked for. */
   get unclaimedCount(): number {
-    return this.#inherited.size;
+    return this.#inherited.length;
   }
 
-  /** The parent's socket for this listener, listening already; null when it had none. */
-  claim(spec: ListenSpec): ListenSocket | null {
+  /**
+   * The parent's socket for this address, listening already; null when it had none. A listener may have
+   * another name than it had, but not where any free port was asked for: there the name alone tells.
+   */
+  claim(listener: string, spec: ListenSpec): ListenSocket | null {
     const key = specKey(spec);
-    const found = this.#inherited.get(key);
+    const ofAddress = this.#inherited.filter((socket) => socket.key === key);
+    const isAnyPort = spec.port === 0 && isIP(spec.address) !== 0;
+    const found =
+      ofAddress.find((socket) => socket.listener === listener) ?? (isAnyPort ? undefined : ofAddress[0]);
     if (found === undefined) return null;
-    this.#inherited.delete(key);
+    this.#inherited = this.#inherited.filter((socket) => socket !== found);
     return ListenSocket.inherited(spec, found.fd, found.port);
   }
 
@@ -70,8 +77,8 @@ export class TakeOver {
    * queue that nobody empties. False when the parent is gone already.
    */
   finish(): boolean {
-    for (const { fd } of this.#inherited.values()) libc().close(fd);
-    this.#inherited.clear();
+    for (const { fd } of this.#inherited) libc().close(fd);
+    this.#inherited = [];
     const isHeard = ask(this.#client, { type: 'live' })?.answer?.type === 'live';
     this.#client.close();
     return isHeard;
@@ -89,18 +96,18 @@ function ask(client: HandoverClient, request: HandoverRequest): Asked | null {
 }
 
 /** All or none: with half of the sockets the other half could not be bound. */
-function fetchSockets(client: HandoverClient, count: number): Map<string, Inherited> | null {
-  const inherited = new Map<string, Inherited>();
+function fetchSockets(client: HandoverClient, count: number): Inherited[] | null {
+  const inherited: Inherited[] = [];
   for (let from = 0; from < count;) {
     const asked = ask(client, { type: 'sockets', from });
     const sockets = asked?.answer?.type === 'sockets' ? asked.answer.sockets : [];
     const descriptors = asked?.descriptors ?? [];
     if (sockets.length === 0 || sockets.length !== descriptors.length) {
       for (const fd of descriptors) libc().close(fd);
-      for (const { fd } of inherited.values()) libc().close(fd);
+      for (const { fd } of inherited) libc().close(fd);
       return null;
     }
-    sockets.forEach(({ key, port }, i) => inherited.set(key, { fd: descriptors[i]!, port }));
+    sockets.forEach((socket, i) => inherited.push({ ...socket, fd: descriptors[i]! }));
     from += sockets.length;
   }
   return inherited;
