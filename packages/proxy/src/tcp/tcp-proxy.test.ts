@@ -1,5 +1,6 @@
 import type { Socket } from 'bun';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { forwardTo, testManager, testRoute } from '../http/test-doubles.ts';
 import { plainTransport } from '../tls/transport.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { chainOf, ServingWorld } from './test-serving.ts';
@@ -121,6 +122,35 @@ describe('a TCP connection', () => {
     expect(count('readingResumed')).toBe(count('readingPaused'));
   });
 
+  test('an upstream that sends faster than its client reads is stopped: bounded memory', async () => {
+    let sent = 0;
+    const chunk = new Uint8Array(256 * 1024);
+    const fill = (socket: Socket): void => {
+      for (;;) {
+        const taken = socket.write(chunk);
+        sent += Math.max(0, taken);
+        if (taken < chunk.length) return;
+      }
+    };
+    const upstream = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: { open: fill, drain: fill, data() {} },
+    });
+    world.cluster('db', [upstream.port]);
+    const client = await world.client(world.serve(chainOf(world.tcpTo('db'))));
+    client.pause();
+    let last = -1;
+    for (let quiet = 0; quiet < 20; last = sent) {
+      await new Promise((done) => setTimeout(done, 2));
+      quiet = sent === last ? quiet + 1 : 0;
+    }
+    expect(sent).toBeLessThan(24 * 1024 * 1024);
+    client.resume();
+    await client.until(() => client.receivedBytes > sent / 2);
+    upstream.stop(true);
+  });
+
   test('the connection limit of the cluster ends it with UO', async () => {
     const upstream = world.upstream(() => {});
     const cluster = world.cluster('db', [upstream.port]);
@@ -146,6 +176,30 @@ describe('a TCP connection', () => {
 });
 
 describe('a retired chain', () => {
+  test('its WebSockets are not cut when draining begins, but at its end', async () => {
+    const upstream = world.upstream((peer, text) => {
+      if (text.endsWith('\r\n\r\n'))
+        peer.send('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+      else if (text.includes('\r\n\r\n')) peer.send(text.slice(-1));
+    });
+    world.cluster('a', [upstream.port]);
+    const upgrades = new Map([['websocket', true]]);
+    const chain = chainOf(testManager(() => testRoute(forwardTo('a')), { upgrades }));
+    const client = await world.client(world.serve(chain));
+    client.send(
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n',
+    );
+    await client.until(() => client.text.endsWith('\r\n\r\n'));
+    world.server.retireChains([chain], 10_000);
+    world.clock.advance(7_000);
+    client.text = '';
+    client.send('x');
+    await client.until(() => client.text === 'x');
+    world.clock.advance(600);
+    world.clock.advance(2_600);
+    await client.untilClosed();
+  });
+
   test('its TCP connections live on for three quarters of the drain time and are gone at its end', async () => {
     const upstream = world.upstream((peer, text) => peer.send(text.slice(-1)));
     world.cluster('db', [upstream.port]);
