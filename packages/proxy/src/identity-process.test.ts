@@ -142,8 +142,16 @@ describe('other ways to prove who one is', () => {
       writeFileSync(rootFile, peer.authority.rootPem);
       peer.token = 'a.service.account.token';
       const proxy = startProxy(bare, [
-        ...['--ca-address', peer.target, '--identity-token-file', tokenFile, '--ca-root-file', rootFile],
-        ...['--identity-key', 'rsa-2048', '--spiffe-id', peer.identity],
+        '--ca-address',
+        peer.target,
+        '--identity-token-file',
+        tokenFile,
+        '--ca-root-file',
+        rootFile,
+        '--identity-key',
+        'rsa-2048',
+        '--spiffe-id',
+        peer.identity,
       ]);
       await proxy.ready();
       expect(peer.asked).toEqual([{ token: peer.token, peerId: '', isPeerExpired: false }]);

@@ -126,7 +126,13 @@ async function start(kind: 'envoy' | 'sluice', originPort: number): Promise<Prox
     kind === 'envoy'
       ? spawnCommand([
           envoyBinary ?? '',
-          ...['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'],
+          '-c',
+          config,
+          '--concurrency',
+          '1',
+          '--disable-hot-restart',
+          '-l',
+          'error',
         ])
       : spawnBun(main, ['-c', config, '-l', 'warning']);
   const ended = process.exited.then((code) => {

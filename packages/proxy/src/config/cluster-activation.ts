@@ -196,7 +196,7 @@ export class ClusterActivation {
 
   /** A secret has come. */
   rewarm(): void {
-    for (const name of [...this.#warming.keys()]) this.#warm(name);
+    for (const name of this.#warming.keys()) this.#warm(name);
   }
 
   /** A file that the cluster names was replaced. Returns why it cannot be taken, or null. */

@@ -37,7 +37,7 @@ export class WatchedFiles {
   }
 
   #look(): void {
-    for (const { files, onChange } of [...this.#owners.values()]) {
+    for (const { files, onChange } of this.#owners.values()) {
       let isChanged = false;
       for (const [file, before] of files) {
         const mark = markOf(file);

@@ -34,9 +34,18 @@ describe('flags of the identity agent', () => {
   test('everything', () => {
     expect(
       identity(
-        ...['--ca-address', '[::1]:15012', '--ca-root-file', 'r', '--identity-dir', 'd'],
-        ...['--spiffe-id', 'spiffe://a/ns/b/sa/c', '--identity-key', 'rsa-2048'],
-        ...['--allow-expired-renewal-s', '172800'],
+        '--ca-address',
+        '[::1]:15012',
+        '--ca-root-file',
+        'r',
+        '--identity-dir',
+        'd',
+        '--spiffe-id',
+        'spiffe://a/ns/b/sa/c',
+        '--identity-key',
+        'rsa-2048',
+        '--allow-expired-renewal-s',
+        '172800',
       ),
     ).toEqual({
       authority: { host: '::1', port: 15012 },
@@ -61,8 +70,14 @@ describe('flags of the identity agent', () => {
   test('all mistakes are told at once', () => {
     expect(
       problems(
-        ...['--ca-address', 'ca:15012', '--spiffe-id', 'http://a', '--identity-key', 'dsa'],
-        ...['--allow-expired-renewal-s', '-1'],
+        '--ca-address',
+        'ca:15012',
+        '--spiffe-id',
+        'http://a',
+        '--identity-key',
+        'dsa',
+        '--allow-expired-renewal-s',
+        '-1',
       ),
     ).toEqual([
       '--ca-address needs --identity-token-file, or --identity-dir with a certificate in it',

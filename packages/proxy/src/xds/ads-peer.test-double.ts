@@ -48,7 +48,8 @@ export class AdsPeer {
         : createSecureServer({ ...tls, requestCert: true, rejectUnauthorized: true });
     this.#server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       if (tls !== null) {
-        const { subjectaltname, serialNumber } = (stream.session?.socket as TLSSocket).getPeerCertificate();
+        const socket = stream.session?.socket as TLSSocket;
+        const { subjectaltname, serialNumber } = socket.getPeerCertificate();
         this.clients.push(`${subjectaltname?.replace('URI:', '')}#${serialNumber.toLowerCase()}`);
       }
       this.authorizations.push(String(headers['authorization'] ?? ''));
