@@ -125,6 +125,8 @@ async function startHop(name: 'Envoy' | 'Sluice', originPort: number): Promise<H
   return { name, port, adminPort, pids: [child.pid] };
 }
 
+const words = (text: string): string[] => text.split(' ');
+
 /** Calls that succeeded. */
 async function load(port: number, forSeconds: number): Promise<number> {
   const body = join(folder, 'message');
@@ -132,7 +134,10 @@ async function load(port: number, forSeconds: number): Promise<number> {
   const fields = ['content-type: application/grpc', 'te: trailers', 'grpc-timeout: 10S'];
   const child = Bun.spawn(
     [
-      ...['taskset', '-c', '0', 'h2load', '-t1', '-c8', '-m16', '-D', String(forSeconds), '-d', body],
+      ...words('taskset -c 0 h2load -t1 -c8 -m16 -D'),
+      String(forSeconds),
+      '-d',
+      body,
       ...fields.flatMap((field) => ['-H', field]),
       `http://127.0.0.1:${port}/bench.Echo/Unary`,
     ],

@@ -4,7 +4,7 @@
  */
 import { Server, ServerCredentials, Metadata, status } from '@grpc/grpc-js';
 
-const [name = 'server', port = '0'] = process.argv.slice(2);
+const [name = 'server', port = process.env['PORT'] ?? '0'] = process.argv.slice(2);
 const octets = (value) => value;
 const method = (path, requestStream, responseStream) => ({
   path: `/e2e.Echo/${path}`,
@@ -97,6 +97,12 @@ const server = new Server({
   ...JSON.parse(process.env['GRPC_SERVER_OPTIONS'] ?? '{}'),
 });
 server.addService(service, handlers);
+// grpc.health.v1: SERVING, after so many milliseconds.
+const healthyAt = performance.now() + Number(process.env['HEALTHY_AFTER_MS'] ?? 0);
+server.addService(
+  { Check: { ...method('', false, false), path: '/grpc.health.v1.Health/Check' } },
+  { Check: (_call, reply) => reply(null, Buffer.of(8, performance.now() < healthyAt ? 2 : 1)) },
+);
 server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
   if (error) throw error;
   process.stdout.write(`listening ${bound}\n`);

@@ -57,6 +57,7 @@ export function defaultRoute(hostname: string, port: number, context: RouteConte
     route: {
       cluster: outboundCluster(port, '', hostname),
       timeout: 0,
+      maxGrpcTimeout: 0,
       ...retryOf(defaultRetry, context),
       ...rewriteHost(context.hostRewrite),
     },
@@ -87,6 +88,7 @@ function actionMessage(rule: RouteRule, match: RuleMatch | null, context: RouteC
   }
 }
 
+/** A gRPC client's deadline holds up to the timeout; without one, as long as the client says (Istio's rule). */
 function forwardMessage(
   rule: RouteRule,
   destinations: readonly RuleDestination[],
@@ -113,6 +115,7 @@ function forwardMessage(
         }),
     ...(isGatewayApi ? { clusterNotFoundResponseCode: missingBackendStatus } : {}),
     timeout: timeoutMs,
+    maxGrpcTimeout: timeoutMs,
     ...retryOf(rule.retry, context),
     ...pathRewrite(rule, match),
     ...rewriteHost(rule.rewrite?.authority ?? context.hostRewrite),

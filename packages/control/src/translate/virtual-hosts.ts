@@ -80,7 +80,7 @@ export function unmatchedHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<Virtu
           {
             name: 'allow_any',
             match: { prefix: '/' },
-            route: { cluster: passthroughCluster, timeout: 0 },
+            route: { cluster: passthroughCluster, timeout: 0, maxGrpcTimeout: 0 },
           },
         ],
         includeRequestAttemptCount: true,
@@ -131,6 +131,7 @@ function inboundTable(cluster: string, port: number): Init<RouteConfiguration> {
             route: {
               cluster,
               timeout: 0,
+              maxGrpcTimeout: 0,
               retryPolicy: inboundRetryMessage(),
             },
           },
