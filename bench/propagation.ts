@@ -88,6 +88,8 @@ async function main(): Promise<void> {
     folder,
     '--xds-address',
     `127.0.0.1:${await freePort()}`,
+    '--secure-xds-address',
+    '127.0.0.1:0',
     '--api-address',
     api,
     '--metrics-address',

@@ -59,6 +59,8 @@ async function measure(round: string): Promise<string[][]> {
     resources,
     '--xds-address',
     `127.0.0.1:${await freePort()}`,
+    '--secure-xds-address',
+    '127.0.0.1:0',
     '--api-address',
     api,
     '--metrics-address',

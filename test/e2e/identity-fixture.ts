@@ -139,10 +139,13 @@ spec: {mtls: {mode: STRICT}}
 /** `web` calls `api`, both behind sidecars that got their certificates by join token. */
 export class PairOfSidecars {
   readonly control: ControlMesh;
+  readonly #proxyFlags: readonly string[];
   readonly #proxies = new Map<string, TestProcess>();
   #url = '';
 
-  constructor(flags: readonly string[]) {
+  /** `flags` of the control plane, `proxyFlags` of both sidecars. */
+  constructor(flags: readonly string[], proxyFlags: readonly string[] = []) {
+    this.#proxyFlags = proxyFlags;
     this.control = new ControlMesh(flags);
     this.control.write('api.yaml', serviceYaml);
   }
@@ -188,6 +191,7 @@ export class PairOfSidecars {
       tokenFile,
       '--identity-dir',
       folder,
+      ...this.#proxyFlags,
     ];
     this.#proxies.set(account, this.control.startProxy(instance, 'delta', flags));
     await waitForSync(this.control, instance);

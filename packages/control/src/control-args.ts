@@ -34,7 +34,7 @@ const flags = [
   '--log-format',
   ...identityFlags,
 ] as const;
-const repeatable: readonly string[] = ['--resources', ...repeatableIdentityFlags];
+const repeatable: ReadonlySet<string> = new Set(['--resources', ...repeatableIdentityFlags]);
 type Flag = (typeof flags)[number];
 
 /** Takes `--flag value` and `--flag=value`; a flag that is repeated is an error, but for the few that may be. */
@@ -49,7 +49,7 @@ export function parseControlArgs(argv: readonly string[]): ParsedControlArgs {
     const value = equals < 0 ? argv[++index] : word.slice(equals + 1);
     if (value === undefined || value === '') return refuse(`${flag} needs a value`);
     const values = given.get(flag) ?? [];
-    if (values.length > 0 && !repeatable.includes(flag)) return refuse(`${flag} is given twice`);
+    if (values.length > 0 && !repeatable.has(flag)) return refuse(`${flag} is given twice`);
     given.set(flag, [...values, value]);
   }
   const one = (flag: Flag, otherwise: string): string => given.get(flag)?.[0] ?? otherwise;

@@ -71,10 +71,10 @@ function checkDescriptors(): CheckResult {
 function checkControlPorts({ env }: CommandContext): readonly CheckResult[] {
   const ours = new Set(
     runningMeshes(env)
-      .flatMap(({ api, xds, metrics }) => [api, xds, metrics])
+      .flatMap(({ api, xds, secure, metrics }) => [api, xds, secure, metrics])
       .map((address) => Number(address.split(':').at(-1))),
   );
-  return (['xds', 'metrics', 'api'] as const).map((name) => {
+  return (['xds', 'secure', 'metrics', 'api'] as const).map((name) => {
     const port = defaultControlPorts[name];
     const what = `port ${port} (${name}) is free`;
     if (canBind(port)) return { what, state: 'fine' };

@@ -146,7 +146,7 @@ export class AuthorityRing {
   }
 
   #renewRoot(): void {
-    const [active] = this.#of('root', 'active').filter(({ row }) => row.origin === 'own');
+    const active = this.#of('root', 'active').find(({ row }) => row.origin === 'own');
     if (active === undefined || this.#of('root', 'pending').length > 0) return;
     if (this.#isDue(active.certificate, rootRenewalPart)) this.#addRoot('pending');
   }
@@ -166,9 +166,9 @@ export class AuthorityRing {
   }
 
   #renewIntermediate(): void {
-    const [root] = this.#of('root', 'active').filter(({ row }) => row.origin === 'own');
+    const root = this.#of('root', 'active').find(({ row }) => row.origin === 'own');
     if (root === undefined) return;
-    const [active] = this.#of('intermediate', 'active').filter(({ row }) => row.rootId === root.row.id);
+    const active = this.#of('intermediate', 'active').find(({ row }) => row.rootId === root.row.id);
     if (active === undefined || this.#isDue(active.certificate, intermediateRenewalPart))
       this.#addIntermediate(root);
   }
