@@ -41,7 +41,8 @@ export async function sayWhatNext(options: WhatNextOptions): Promise<void> {
   const scenarios = firstScenario(file.dir);
   if (scenarios !== undefined) reporter.say(`then follow ${relative(options.cwd, scenarios)}`);
   reporter.say('');
-  reporter.say('Between sidecars everything is mutual TLS: "status --edges" shows each edge, and why.');
+  if (file.config.mesh.autoMtls)
+    reporter.say('Between sidecars everything is mutual TLS: "status --edges" shows each edge, and why.');
   reporter.say(
     'Interception mode NONE: applications reach each other through ports of their sidecars. It needs no',
   );

@@ -204,6 +204,40 @@ describe('a VirtualService', () => {
   });
 });
 
+describe('mutual TLS', () => {
+  const peers = (name: string, spec: string): string =>
+    `apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+
+  test('a PeerAuthentication counts the proxies it holds for, and a younger one names the winner', () => {
+    const mesh = new StatusMesh();
+    const [older, younger] = [peers('z', '{mtls: {mode: STRICT}}'), peers('a', '{mtls: {mode: DISABLE}}')];
+    mesh.apply(older);
+    mesh.apply(younger);
+    mesh.connect('web');
+    expect(mesh.said(older, 'Programmed')).toBe('True Programmed: 1 of 1 proxy');
+    expect(mesh.said(younger, 'Conflicted')).toBe(
+      'True OlderExists: security.istio.io/PeerAuthentication/default/z is older and holds for the same workloads: this one has no effect',
+    );
+    mesh.delete(keyOfYaml(older));
+    expect(mesh.said(younger, 'Conflicted')).toBe('none');
+  });
+
+  test('a DestinationRule without its Secret says what fails, until the Secret has what it needs', () => {
+    const mesh = new StatusMesh();
+    mesh.apply(service);
+    const rule =
+      'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\nspec: {host: reviews, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}}\n';
+    const secret = (data: object): string =>
+      JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'c' }, data });
+    mesh.apply(rule);
+    expect(mesh.said(rule, 'ResolvedRefs')).toStartWith('False CredentialNotFound: there is no Secret c');
+    mesh.apply(secret({ cacert: btoa('A') }));
+    expect(mesh.said(rule, 'ResolvedRefs')).toContain('has no certificate with its key');
+    mesh.apply(secret({ cacert: btoa('A'), cert: btoa('C'), key: btoa('K') }));
+    expect(mesh.said(rule, 'ResolvedRefs')).toStartWith('True');
+  });
+});
+
 describe('other kinds of Istio', () => {
   test('a ServiceEntry beaten by a Service names it', () => {
     const mesh = new StatusMesh();

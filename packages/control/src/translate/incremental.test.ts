@@ -15,6 +15,10 @@ const core = (kind: string, name: string, rest: string): string =>
 const gateway = (kind: string, name: string, spec: string, namespace = 'default'): string =>
   `apiVersion: gateway.networking.k8s.io/v1\nkind: ${kind}\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: ${spec}\n`;
 
+const peers = (name: string, namespace: string, spec: string): string =>
+  `apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: ${spec}\n`;
+const takesTls = (app: string): string => `labels: {app: ${app}, security.istio.io/tlsMode: istio}`;
+
 /** Each entry is one resource in its several forms; what they say of each other overlaps on purpose. */
 const resources: readonly (readonly string[])[] = [
   [
@@ -146,6 +150,38 @@ const resources: readonly (readonly string[])[] = [
     ),
   ],
   [istio('Sidecar', 'picked', '{workloadSelector: {labels: {app: x}}, egress: [{hosts: ["~/*"]}]}')],
+  [
+    istio('WorkloadEntry', 'w3', `{address: 10.1.0.4, serviceAccount: a, ${takesTls('a')}}`),
+    istio('WorkloadEntry', 'w3', `{address: 10.1.0.4, serviceAccount: b, ${takesTls('b')}}`),
+  ],
+  [
+    peers('mesh', 'istio-system', '{mtls: {mode: STRICT}}'),
+    peers('mesh', 'istio-system', '{mtls: {mode: DISABLE}}'),
+  ],
+  [
+    peers('a', 'default', '{selector: {matchLabels: {app: a}}, portLevelMtls: {80: {mode: DISABLE}}}'),
+    peers('a', 'default', '{mtls: {mode: PERMISSIVE}}'),
+  ],
+  [
+    istio(
+      'DestinationRule',
+      'for-x',
+      '{host: a, workloadSelector: {matchLabels: {app: x}}, trafficPolicy: {tls: {mode: SIMPLE}}}',
+    ),
+    istio('DestinationRule', 'for-x', '{host: b, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}'),
+  ],
+  [
+    istio(
+      'VirtualService',
+      'l4',
+      '{hosts: [a], tcp: [{route: [{destination: {host: a, subset: v1}, weight: 1}, {destination: {host: b}, weight: 2}]}]}',
+    ),
+    istio(
+      'VirtualService',
+      'l4',
+      '{hosts: [e.example.com], tls: [{match: [{sniHosts: [e.example.com], sourceLabels: {app: x}}], route: [{destination: {host: a}}]}]}',
+    ),
+  ],
 ];
 
 const step = fc.record({
@@ -167,6 +203,11 @@ function clientsOf(fixture: TranslationFixture): ProxyNode[] {
     fixture.client('x', { labels: { app: 'x' }, interceptionMode: 'NONE' }),
     fixture.client('o', { namespace: 'other', capabilities: [] }),
     fixture.client('v', { interceptionMode: 'NONE', capabilities: ['sluice.dev/vhds'] }),
+    fixture.client('t', {
+      labels: { app: 'a' },
+      capabilities: ['sluice.dev/tls', 'sluice.dev/http2'],
+      ports: [{ name: 'http', appPort: 80, inboundPort: 80 }],
+    }),
   ];
 }
 
@@ -283,6 +324,36 @@ describe('a change touches only what it reaches', () => {
     const fixture = new TranslationFixture();
     fixture.apply(mesh);
     const client = fixture.client('client');
+    expect(changedBy(fixture, client, () => fixture.apply(yaml))).toEqual([...reached]);
+  });
+
+  const secured: readonly (readonly [string, string, readonly string[]])[] = [
+    [
+      'what it takes itself: its own listener',
+      peers('a', 'default', '{mtls: {mode: STRICT}}'),
+      ['listener virtualInbound'],
+    ],
+    [
+      'what somebody else takes: nothing',
+      peers('b', 'default', '{selector: {matchLabels: {app: b}}, mtls: {mode: STRICT}}'),
+      [],
+    ],
+    [
+      'what an endpoint takes no longer: its endpoints',
+      peers('a', 'default', '{selector: {matchLabels: {app: b}}, mtls: {mode: DISABLE}}'),
+      ['endpoint outbound|8080||b.default.svc.cluster.local'],
+    ],
+    [
+      'the account of an instance: the names that its clusters expect',
+      istio('WorkloadEntry', 'wb', `{address: 10.1.0.9, serviceAccount: other, ${takesTls('b')}}`),
+      ['cluster outbound|8080||b.default.svc.cluster.local'],
+    ],
+  ];
+  test.each(secured)('of mutual TLS: %s', (_what, yaml, reached) => {
+    const fixture = new TranslationFixture();
+    fixture.apply(mesh);
+    fixture.apply(istio('WorkloadEntry', 'wb', `{address: 10.1.0.9, ${takesTls('b')}}`));
+    const client = fixture.client('client', { labels: { app: 'a' }, capabilities: ['sluice.dev/tls'] });
     expect(changedBy(fixture, client, () => fixture.apply(yaml))).toEqual([...reached]);
   });
 
