@@ -5,6 +5,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isProblem, parseCrl, parsePem, type Crl } from '@sluice/identity';
 import type { CertificateValidationContext, DataSource, Secret, TlsCertificate } from '@sluice/xds';
+import type { TlsSettings } from '../io/tls-context.ts';
+import { engineContext } from '../io/tls-engine.ts';
+import { loadCredential } from '../tls/credential.ts';
+import { compilePeerRules } from '../tls/peer-rules.ts';
 import type { ProblemScope } from './problems.ts';
 
 /** Every DataSource of the secret is inline. */
@@ -56,35 +60,60 @@ function judgeCertificate(message: TlsCertificate, nowWallMs: number, scope: Pro
   const [leaf] = chain;
   if (leaf === undefined) return;
   if (Date.parse(leaf.validTo) <= nowWallMs) at.error(`has expired (${leaf.validTo})`);
-  judgeKey(leaf, textOf(message.privateKey), scope.at('private_key'));
+  if (!judgeKey(leaf, textOf(message.privateKey), scope.at('private_key'))) return;
+  const credential = loadCredential(message);
+  if (typeof credential === 'string') at.error(credential);
+  else if (!engineTakes({ credential, trustedPem: null })) at.error('is not taken by the TLS engine');
 }
 
-function judgeKey(leaf: X509Certificate, pem: string, scope: ProblemScope): void {
-  if (pem === '') return scope.error('is missing');
+/** True when it fits. */
+function judgeKey(leaf: X509Certificate, pem: string, scope: ProblemScope): boolean {
+  let problem = pem === '' ? 'is missing' : null;
   try {
-    if (!leaf.checkPrivateKey(createPrivateKey(pem))) scope.error('does not belong to the certificate');
+    if (problem === null && !leaf.checkPrivateKey(createPrivateKey(pem)))
+      problem = 'does not belong to the certificate';
   } catch {
     // The engine's words may repeat parts of the key.
-    scope.error('is no unencrypted private key in PEM');
+    problem = 'is no unencrypted private key in PEM';
+  }
+  if (problem !== null) scope.error(problem);
+  return problem === null;
+}
+
+/** What the loops will ask of it, tried here: they have nobody to refuse it to. */
+function engineTakes(material: Pick<TlsSettings, 'credential' | 'trustedPem'>): boolean {
+  try {
+    engineContext({ ...tryingSettings, ...material });
+    return true;
+  } catch {
+    // The engine's words may repeat parts of the key.
+    return false;
   }
 }
+
+const tryingSettings: TlsSettings = {
+  role: 'server',
+  credential: null,
+  trustedPem: null,
+  asksForCertificate: false,
+  alpn: [],
+  minVersion: 0x0303,
+  maxVersion: 0x0304,
+  ciphers: '',
+  curves: '',
+  hasSessions: false,
+  sessionLifetimeMs: 0,
+};
 
 function judgeValidation(message: CertificateValidationContext, scope: ProblemScope): void {
   if (message.trustedCa !== undefined) {
-    const roots = readCertificates(textOf(message.trustedCa));
+    const text = textOf(message.trustedCa);
+    const roots = readCertificates(text);
     if (typeof roots === 'string') scope.at('trusted_ca').error(roots);
+    else if (!engineTakes({ credential: null, trustedPem: text }))
+      scope.at('trusted_ca').error('is not taken by the TLS engine');
   }
-  if (message.crl !== undefined) judgeCrls(textOf(message.crl), scope.at('crl'));
-}
-
-/** One list of each authority, one after the other. */
-function judgeCrls(pem: string, scope: ProblemScope): void {
-  const blocks = parsePem(pem);
-  if (isProblem(blocks)) return scope.error(blocks.message);
-  const lists = blocks.filter(({ label }) => label === 'X509 CRL');
-  if (lists.length === 0) scope.error('holds no revocation list in PEM');
-  for (const { der } of lists) {
-    const crl = parseCrl(der);
-    if (isProblem(crl)) scope.error(crl.message);
-  }
+  compilePeerRules(message, scope);
+  if (message.crl !== undefined && !textOf(message.crl).includes('-----BEGIN X509 CRL-----'))
+    scope.at('crl').error('holds no revocation list in PEM');
 }
