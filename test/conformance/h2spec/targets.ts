@@ -36,9 +36,7 @@ function sessionTargets(tls: { cert: string; key: string }): Target[] {
 async function proxyTargets(tls: { cert: string; key: string }): Promise<Target[]> {
   const origin = startStatusOrigin(200);
   const adminPort = freePort();
-  const listeners = proxyListeners
-    .filter((l) => !l.isTls)
-    .map((listener) => Object.assign({ port: freePort() }, listener));
+  const listeners = proxyListeners.map((listener) => Object.assign({ port: freePort() }, listener));
   const configPath = join(makeTempDir(), 'bootstrap.json');
   writeFileSync(configPath, JSON.stringify(proxyBootstrap(listeners, origin.port, adminPort, tls)));
   const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');

@@ -105,13 +105,13 @@ class World {
     this.#isConsuming = true;
     for (const each of [0, 1]) {
       this.#setWritable(each, true);
-      for (const stream of [...this.#streams[each]!.values()]) {
+      for (const stream of this.#streams[each]!.values()) {
         this.#consume(each, stream, Infinity);
         this.#end(each, stream, false);
       }
     }
     this.pair.settle();
-    for (const stream of [...this.#streams[1].values()]) this.#end(1, stream, true);
+    for (const stream of this.#streams[1].values()) this.#end(1, stream, true);
     this.pair.settle();
   }
 
