@@ -5,6 +5,7 @@
 import type { Logger } from '@sluice/runtime';
 import { MAX_DESCRIPTORS_PER_MESSAGE } from '../io/descriptor-passing.ts';
 import { listenForHandover, type HandoverListener, type HandoverSession } from '../io/handover-listener.ts';
+import { libc } from '../io/libc.ts';
 import type { ListenSocket } from '../workers/listen-socket.ts';
 import { specKey } from '../workers/listen-specs.ts';
 import { HANDOVER_PROTOCOL, parseHandoverRequest, type HandoverAnswer } from './handover-messages.ts';
@@ -12,6 +13,11 @@ import { HANDOVER_PROTOCOL, parseHandoverRequest, type HandoverAnswer } from './
 export interface OfferedSocket {
   readonly listener: string;
   readonly socket: ListenSocket;
+}
+
+interface Offer extends OfferedSocket {
+  /** A duplicate, ours until the session ends. */
+  readonly fd: number;
 }
 
 export interface HandOverDeps {
@@ -27,8 +33,8 @@ export interface HandOverDeps {
 export class HandOver {
   readonly #deps: HandOverDeps;
   #listener: HandoverListener | null = null;
-  /** As told to the session under way: a list that does not change between its answers. */
-  #offered: readonly OfferedSocket[] = [];
+  /** As told to the session under way: a listener that goes meanwhile takes nothing away from it. */
+  #offered: readonly Offer[] = [];
   #session: HandoverSession | null = null;
   #isOver = false;
 
@@ -74,7 +80,7 @@ export class HandOver {
         send(
           session,
           { type: 'sockets', sockets },
-          some.map(({ socket }) => socket.fd),
+          some.map(({ fd }) => fd),
         );
         return undefined;
       }
@@ -95,7 +101,7 @@ export class HandOver {
     if (epoch !== deps.epoch + 1) return refuse(session, `the epoch after ${deps.epoch} is not ${epoch}`);
     if (this.#session !== null) return refuse(session, 'another process is taking over');
     this.#session = session;
-    this.#offered = [...deps.sockets()];
+    this.#offered = deps.sockets().map((offer) => ({ ...offer, fd: offer.socket.duplicate() }));
     deps.logger.info('the next process takes the listening sockets', {
       pid: session.peer.pid,
       version,
@@ -111,6 +117,7 @@ export class HandOver {
   #closed(session: HandoverSession): void {
     if (session !== this.#session) return;
     this.#session = null;
+    for (const { fd } of this.#offered) libc().close(fd);
     this.#offered = [];
     if (this.#isOver) return;
     this.#deps.logger.warning('the next process went away before it was live; serving on', {

@@ -66,17 +66,12 @@ export class ListenSocket {
     this.#isListening = true;
   }
 
-  /** For handing it to another process, which gets a duplicate. */
-  get fd(): number {
-    return this.#fd;
-  }
-
   /** Another process has it too: the path of a Unix socket is no longer ours to remove. */
   handOver(): void {
     this.#isHandedOver = true;
   }
 
-  /** A descriptor for one worker, which closes it. */
+  /** A descriptor for one worker, or for another process: whoever gets it closes it. */
   duplicate(): number {
     const fd = libc().dup(this.#fd);
     if (fd < 0) throw failure('duplicate', this.spec);
