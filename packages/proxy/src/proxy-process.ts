@@ -27,6 +27,7 @@ import { DnsClusters } from './cluster/dns-clusters.ts';
 import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
 import { systemResolver } from './cluster/system-resolver.ts';
 import type { CommandLine } from './command-line.ts';
+import type { ActivationBase } from './config/activation-base.ts';
 import { controlPlaneClusters } from './config/check-static.ts';
 import type { CertificateFacts } from './admin/certs-page.ts';
 import { certificateContexts } from './config/certificate-contexts.ts';
@@ -129,7 +130,7 @@ export class ProxyProcess {
       logger: logger.child('dns'),
       onEndpoints: (assignment) => this.clusters.putResolved(assignment),
     });
-    const common: Omit<ActivationDeps, 'checker' | 'secrets'> = {
+    const common: ActivationBase = {
       store: this.store,
       timers: this.#timers,
       wallMs: () => systemClock.wallMs(),

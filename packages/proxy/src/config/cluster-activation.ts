@@ -2,31 +2,23 @@
  * Clusters from arrival to service: checked, warmed (endpoints or DNS answers have come), then sent to the
  * data loops. A new version of a cluster warms beside the live one. What is refused changes nothing.
  */
-import { canonicalJson, contentHash, TimerNode, type TimerWheel } from '@sluice/runtime';
+import { canonicalJson, contentHash, TimerNode } from '@sluice/runtime';
 import type { Cluster, ClusterLoadAssignment, UnhonouredReport } from '@sluice/xds';
 import type { ClusterSettings } from '../cluster/cluster-settings.ts';
 import type { DnsClusters } from '../cluster/dns-clusters.ts';
 import type { LimitSlots } from '../cluster/shared-limits.ts';
-import type { ToLoop } from '../data-loop.ts';
 import type { ClusterMembership } from '../telemetry/metrics/membership-stats.ts';
+import type { ActivationBase } from './activation-base.ts';
 import type { ConfigChecker } from './checker.ts';
-import type { ConfigStore, ResourceVersion } from './config-store.ts';
+import type { ResourceVersion } from './config-store.ts';
 import { countMembers } from './count-members.ts';
 import { endpointsOf } from './references.ts';
 import type { SecretActivation } from './secret-activation.ts';
 import { joined } from './verdict.ts';
 
-export interface ActivationDeps {
+export interface ActivationDeps extends ActivationBase {
   readonly checker: ConfigChecker;
   readonly secrets: Pick<SecretActivation, 'inline' | 'missingFor' | 'release'>;
-  readonly store: ConfigStore;
-  readonly timers: TimerWheel;
-  readonly wallMs: () => number;
-  send(message: ToLoop): void;
-  /** Something went live or away: readiness and subscriptions are looked at again. */
-  changed(): void;
-  /** A field is set and has no effect (`--unsupported-fields warn`). */
-  warn(kind: string, name: string, lines: readonly string[]): void;
 }
 
 export interface ClusterActivationDeps extends ActivationDeps {

@@ -7,7 +7,7 @@
  */
 import { canonicalJson, contentHash } from '@sluice/runtime';
 import type { Cluster, Listener, Secret, UnhonouredReport } from '@sluice/xds';
-import type { ActivationDeps } from './cluster-activation.ts';
+import type { ActivationBase } from './activation-base.ts';
 import { sourceReader, type SourceRules } from './data-sources.ts';
 import { inlineContexts, inlineSecret } from './inline-secret.ts';
 import { newProblems } from './problems.ts';
@@ -18,7 +18,7 @@ import { secretsOf, type SecretReference } from './secret-references.ts';
 import { judge, type UnsupportedFields } from './verdict.ts';
 import type { WatchedFiles } from './watched-files.ts';
 
-export interface SecretActivationDeps extends Omit<ActivationDeps, 'checker' | 'secrets'> {
+export interface SecretActivationDeps extends ActivationBase {
   readonly mode: UnsupportedFields;
   readonly rules: SourceRules;
   readonly files: WatchedFiles;
