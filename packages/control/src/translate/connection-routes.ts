@@ -104,6 +104,21 @@ export function connectionChains(
   };
 }
 
+/** Where a tunnel to the service leads: clusters with their shares. Server names cannot be seen from outside of it. */
+export function tunnelClusters(
+  service: MeshService,
+  port: MeshServicePort,
+  routes: ConnectionRoutes,
+): ReadonlyMap<string, number> {
+  const found = routes.rules.find(
+    ({ rule, matches }) =>
+      rule.kind === 'tcp' &&
+      (matches.length === 0 || matches.some((match) => coversService(match.subnets, service))),
+  );
+  if (found) return sharesOf(found.rule.destinations);
+  return new Map([[outboundCluster(port.number, '', service.hostname), 1]]);
+}
+
 const anything: ConnectionMatch = {
   serverNames: [],
   subnets: [],
@@ -123,10 +138,13 @@ function applies(match: ConnectionMatch, port: number, client: ClientFacts): boo
 function filterOf({ destinations, origin }: ConnectionRule, mesh: MeshSettings): Init<NetworkFilter> {
   const [first, ...others] = destinations;
   if (first !== undefined && others.length === 0) return tcpProxyFilter(clusterOf(first), mesh);
-  const weights = new Map<string, number>();
-  for (const one of destinations)
-    weights.set(clusterOf(one), (weights.get(clusterOf(one)) ?? 0) + one.weight);
-  return weightedTcpProxyFilter(`${origin.name}.${origin.namespace}`, weights, mesh);
+  return weightedTcpProxyFilter(`${origin.name}.${origin.namespace}`, sharesOf(destinations), mesh);
+}
+
+function sharesOf(destinations: readonly ConnectionDestination[]): Map<string, number> {
+  const shares = new Map<string, number>();
+  for (const one of destinations) shares.set(clusterOf(one), (shares.get(clusterOf(one)) ?? 0) + one.weight);
+  return shares;
 }
 
 function clusterOf({ service, port, subset, hostname }: ConnectionDestination): string {

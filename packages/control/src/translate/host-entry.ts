@@ -5,6 +5,7 @@ import { isHttp } from '../model/protocol.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { compileRules } from './compile-rules.ts';
 import type { CompiledRules } from './compile-rules.ts';
+import { connectionRoutesOf, tunnelClusters } from './connection-routes.ts';
 import type { MeshSettings } from './node.ts';
 import { domainsOf, serviceRoutesOf } from './virtual-hosts.ts';
 import type { ClientFacts } from './virtual-hosts.ts';
@@ -25,6 +26,8 @@ export interface HostEntry {
   readonly shared: ReturnType<typeof serviceRoutesOf>;
   /** Routes of the service's own listener, where it does not. */
   readonly explicit: ReturnType<typeof serviceRoutesOf>;
+  /** Where a tunnel to the port leads: clusters with their shares. */
+  readonly tunnel: ReadonlyMap<string, number>;
   readonly origins: readonly ResourceKey[];
   /** Keys of the services that the routes lead to. */
   readonly destinations: readonly string[];
@@ -43,6 +46,7 @@ export function makeHostEntry(
     knowsMethodAwareRetry: facts.knowsMethodAwareRetry,
     defaultRetry: settings.defaultRetry,
   };
+  const connections = connectionRoutesOf(model, service, port, facts);
   const authority = port.number === 80 ? service.hostname : `${service.hostname}:${port.number}`;
   return {
     service,
@@ -54,8 +58,9 @@ export function makeHostEntry(
       facts.mode === 'NONE' && !service.hostname.startsWith('*')
         ? serviceRoutesOf(service, port, compiled, facts, { ...shared, hostRewrite: authority })
         : [],
-    origins: [service.source, ...compiled.origins],
-    destinations: destinationsOf(compiled),
+    tunnel: tunnelClusters(service, port, connections),
+    origins: [service.source, ...compiled.origins, ...connections.origins],
+    destinations: [...destinationsOf(compiled), ...connections.destinations],
   };
 }
 

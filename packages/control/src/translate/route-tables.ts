@@ -130,7 +130,7 @@ function proxyTable(entries: readonly HostEntry[], policy: Policy): SharedTable 
     },
     hostOf: (entry, domains) => {
       const isRead = entry.isHttp || entry.port.protocol === 'auto';
-      const routes = [connectRoute(entry.service, entry.port), ...(isRead ? entry.shared : [])];
+      const routes = [connectRoute(entry.tunnel), ...(isRead ? entry.shared : [])];
       return virtualHost(entry.service, entry.port, domains, routes);
     },
     rest: unknownProxyHost(policy),

@@ -5,13 +5,7 @@ import { hasLabels } from '../model/instance.ts';
 import type { RouteRule, RuleMatch, TextMatch } from '../model/route-rule.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import type { CompiledRules } from './compile-rules.ts';
-import {
-  inboundCluster,
-  inboundPassthroughCluster,
-  outboundCluster,
-  passthroughCluster,
-  virtualHostName,
-} from './names.ts';
+import { inboundCluster, inboundPassthroughCluster, passthroughCluster, virtualHostName } from './names.ts';
 import { inboundRetryMessage } from './retry-message.ts';
 import { defaultRoute, routeMessages } from './route-message.ts';
 import type { RouteContext } from './route-message.ts';
@@ -147,23 +141,29 @@ export function unknownProxyHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<Vi
   const host = unmatchedHost(policy);
   const connect: Init<Route> =
     policy === 'ALLOW_ANY'
-      ? { route: tunnelTo(passthroughCluster) }
+      ? { route: tunnelTo(new Map([[passthroughCluster, 1]])) }
       : { directResponse: { status: refusedStatus } };
   const name = host.name ?? '';
   return { ...host, routes: [{ name, match: { connectMatcher: {} }, ...connect }, ...(host.routes ?? [])] };
 }
 
-/** CONNECT to a service's port through the forward proxy: a tunnel to its cluster. */
-export function connectRoute(service: MeshService, port: MeshServicePort): Init<Route> {
+/** CONNECT to a service's port through the forward proxy: a tunnel to its cluster, or in shares to several. */
+export function connectRoute(clusters: ReadonlyMap<string, number>): Init<Route> {
   return {
     name: 'connect',
     match: { connectMatcher: {} },
-    route: tunnelTo(outboundCluster(port.number, '', service.hostname)),
+    route: tunnelTo(clusters),
   };
 }
 
-function tunnelTo(cluster: string): Init<RouteAction> {
-  return { cluster, timeout: 0, upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }] };
+function tunnelTo(clusters: ReadonlyMap<string, number>): Init<RouteAction> {
+  const [only = '', ...others] = clusters.keys();
+  const weighted = [...clusters].map(([name, weight]) => ({ name, weight }));
+  return {
+    ...(others.length === 0 ? { cluster: only } : { weightedClusters: { clusters: weighted } }),
+    timeout: 0,
+    upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
+  };
 }
 
 /**
