@@ -3,7 +3,7 @@
  * server by an empty name. The two messages have one field each, so they are written and read here by hand.
  */
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
-import type { ProbeResult } from './probe.ts';
+import type { ProbeResult } from './probe-result.ts';
 
 const METHOD = '/grpc.health.v1.Health/Check';
 /** `HealthCheckResponse.ServingStatus`. */

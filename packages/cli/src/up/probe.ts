@@ -1,12 +1,7 @@
 /** One look at an application: does it answer, accept, call itself healthy, or does the command say so. */
 import type { ReadinessCheck } from '@sluice/api';
 import { probeByGrpc } from './probe-grpc.ts';
-
-export interface ProbeResult {
-  readonly isReady: boolean;
-  /** What was seen, for people: `GET /ready: 503`. */
-  readonly reason: string;
-}
+import type { ProbeResult } from './probe-result.ts';
 
 export interface ProbeTarget {
   readonly check: ReadinessCheck;

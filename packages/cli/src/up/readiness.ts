@@ -5,7 +5,7 @@
  */
 import type { WorkloadReadiness } from '@sluice/api';
 import type { Timers } from '../process/supervisor.ts';
-import type { ProbeResult } from './probe.ts';
+import type { ProbeResult } from './probe-result.ts';
 
 export interface ReadinessOptions {
   readonly settings: WorkloadReadiness;

@@ -10,7 +10,7 @@ const byName: Readonly<Record<string, PortProtocol>> = {
   https: 'tls',
   h2c: 'http2',
   grpc: 'grpc',
-  'grpc-web': 'http',
+  'grpc-web': 'grpc-web',
   tls: 'tls',
   tcp: 'tcp',
   mongo: 'tcp',
@@ -50,17 +50,18 @@ export function portProtocol(port: {
 
 /** Whether requests of the port are read; through a proxy that does not speak HTTP/2 it passes as bytes. */
 export function isHttp(protocol: PortProtocol, knowsHttp2: boolean): boolean {
-  return protocol === 'http' || (knowsHttp2 && isHttp2(protocol));
+  return protocol === 'http' || protocol === 'grpc-web' || (knowsHttp2 && isHttp2(protocol));
 }
 
+/** Upstream; gRPC-Web comes over either HTTP and goes on as gRPC. */
 export function isHttp2(protocol: PortProtocol): boolean {
-  return protocol === 'http2' || protocol === 'grpc';
+  return protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web';
 }
 
 function nameProtocol(name: string): PortProtocol | undefined {
   const whole = byName[name];
   if (whole) return whole;
-  if (name.startsWith('grpc-web-')) return 'http';
+  if (name.startsWith('grpc-web-')) return 'grpc-web';
   const dash = name.indexOf('-');
   return dash > 0 ? byName[name.slice(0, dash)] : undefined;
 }

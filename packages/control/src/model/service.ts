@@ -7,7 +7,7 @@
 import type { ResourceKey } from '@sluice/api';
 
 /** What the proxies do with a port's bytes. `auto` = not declared: sniffed where a proxy can, else TCP. */
-export type PortProtocol = 'http' | 'http2' | 'grpc' | 'tls' | 'tcp' | 'udp' | 'auto';
+export type PortProtocol = 'http' | 'http2' | 'grpc' | 'grpc-web' | 'tls' | 'tcp' | 'udp' | 'auto';
 
 export interface MeshServicePort {
   readonly number: number;

@@ -37,7 +37,7 @@ export interface PortOwners {
 export function catchAllListener(
   port: number,
   owners: PortOwners,
-  policy: 'ALLOW_ANY' | 'REGISTRY_ONLY',
+  { policy, knowsHttp2 }: { readonly policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'; readonly knowsHttp2: boolean },
   mesh: MeshSettings,
 ): OwnedListener {
   const tls = owners.bare.filter((owner) => owner.port.protocol === 'tls');
@@ -45,6 +45,7 @@ export function catchAllListener(
     .filter((owner) => owner.port.protocol !== 'tls')
     .sort((a, b) => a.service.createdMs - b.service.createdMs || compareText(a.service.key, b.service.key));
   const hasHttp = owners.http.length > 0;
+  const translatesGrpcWeb = knowsHttp2 && owners.http.some((owner) => owner.port.protocol === 'grpc-web');
   const unknown = tcpProxyFilter(policy === 'ALLOW_ANY' ? passthroughCluster : blackHoleCluster, mesh);
   const own = oldest ? unreadChains(oldest, mesh) : null;
   const chains = firstOfEach([
@@ -59,7 +60,7 @@ export function catchAllListener(
     address: { socketAddress: { address: '0.0.0.0', portValue: port } },
     bindToPort: false,
     trafficDirection: 'OUTBOUND',
-    filterChains: [...chains, ...(hasHttp ? [httpChain(port, mesh)] : [])],
+    filterChains: [...chains, ...(hasHttp ? [httpChain(port, translatesGrpcWeb, mesh)] : [])],
     defaultFilterChain: { name: 'PassthroughFilterChain', filters: [own?.rest ?? unknown] },
     ...inspected(inspectors, mesh.detectionTimeoutMs),
   };
@@ -68,8 +69,12 @@ export function catchAllListener(
 }
 
 /** Requests, HTTP/2 ones included: the route table's clusters say which version goes upstream. */
-function httpChain(port: number, mesh: MeshSettings): Init<FilterChain> {
-  const options = { statPrefix: `outbound_0.0.0.0_${port};`, routes: { rds: portRoutes(port) } };
+function httpChain(port: number, translatesGrpcWeb: boolean, mesh: MeshSettings): Init<FilterChain> {
+  const options = {
+    statPrefix: `outbound_0.0.0.0_${port};`,
+    routes: { rds: portRoutes(port) },
+    translatesGrpcWeb,
+  };
   return { filterChainMatch: sniffedProtocols(true), filters: [httpManagerFilter(options, mesh)] };
 }
 

@@ -3,6 +3,7 @@ import {
   FileAccessLogTable,
   ForwardProxyFilterTable,
   GrpcStatsTable,
+  GrpcWebFilterTable,
   HttpConnectionManagerTable,
   RouterTable,
   StdoutAccessLogTable,
@@ -63,6 +64,8 @@ export interface ManagerOptions {
   readonly routes: { readonly rds: string } | { readonly inline: Init<RouteConfiguration> };
   /** Tells the application, in x-forwarded-client-cert, whose certificate the client showed. */
   readonly tellsClientCertificate?: boolean;
+  /** The port is declared gRPC-Web, and goes on as gRPC over HTTP/2. */
+  readonly translatesGrpcWeb?: boolean;
   /** Given on the forward proxy's listener: addresses that it must not dial. */
   readonly forwardProxy?: { readonly refusedAddresses: readonly string[] };
 }
@@ -107,10 +110,17 @@ const grpcStats = {
   typedConfig: typedConfig(GrpcStatsTable, { emitFilterState: true, statsForAllMethods: false }),
 };
 
-/** In the order we emit: what counts all requests, what changes where one goes, the router. */
+/** First, so that all others see gRPC. */
+const grpcWeb = {
+  name: 'envoy.filters.http.grpc_web',
+  typedConfig: typedConfig(GrpcWebFilterTable, {}),
+};
+
+/** In the order we emit: gRPC-Web's translation, what counts all requests, what changes where one goes, the router. */
 function httpFilters(options: ManagerOptions): Init<HttpFilter>[] {
   const router = { name: 'envoy.filters.http.router', typedConfig: typedConfig(RouterTable, {}) };
-  if (!options.forwardProxy) return [grpcStats, router];
+  if (!options.forwardProxy)
+    return options.translatesGrpcWeb === true ? [grpcWeb, grpcStats, router] : [grpcStats, router];
   const config = typedConfig(ForwardProxyFilterTable, options.forwardProxy);
   return [grpcStats, { name: 'sluice.filters.http.forward_proxy', typedConfig: config }, router];
 }

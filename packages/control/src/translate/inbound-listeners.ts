@@ -131,7 +131,11 @@ function portChains(
   const { appPort } = inbound.port;
   const knowsHttp2 = node.capabilities.has(http2Streams);
   const name = `0.0.0.0_${appPort}`;
-  const manager = { statPrefix: `inbound_${name};`, routes: { inline: inboundRouteTable(appPort) } };
+  const manager = {
+    statPrefix: `inbound_${name};`,
+    routes: { inline: inboundRouteTable(appPort) },
+    translatesGrpcWeb: knowsHttp2 && inbound.protocol === 'grpc-web',
+  };
   const target = {
     reading: readingOf(inbound.protocol, knowsHttp2),
     mode: modeFor(node, modeOfPort(policy, appPort)),

@@ -105,7 +105,7 @@ export function redirectedListeners(
     }
   }
   for (const [port, owners] of [...shared].sort(([a], [b]) => a - b))
-    listeners.push(catchAllListener(port, owners, facts.policy, mesh));
+    listeners.push(catchAllListener(port, owners, facts, mesh));
   return listeners;
 }
 
@@ -170,6 +170,7 @@ function serviceChains(
       {
         statPrefix: `outbound_${place};`,
         routes: { rds: serviceRoutes(service.hostname, port.number) },
+        translatesGrpcWeb: knowsHttp2 && port.protocol === 'grpc-web',
       },
       mesh,
     );
