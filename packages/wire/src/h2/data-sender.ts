@@ -39,17 +39,11 @@ export class DataSender {
 
   send(stream: StreamState, data: Uint8Array, start: number, end: number, isEnd: boolean): void {
     let at = start;
-    if (stream.queue.byteCount === 0 && this.#ringHead === this.#ring.length) {
-      while (at < end && this.#frames.output.isWritable) {
-        const length = Math.min(end - at, stream.sendWindow, this.window, MAX_DATA_FRAME_BYTES);
-        if (length <= 0) break;
-        this.#spend(stream, length);
-        this.#frames.data(stream.id, data, at, at + length, isEnd && at + length === end);
-        at += length;
-      }
+    if (stream.queue.byteCount === 0) {
+      // Who stands in the ring goes first; an empty frame costs no window (§6.9.1) and waits for nobody.
+      if (this.#ringHead === this.#ring.length) at = this.#sendNow(stream, data, start, end, isEnd);
+      if (start === end && isEnd) this.#frames.data(stream.id, EMPTY_BYTES, 0, 0, true);
       if (at === end) {
-        // An empty frame costs no window (§6.9.1).
-        if (isEnd && start === end) this.#frames.data(stream.id, EMPTY_BYTES, 0, 0, true);
         if (isEnd) this.#host.localEnded(stream);
         return;
       }
@@ -111,6 +105,19 @@ export class DataSender {
       ring.length = 0;
       this.#ringHead = 0;
     }
+  }
+
+  /** As much as the windows and the output take; the offset after it. */
+  #sendNow(stream: StreamState, data: Uint8Array, start: number, end: number, isEnd: boolean): number {
+    let at = start;
+    while (at < end && this.#frames.output.isWritable) {
+      const length = Math.min(end - at, stream.sendWindow, this.window, MAX_DATA_FRAME_BYTES);
+      if (length <= 0) break;
+      this.#spend(stream, length);
+      this.#frames.data(stream.id, data, at, at + length, isEnd && at + length === end);
+      at += length;
+    }
+    return at;
   }
 
   #sendTurn(stream: StreamState): void {

@@ -320,4 +320,17 @@ describe('what waits in a stream', () => {
     peer.receive(windowUpdate(1, 3));
     expect(peer.lines).toEqual(['< DATA 1 (3)', '< HEADERS 1 host=a end']);
   });
+
+  test('does not hold back the end of a neighbour that has nothing to say', () => {
+    const peer = new SessionUnderTest().greet(headers(1, get), headers(3, get));
+    const [first, second] = peer.streams;
+    peer.isWritable = false;
+    first!.sendResponseHead(200, first!.headers, false);
+    first!.sendData(new Uint8Array(3), 0, 3, true);
+    second!.sendResponseHead(200, second!.headers, false);
+    second!.sendEnd(null);
+    peer.read().lines.splice(0, peer.lines.length - 1);
+    expect(peer.lines).toEqual(['< DATA 3 end (0)']);
+    expect(peer.session.openStreamCount).toBe(1);
+  });
 });

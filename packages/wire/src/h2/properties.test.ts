@@ -5,7 +5,7 @@ import { SessionPair, fieldsOf } from './session-pair.ts';
 import type { SessionUnderTest } from './transcript.ts';
 import type { H2Stream } from './stream-types.ts';
 
-const RUNS = 150;
+const RUNS = 40;
 
 /** What one side sends on a stream, and what the other has got of it. */
 interface Message {
@@ -45,7 +45,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 test('whatever two sessions send each other arrives, in order and whole, within every window', () => {
   fc.assert(
     fc.property(
-      fc.array(operation, { maxLength: 80 }),
+      fc.array(operation, { maxLength: 120, size: 'max' }),
       fc.constantFrom(1, 100, 65_535, 300_000),
       fc.constantFrom(1, 100, 65_535, 300_000),
       (operations, clientWindow, serverWindow) => {
