@@ -341,7 +341,12 @@ export class ProxyProcess {
 
   /** The connection to the control plane goes over to the new certificate; the old one ends with its stream. */
   #credentialChanged(): void {
-    if (this.#ads === null) return this.#startAds();
+    if (this.#ads === null) {
+      this.#startAds();
+      // Everything else may be settled by now: nobody else would say what is wanted.
+      this.#changed();
+      return;
+    }
     if (!this.#controlPlane.isSecured) return;
     this.#controlPlane.retire();
     this.#ads.reconnect();
