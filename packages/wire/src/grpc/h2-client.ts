@@ -199,7 +199,8 @@ class ClientStream implements GrpcClientStream {
   }
 
   onData(buf: Uint8Array, start: number, end: number): void {
-    if (!this.#isOver) this.#decoder.execute(buf, start, end);
+    // The content of an HTTP error is no message.
+    if (!this.#isOver && this.#httpStatus === HTTP_OK) this.#decoder.execute(buf, start, end);
   }
 
   onWritable(): void {
@@ -209,6 +210,9 @@ class ClientStream implements GrpcClientStream {
   onEnd(trailers: HeaderList | null): void {
     if (this.#isOver) return;
     const status = trailers === null ? null : readStatus(trailers);
+    // A message cut off is no success.
+    if (status?.code === GrpcStatus.ok) this.#decoder.finish();
+    if (this.#isOver) return;
     if (status !== null && trailers !== null) {
       this.#over(status.code, status.message, metadataOf(trailers));
     } else if (this.#httpStatus === HTTP_OK) {
