@@ -23,7 +23,7 @@ export interface Parts {
 const types = 'type.googleapis.com/envoy.extensions';
 const LOG = '/ACCESS_LOG/';
 
-export async function startTcpProxy(parts: Parts): Promise<TcpProxyUnderTest> {
+export async function startTcpProxy(parts: Parts, flags: readonly string[] = []): Promise<TcpProxyUnderTest> {
   const folder = makeTempDir();
   const adminPort = freePort();
   const log = join(folder, 'access.log');
@@ -34,7 +34,9 @@ export async function startTcpProxy(parts: Parts): Promise<TcpProxyUnderTest> {
     static_resources: parts,
   };
   writeFileSync(file, JSON.stringify(bootstrap).replaceAll(LOG, log));
-  const process = spawnBun(proxyMain, ['-c', file, '--allow-access-log-path', log], { name: 'the proxy' });
+  const process = spawnBun(proxyMain, ['-c', file, '--allow-access-log-path', log, ...flags], {
+    name: 'the proxy',
+  });
   await waitFor(async () => (await fetch(`http://127.0.0.1:${adminPort}/ready`)).status === 200, {
     what: 'the proxy to be ready',
   });
