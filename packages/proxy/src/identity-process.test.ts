@@ -186,12 +186,12 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
   const secret = (name: string): object => ({ name, sds_config: { ads: {} } });
   const typed = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
 
-  function bootstrap(port: number, controlId: string): object {
+  function bootstrap(port: number, controlId: string, apiType: string): object {
     return {
       node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' },
       dynamic_resources: {
         ads_config: {
-          api_type: 'DELTA_GRPC',
+          api_type: apiType,
           transport_api_version: 'V3',
           grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
         },
@@ -225,7 +225,7 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
     };
   }
 
-  async function mesh(controlId: string) {
+  async function mesh(controlId: string, apiType = 'DELTA_GRPC') {
     const peer = await signingPeer();
     const { authority } = peer;
     const server = authority.leaf({ account: 'control' });
@@ -238,7 +238,7 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
     peer.token = formatJoinToken(newJoinToken([pinOf(authority)]));
     writeFileSync(tokenFile, peer.token, { mode: 0o600 });
     const args = ['--ca-address', peer.target, '--identity-token-file', tokenFile];
-    return { peer, ads, authority, start: () => startProxy(bootstrap(ads.port, controlId), args) };
+    return { peer, ads, authority, start: () => startProxy(bootstrap(ads.port, controlId, apiType), args) };
   }
 
   test(
@@ -268,10 +268,10 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
     limitMs,
   );
 
-  test(
-    'takes the trust bundle that the control plane sends in place of its own',
-    async () => {
-      const { ads, authority, start } = await mesh('spiffe://cluster.local/ns/default/sa/control');
+  test.each(['DELTA_GRPC', 'GRPC'])(
+    '%s: takes the trust bundle that the control plane sends in place of its own',
+    async (apiType) => {
+      const { ads, authority, start } = await mesh('spiffe://cluster.local/ns/default/sa/control', apiType);
       const next = new TestAuthority({ name: 'next' });
       const bundle = createMessage(SecretTable, {
         name: 'ROOTCA',

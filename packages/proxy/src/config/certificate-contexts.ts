@@ -4,12 +4,13 @@ import type { CertificateFacts, ShownCertificate } from '../admin/certs-page.ts'
 import { readCertificates, textOf } from './secret-judgement.ts';
 import { tlsContextsOf } from './secret-references.ts';
 
-/** Parsed once for each text: pages and scrapes ask often. */
-const parsed = new Map<string, readonly ShownCertificate[]>();
-/** Texts of replaced certificates are forgotten when there are more than this. */
-const maxParsed = 256;
+/** Messages never change once decoded; pages and scrapes ask often. */
+const parsed = new WeakMap<DataSource, readonly ShownCertificate[]>();
 
-/** `messages` have their files read in; `secret` finds by SDS name. Unused secrets come after the contexts. */
+/**
+ * `messages` have their files read in. Contexts that use the same certificates are told of once, so that a
+ * thousand clusters of one mesh are one entry; secrets that no context uses come last.
+ */
 export function certificateContexts(
   messages: Iterable<Listener | Cluster>,
   secrets: readonly Secret[],
@@ -17,62 +18,89 @@ export function certificateContexts(
   const byName = new Map(secrets.map((secret) => [secret.name, secret]));
   const used = new Set<string>();
   const shown = new Map<string, CertificateFacts>();
+  const seen = new Set<string>();
   for (const message of messages)
     for (const { context } of tlsContextsOf(message)) {
-      const facts = factsOf(context, byName, used);
-      shown.set(keyOf(facts), facts);
+      const uses = usesOf(context);
+      const key = hasOwn(context) ? null : uses.key;
+      if (key !== null && seen.has(key)) continue;
+      if (key !== null) seen.add(key);
+      const facts = factsOf(context, uses, byName);
+      for (const name of [...uses.certificates, ...uses.bundles]) used.add(name);
+      shown.set(fingerprint(facts), facts);
     }
-  for (const { name, tlsCertificate, validationContext } of secrets) {
-    if (used.has(name)) continue;
-    const facts = {
-      authorities: shownOf(validationContext?.trustedCa, name),
-      chain: shownOf(tlsCertificate?.certificateChain, name),
-    };
-    shown.set(keyOf(facts), facts);
+  for (const secret of secrets) {
+    if (used.has(secret.name)) continue;
+    const facts = { authorities: bundleOf(secret), chain: chainOf(secret) };
+    shown.set(fingerprint(facts), facts);
   }
   return [...shown.values()].filter(({ authorities, chain }) => authorities.length + chain.length > 0);
 }
 
-function factsOf(
-  context: CommonTlsContext,
-  secrets: ReadonlyMap<string, Secret>,
-  used: Set<string>,
-): CertificateFacts {
-  const chain = context.tlsCertificates.flatMap(({ certificateChain }) => shownOf(certificateChain, ''));
-  for (const { name } of context.tlsCertificateSdsSecretConfigs) {
-    used.add(name);
-    chain.push(...shownOf(secrets.get(name)?.tlsCertificate?.certificateChain, name));
-  }
-  const combined = context.combinedValidationContext;
-  const own = context.validationContext ?? combined?.defaultValidationContext;
-  const authorities = [...shownOf(own?.trustedCa, '')];
-  for (const reference of [
-    context.validationContextSdsSecretConfig,
-    combined?.validationContextSdsSecretConfig,
-  ]) {
-    if (reference === undefined) continue;
-    used.add(reference.name);
-    const trusted = secrets.get(reference.name)?.validationContext?.trustedCa;
-    authorities.push(...shownOf(trusted, reference.name));
-  }
-  return { authorities, chain };
+interface Uses {
+  /** Names of secrets. */
+  readonly certificates: readonly string[];
+  readonly bundles: readonly string[];
+  readonly key: string;
 }
 
-function shownOf(source: DataSource | undefined, secretName: string): readonly ShownCertificate[] {
-  const text = textOf(source);
-  if (text === '') return [];
-  const key = `${secretName}\n${text}`;
-  const known = parsed.get(key);
-  if (known !== undefined) return known;
-  const certificates = readCertificates(text);
-  const path = secretName === '' ? '<inline>' : `<secret ${secretName}>`;
-  const shown =
-    typeof certificates === 'string' ? [] : certificates.map((certificate) => ({ certificate, path }));
-  if (parsed.size >= maxParsed) parsed.clear();
-  parsed.set(key, shown);
+function usesOf(context: CommonTlsContext): Uses {
+  const certificates = context.tlsCertificateSdsSecretConfigs.map(({ name }) => name);
+  const bundles = [
+    context.validationContextSdsSecretConfig,
+    context.combinedValidationContext?.validationContextSdsSecretConfig,
+  ].flatMap((reference) => (reference === undefined ? [] : [reference.name]));
+  return { certificates, bundles, key: `${certificates.join('\n')}\n\n${bundles.join('\n')}` };
+}
+
+function ownRoots(context: CommonTlsContext): DataSource | undefined {
+  const own = context.validationContext ?? context.combinedValidationContext?.defaultValidationContext;
+  return own?.trustedCa;
+}
+
+function hasOwn(context: CommonTlsContext): boolean {
+  return context.tlsCertificates.length > 0 || ownRoots(context) !== undefined;
+}
+
+function factsOf(
+  context: CommonTlsContext,
+  uses: Uses,
+  secrets: ReadonlyMap<string, Secret>,
+): CertificateFacts {
+  return {
+    authorities: [
+      ...shownOf(ownRoots(context), inline),
+      ...uses.bundles.flatMap((name) => bundleOf(secrets.get(name))),
+    ],
+    chain: [
+      ...context.tlsCertificates.flatMap(({ certificateChain }) => shownOf(certificateChain, inline)),
+      ...uses.certificates.flatMap((name) => chainOf(secrets.get(name))),
+    ],
+  };
+}
+
+const inline = '<inline>';
+
+function bundleOf(secret: Secret | undefined): readonly ShownCertificate[] {
+  return shownOf(secret?.validationContext?.trustedCa, `<secret ${secret?.name ?? ''}>`);
+}
+
+function chainOf(secret: Secret | undefined): readonly ShownCertificate[] {
+  return shownOf(secret?.tlsCertificate?.certificateChain, `<secret ${secret?.name ?? ''}>`);
+}
+
+function shownOf(source: DataSource | undefined, path: string): readonly ShownCertificate[] {
+  if (source === undefined) return [];
+  let shown = parsed.get(source);
+  if (shown === undefined) {
+    const certificates = readCertificates(textOf(source));
+    shown =
+      typeof certificates === 'string' ? [] : certificates.map((certificate) => ({ certificate, path }));
+    parsed.set(source, shown);
+  }
   return shown;
 }
 
-function keyOf({ authorities, chain }: CertificateFacts): string {
+function fingerprint({ authorities, chain }: CertificateFacts): string {
   return [...authorities, ...chain].map(({ certificate }) => certificate.fingerprint256).join();
 }

@@ -8,6 +8,7 @@ import {
   isProblem,
   parseChain,
   problem,
+  verifyChain,
   type Certificate,
   type KeyPair,
   type Problem,
@@ -49,6 +50,8 @@ export function credentialOf(
   const last = chain[chain.length - 1];
   const root = last !== undefined && last !== leaf && isSelfIssued(last) ? last : null;
   const shown = root === null ? chain : chain.slice(0, -1);
+  const broken = root === null ? null : brokenLink(shown, root);
+  if (broken !== null) return broken;
   return {
     keyPem,
     shownPem: chainPem(shown),
@@ -76,6 +79,15 @@ export function readCredentialText(
   const key = /-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*-----END [A-Z ]*PRIVATE KEY-----\n?/.exec(text)?.[0];
   if (key === undefined) return problem('malformed', 'no private key');
   return credentialOf(key, text.replace(key, ''), obtainedMs, expectedId);
+}
+
+/** Whether signatures lead from the leaf to the root; dates are not asked here, because clocks differ. */
+function brokenLink(shown: readonly Certificate[], root: Certificate): Problem | null {
+  const nowMs = Math.max(...[...shown, root].map(({ notBeforeMs }) => notBeforeMs));
+  const verified = verifyChain(shown, [root], { nowMs, expiredLeafMs: Infinity });
+  return isProblem(verified)
+    ? problem(verified.code, `the chain does not hold together: ${verified.message}`)
+    : null;
 }
 
 export function isSelfIssued(certificate: Certificate): boolean {
