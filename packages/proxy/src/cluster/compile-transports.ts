@@ -7,7 +7,8 @@ import { RawBufferTable, unpackAny, UpstreamTlsContextTable } from '@sluice/xds'
 import type { Cluster as ClusterMessage, JsonValue, TransportSocket } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import { compileUpstreamTls, type UpstreamTlsSettings } from '../tls/upstream-tls.ts';
-import { unwrapProxyTransport, type UpstreamProxyHeader } from '../upstream/upstream-proxy-header.ts';
+import type { UpstreamProxyHeader } from '../tls/transport.ts';
+import { unwrapProxyTransport } from '../upstream/upstream-proxy-header.ts';
 
 export interface TransportSpec {
   readonly proxyHeader: UpstreamProxyHeader | null;

@@ -1,12 +1,20 @@
 /** Transport sockets as the data path sees them: what a filter chain does first, and how an endpoint is reached. */
 import type { Connection } from '../io/connection.ts';
 import type { TlsClientContext, TlsServerContext } from '../io/tls-context.ts';
-import type { UpstreamProxyHeader } from '../upstream/upstream-proxy-header.ts';
+import type { ConnectionFacts } from '../listener/connection-facts.ts';
 
 export interface DownstreamTransport {
   readonly tls: TlsServerContext;
   /** Names who ends a secured connection gently when its certificate has been renewed. */
   served(connection: Connection, served: { drain(): void }): void;
+}
+
+/** The PROXY header that an endpoint asks for. */
+export interface UpstreamProxyHeader {
+  /** Part of the pool's key: equal text means equal headers for one downstream connection. */
+  readonly key: string;
+  /** Null facts: a connection of our own (a health check), which the header says. */
+  bytes(downstream: ConnectionFacts | null): Uint8Array;
 }
 
 export interface UpstreamTransport {

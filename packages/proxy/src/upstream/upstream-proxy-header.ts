@@ -7,13 +7,7 @@ import type { ProxyProtocolConfig, TransportSocket } from '@sluice/xds';
 import { writeProxyV1, writeProxyV2, type ProxyTlv } from '@sluice/wire';
 import type { ProblemScope } from '../config/problems.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
-
-export interface UpstreamProxyHeader {
-  /** Part of the pool's key: equal text means equal headers for one downstream connection. */
-  readonly key: string;
-  /** Null facts: a connection of our own (a health check), which the header says. */
-  bytes(downstream: ConnectionFacts | null): Uint8Array;
-}
+import type { UpstreamProxyHeader } from '../tls/transport.ts';
 
 export interface UnwrappedTransport {
   readonly proxyHeader: UpstreamProxyHeader | null;
