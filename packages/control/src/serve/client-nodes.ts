@@ -6,7 +6,7 @@ import type { Registration } from '@sluice/api';
 import type { AdsVariant, Node } from '@sluice/xds';
 import type { RegisteredInstance } from '../registry/registry.ts';
 import { toWorkloadEntry } from '../registry/workload-entry.ts';
-import { builtInCapabilities, virtualHostDiscovery } from '../translate/node.ts';
+import { builtInCapabilities, transportTls, virtualHostDiscovery } from '../translate/node.ts';
 import type { ProxyNode } from '../translate/node.ts';
 import type { ClientNode } from '../translate/translator.ts';
 
@@ -14,6 +14,8 @@ import type { ClientNode } from '../translate/translator.ts';
 export interface ClientStream {
   readonly node: Node | undefined;
   readonly variant: AdsVariant;
+  /** Certificates and keys go only to those who proved themselves by a certificate. */
+  readonly proof: 'token' | 'certificate';
 }
 
 type AllotPort = (instance: string, service: string, port: number) => number | null;
@@ -82,5 +84,7 @@ function capabilitiesOf(registration: Registration, stream: ClientStream | null)
   const all = new Set([...(registration.capabilities ?? []), ...list, ...builtIn]);
   // Virtual hosts on demand are a matter of delta streams (design §6, xDS).
   if (stream?.variant !== 'delta') all.delete(virtualHostDiscovery);
+  // Without secrets nothing of TLS works: over the plain port a proxy has none, whatever it can do.
+  if (stream !== null && stream.proof !== 'certificate') all.delete(transportTls);
   return [...all].sort();
 }
