@@ -127,3 +127,34 @@ test('a collected body is cut at its limit, and the rest of it passes unseen', a
   await responseThrough([collecting], long);
   expect(collected).toBe('why.......');
 });
+
+test('a filter that has left sees nothing more of the exchange, others do, and the next one has it again', async () => {
+  const seen: string[] = [];
+  let turn = 0;
+  const watching = (name: string, leavesFirst: boolean): HttpFilterBinding =>
+    bind(name, {
+      onRequestHead(x) {
+        seen.push(`${name} > head`);
+        if (leavesFirst && turn++ === 0) x.leave();
+        return 'continue';
+      },
+      onResponseHead: () => (seen.push(`${name} < head`), 'continue'),
+      onResponseData: (_x, _chunk, isEnd) => (isEnd && seen.push(`${name} < data`), 'continue'),
+      onResponseTrailers: () => (seen.push(`${name} < trailers`), 'continue'),
+      onEnd: () => void seen.push(`${name} end`),
+    });
+  const upstream = world.upstream(withTrailers);
+  world.cluster('a', [upstream.port]);
+  const filters = [watching('one', true), watching('two', false), routerBinding];
+  const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { filters }));
+  const exchange = async (count: number): Promise<string[]> => {
+    seen.length = 0;
+    client.send('GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n');
+    await world.log.until(count);
+    return [...seen];
+  };
+  const ofTwo = ['two < head', 'two < data', 'two < trailers', 'two end'];
+  expect(await exchange(1)).toEqual(['one > head', 'two > head', ...ofTwo]);
+  expect(await exchange(2)).toContain('one < trailers');
+  expect(seen.at(-2)).toBe('one end');
+});

@@ -41,13 +41,15 @@ export class FilterContext implements HttpFilterContext {
   #host: ContextHost | null;
   readonly #last: ContextHost;
   readonly #position: number;
+  readonly #leave: (position: number) => void;
   /** A filter may have kept this context for later. */
   wasKept = false;
 
-  constructor(host: ContextHost, position: number) {
+  constructor(host: ContextHost, position: number, leave: (position: number) => void) {
     this.#host = host;
     this.#last = host;
     this.#position = position;
+    this.#leave = leave;
   }
 
   get request(): RouteRequest {
@@ -72,6 +74,10 @@ export class FilterContext implements HttpFilterContext {
   /** From here on nothing this context is asked for has an effect. */
   cutOff(): void {
     this.#host = null;
+  }
+
+  leave(): void {
+    if (this.#host !== null) this.#leave(this.#position);
   }
 
   routeConfig(): unknown {

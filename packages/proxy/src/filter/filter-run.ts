@@ -38,6 +38,13 @@ export type Overflow = 'refuse' | 'cut';
 
 const EMPTY = new Uint8Array(0);
 
+/** Bits of the positions whose filters want nothing more of the exchange. */
+export interface LeavingFilters {
+  readonly leftMask: number;
+}
+
+const NOBODY_LEFT: LeavingFilters = { leftMask: 0 };
+
 class MutableChunk implements BodyChunk {
   data: Uint8Array = EMPTY;
   start = 0;
@@ -75,10 +82,16 @@ export class FilterRun {
   #overflow: Overflow = 'refuse';
   /** The first step whose filter has not seen the trailers. */
   #trailerStep = 0;
+  #watched: LeavingFilters = NOBODY_LEFT;
 
   constructor(direction: Direction, owner: FilterRunOwner) {
     this.direction = direction;
     this.#owner = owner;
+  }
+
+  /** Whose filters may have left. */
+  watch(filters: LeavingFilters): void {
+    this.#watched = filters;
   }
 
   /** False while bytes are held without the owner's leave to take more. */
@@ -138,7 +151,7 @@ export class FilterRun {
   data(data: Uint8Array, start: number, end: number): void {
     if (this.#isStopped) return;
     const plan = this.#plan!;
-    if (!this.#isPaused && !plan.hasAnyData) {
+    if (!this.#isPaused && (plan.dataMask & ~this.#watched.leftMask) === 0) {
       this.#owner.passData(this.direction, data, start, end);
       return;
     }
@@ -175,7 +188,7 @@ export class FilterRun {
 
   #runHead(from: number): void {
     const plan = this.#plan!;
-    if (plan.hasAnyHead) {
+    if ((plan.headMask & ~this.#watched.leftMask) !== 0) {
       for (let step = from; step < this.#steps; step++) {
         if (!plan.hasHead[step]) continue;
         const filter = this.#owner.filterAt(plan.order[step]!);
@@ -280,8 +293,8 @@ export class FilterRun {
   #runEnd(from: number): void {
     if (this.#hasPassedEnd) return;
     const plan = this.#plan!;
-    const showsTrailers = this.#trailers !== null && plan.hasAnyTrailers;
-    if ((plan.hasAnyData || showsTrailers) && !this.#runLastSteps(from)) return;
+    const wanted = this.#trailers === null ? plan.dataMask : plan.dataMask | plan.trailersMask;
+    if ((wanted & ~this.#watched.leftMask) !== 0 && !this.#runLastSteps(from)) return;
     this.#hasPassedEnd = true;
     const trailers = this.#trailers;
     // A filter that took all of them (into the body, say) leaves none.

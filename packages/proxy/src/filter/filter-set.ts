@@ -5,7 +5,7 @@
 import { DISABLED } from '../route/route.ts';
 import type { Cancel, HttpFilter, HttpFilterContext, SideReply, SideRequest } from './filter.ts';
 import { FilterContext, type ContextHost } from './filter-context.ts';
-import type { HttpChain } from './http-chain.ts';
+import { positionBit, type HttpChain } from './http-chain.ts';
 import type { RouterServices } from './router/router-host.ts';
 import { startSideCall } from './side-call.ts';
 
@@ -18,14 +18,26 @@ export class FilterSet {
   readonly #contexts: FilterContext[] = [];
   #upstreamContext: FilterContext | null = null;
   #calls: Cancel[] | null = null;
+  #leftMask = 0;
+  readonly #leave = (position: number): void => {
+    this.#leftMask |= positionBit(position);
+  };
 
   constructor(host: ContextHost, chain: HttpChain) {
     this.#host = host;
     this.#chain = chain;
+    host.runOf('request').watch(this);
+    host.runOf('response').watch(this);
+  }
+
+  /** Bits of the positions whose filters have left this exchange. */
+  get leftMask(): number {
+    return this.#leftMask;
   }
 
   begin(): void {
     const { bindings } = this.#chain;
+    this.#leftMask = 0;
     for (let i = 0; i < bindings.length; i++) {
       if (this.#filters[i]?.isReusable !== true)
         this.#filters[i] = bindings[i]!.factory.create(bindings[i]!.config);
@@ -34,6 +46,7 @@ export class FilterSet {
 
   /** Null when it is switched off for this route, or by default and not switched on. */
   at(position: number, configs: RouteConfigs): HttpFilter | null {
+    if ((this.#leftMask & positionBit(position)) !== 0) return null;
     const binding = this.#chain.bindings[position]!;
     if (configs !== null && configs.size > 0) {
       const config = configs.get(binding.name);
@@ -44,11 +57,15 @@ export class FilterSet {
   }
 
   contextAt(position: number): HttpFilterContext {
-    return (this.#contexts[position] ??= new FilterContext(this.#host, position));
+    return (this.#contexts[position] ??= new FilterContext(this.#host, position, this.#leave));
   }
 
   upstreamContext(): HttpFilterContext {
-    return (this.#upstreamContext ??= new FilterContext(this.#host, this.#chain.bindings.length));
+    return (this.#upstreamContext ??= new FilterContext(
+      this.#host,
+      this.#chain.bindings.length,
+      this.#leave,
+    ));
   }
 
   /** Null: none for this route. */
@@ -74,6 +91,7 @@ export class FilterSet {
     const { onEnd } = this.#chain;
     for (let i = 0; i < onEnd.length; i++) {
       const position = onEnd[i]!;
+      if ((this.#leftMask & positionBit(position)) !== 0) continue;
       const filter = this.#filters[position]!;
       // A reusable one must be as new, even if the route it was used with has changed to one without it.
       if (filter.isReusable === true || this.at(position, configs) !== null)
@@ -87,7 +105,7 @@ export class FilterSet {
       const context = this.#contexts[i];
       if (context === undefined || !(context.wasKept || hasPaused)) continue;
       context.cutOff();
-      this.#contexts[i] = new FilterContext(this.#host, i);
+      this.#contexts[i] = new FilterContext(this.#host, i, this.#leave);
     }
   }
 }

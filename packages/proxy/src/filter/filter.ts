@@ -52,6 +52,8 @@ export interface HttpFilterContext {
   readonly record: RequestRecord;
   /** Chosen route; null when none matched. */
   readonly route: CompiledRoute | null;
+  /** From `onRequestHead`: this filter wants nothing more of this exchange, `onEnd` neither; it costs nothing then. */
+  leave(): void;
   /** This filter's per-route configuration, the most specific one, or null. */
   routeConfig(): unknown;
   /** Has the route chosen again, after the filter changed what routes look at. */

@@ -24,9 +24,10 @@ export interface DirectionPlan {
   readonly hasHead: readonly boolean[];
   readonly hasData: readonly boolean[];
   readonly hasTrailers: readonly boolean[];
-  readonly hasAnyHead: boolean;
-  readonly hasAnyData: boolean;
-  readonly hasAnyTrailers: boolean;
+  /** Bits of the positions that have the method; see `positionBit`. */
+  readonly headMask: number;
+  readonly dataMask: number;
+  readonly trailersMask: number;
   /** Some filter may replace body bytes: a declared length is not forwarded. */
   readonly rewritesBody: boolean;
 }
@@ -72,12 +73,29 @@ function plan(
     hasHead,
     hasData,
     hasTrailers,
-    hasAnyHead: hasHead.includes(true),
-    hasAnyData: hasData.includes(true),
-    hasAnyTrailers: hasTrailers.includes(true),
+    headMask: maskOf(order, hasHead),
+    dataMask: maskOf(order, hasData),
+    trailersMask: maskOf(order, hasTrailers),
     rewritesBody: samples.some(
       (filter) =>
         (direction === 'Request' ? filter.rewritesRequestBody : filter.rewritesResponseBody) === true,
     ),
   };
+}
+
+/** Filters of a chain that may leave an exchange; later ones always stay. */
+const MAX_LEAVING = 31;
+
+/** 0 for positions that no mask holds. */
+export function positionBit(position: number): number {
+  return position < MAX_LEAVING ? 1 << position : 0;
+}
+
+/** All bits where one of the filters can never leave. */
+function maskOf(order: readonly number[], has: readonly boolean[]): number {
+  let mask = 0;
+  order.forEach((position, step) => {
+    if (has[step] === true) mask |= positionBit(position) || -1;
+  });
+  return mask;
 }

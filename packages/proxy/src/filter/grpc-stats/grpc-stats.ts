@@ -30,6 +30,7 @@ export class GrpcStatsFilter implements HttpFilter {
 
   onRequestHead(x: HttpFilterContext): FilterVerdict {
     this.#isGrpc = isGrpcRequest(x.requestHeaders);
+    if (!this.#isGrpc) x.leave();
     return 'continue';
   }
 

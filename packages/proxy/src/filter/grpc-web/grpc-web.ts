@@ -43,7 +43,10 @@ export class GrpcWebFilter implements HttpFilter {
   onRequestHead(x: HttpFilterContext): FilterVerdict {
     const headers = x.requestHeaders;
     const format = grpcWebFormat(headers, H.contentType);
-    if (format === null) return 'continue';
+    if (format === null) {
+      x.leave();
+      return 'continue';
+    }
     this.#isWeb = true;
     this.#isTextRequest = format === 'text';
     this.#isTextResponse = grpcWebFormat(headers, H.accept) === 'text';
