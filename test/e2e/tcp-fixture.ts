@@ -136,18 +136,20 @@ export function listenerFilter(
   };
 }
 
-/** Begins each upstream connection with a PROXY header. */
-export function proxyTransport(version: 'V1' | 'V2', more: object = {}): object {
+const rawBuffer = {
+  name: 'envoy.transport_sockets.raw_buffer',
+  typed_config: { '@type': `${types}.transport_sockets.raw_buffer.v3.RawBuffer` },
+};
+
+/** Begins each upstream connection with a PROXY header; `inner` comes behind it. */
+export function proxyTransport(version: 'V1' | 'V2', more: object = {}, inner: object = rawBuffer): object {
   return {
     transport_socket: {
       name: 'envoy.transport_sockets.upstream_proxy_protocol',
       typed_config: {
         '@type': `${types}.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport`,
         config: { version, ...more },
-        transport_socket: {
-          name: 'envoy.transport_sockets.raw_buffer',
-          typed_config: { '@type': `${types}.transport_sockets.raw_buffer.v3.RawBuffer` },
-        },
+        transport_socket: inner,
       },
     },
   };
