@@ -22,6 +22,7 @@ import {
   type JsonObject,
   type Node,
   type RejectedResource,
+  type Secret,
 } from '@sluice/xds';
 import { DnsClusters } from './cluster/dns-clusters.ts';
 import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
@@ -95,6 +96,7 @@ export class ProxyProcess {
   #ads: AdsSession | null = null;
   readonly #received = new Set<string>();
   #connectionCount = 0;
+  #isStarted = false;
   #isConnected = false;
   #isApplying = false;
   #isDraining = false;
@@ -150,13 +152,8 @@ export class ProxyProcess {
       identity: options.identity,
       nodeMetadata: (this.node.metadata ?? {}) as JsonObject,
       transport: deps.transport,
-      arrived: (secret) => {
-        this.#controlPlane.put(secret);
-        this.clusters.rewarm();
-        this.listeners.rewarm();
-      },
+      arrived: (secret) => this.#secretArrived(secret),
       replaced: (kind, name) => this.#fileReplaced(kind, name),
-      onCredential: () => this.#credentialChanged(),
     });
     this.secrets = this.#workload.activation;
     this.#controlPlane = new ControlPlaneLink(
@@ -186,6 +183,7 @@ export class ProxyProcess {
     // Before what waits for the certificate: a stored one is there at once.
     this.#workload.agent?.start();
     this.#putStatic();
+    this.#isStarted = true;
     this.#startAds();
     this.#changed();
   }
@@ -339,30 +337,42 @@ export class ProxyProcess {
     return rejected;
   }
 
+  #secretArrived(secret: Secret): void {
+    const isShown = this.#controlPlane.put(secret);
+    this.clusters.rewarm();
+    this.listeners.rewarm();
+    if (this.#isStarted && this.#ads === null) this.#startAds();
+    else if (isShown) this.#moveAds();
+  }
+
   /** The connection to the control plane goes over to the new certificate; the old one ends with its stream. */
-  #credentialChanged(): void {
-    if (this.#ads === null) {
-      this.#startAds();
-      // Everything else may be settled by now: nobody else would say what is wanted.
-      this.#changed();
-      return;
-    }
-    if (!this.#controlPlane.isSecured) return;
+  #moveAds(): void {
     this.#controlPlane.retire();
-    this.#ads.reconnect();
+    this.#ads?.reconnect();
   }
 
   #wantedSecrets(): ReadonlySet<string> {
     const revision = this.clusters.revision + this.listeners.revision;
     if (revision !== this.#secretsLookedAt) {
       this.#secretsLookedAt = revision;
-      this.#secretsWanted = this.secrets.wanted([...this.clusters.messages(), ...this.listeners.messages()]);
+      this.#secretsWanted = this.secrets.wanted([
+        ...this.#controlPlane.messages,
+        ...this.clusters.messages(),
+        ...this.listeners.messages(),
+      ]);
     }
     return this.#secretsWanted;
   }
 
   #fileReplaced(kind: 'cluster' | 'listener', name: string): void {
-    const rejection = kind === 'cluster' ? this.clusters.refresh(name) : this.listeners.refresh(name);
+    const control = this.#controlPlane.messages.find((cluster) => cluster.name === name);
+    const rejection =
+      kind === 'listener'
+        ? this.listeners.refresh(name)
+        : control === undefined
+          ? this.clusters.refresh(name)
+          : this.#controlPlane.refresh(control);
+    if (rejection === null && control !== undefined) this.#moveAds();
     if (rejection === null) return;
     this.deps.logger.error('a file was replaced by one that cannot be used; what is loaded stays', {
       kind,

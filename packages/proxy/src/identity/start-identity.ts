@@ -33,8 +33,6 @@ export interface IdentityWiring {
   readonly transport: (target: string, timers: TimerWheel, tls: TlsClientContext | null) => ClientTransport;
   /** Already judged by the agent; the loops get it at once. */
   onSecret(secret: Secret, version: string): void;
-  /** After `onSecret`. */
-  onCredential(): void;
 }
 
 /** Throws when the identity directory cannot be had. */
@@ -53,7 +51,6 @@ export function createIdentityAgent(wiring: IdentityWiring): IdentityAgent {
     sign: (call) => sign(wiring, call),
     onCredential(credential) {
       wiring.onSecret(certificateSecret(credential), credential.leaf.serial);
-      wiring.onCredential();
     },
     onRoots: (pem) => wiring.onSecret(bundleSecret(pem), ''),
   });

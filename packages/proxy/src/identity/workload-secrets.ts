@@ -29,8 +29,6 @@ export interface WorkloadSecretsDeps extends Omit<
   readonly transport: IdentityWiring['transport'];
   /** What waits for a secret may go on. */
   arrived(secret: Secret): void;
-  /** The workload has another certificate now. */
-  onCredential(): void;
 }
 
 export class WorkloadSecrets {
@@ -73,7 +71,7 @@ export class WorkloadSecrets {
   }
 
   #createAgent(options: IdentityOptions): IdentityAgent {
-    const { logger, metrics, timers, nodeMetadata, transport, onCredential } = this.#deps;
+    const { logger, metrics, timers, nodeMetadata, transport } = this.#deps;
     this.activation.reserve(workloadSecret, trustBundleSecret);
     return createIdentityAgent({
       options,
@@ -87,7 +85,6 @@ export class WorkloadSecrets {
         const problem = this.activation.put(secret, version, null, 'agent');
         if (problem !== null) logger.error('the workload certificate was refused', { problem });
       },
-      onCredential,
     });
   }
 }

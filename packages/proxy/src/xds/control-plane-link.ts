@@ -11,15 +11,21 @@ import { secretsOf } from '../config/secret-references.ts';
 import type { ClientTransport } from '../identity/start-identity.ts';
 import type { TlsClientContext } from '../io/tls-context.ts';
 import { checkingEnvironment, type TlsEnvironment } from '../tls/tls-environment.ts';
-import { controlPlaneTls } from './control-plane-tls.ts';
+import { checkControlPlaneTls, controlPlaneTls, type ControlPlaneTls } from './control-plane-tls.ts';
 import { rotatingTransport } from './rotating-transport.ts';
 
-export class ControlPlaneLink implements GrpcStreamTransport {
-  readonly #clusters: readonly Cluster[];
-  readonly #secrets: Pick<SecretActivation, 'has' | 'inline'>;
-  readonly #transports: readonly ClientTransport[];
-  readonly #all: GrpcStreamTransport;
+interface Address {
+  readonly cluster: string;
+  readonly transport: ClientTransport;
+  readonly tls: ControlPlaneTls | null;
+}
 
+export class ControlPlaneLink implements GrpcStreamTransport {
+  /** As the bootstrap has them. */
+  readonly messages: readonly Cluster[];
+  readonly #secrets: Pick<SecretActivation, 'has' | 'inline'>;
+  readonly #addresses: readonly Address[];
+  readonly #all: GrpcStreamTransport;
   /** For contexts of the main thread, which has no other use of TLS. */
   readonly #environment: TlsEnvironment;
 
@@ -32,30 +38,37 @@ export class ControlPlaneLink implements GrpcStreamTransport {
     const names = controlPlaneClusters(bootstrap);
     this.#secrets = secrets;
     this.#environment = { ...checkingEnvironment(), wallMs };
-    this.#clusters = (bootstrap.staticResources?.clusters ?? [])
-      .filter(({ name }) => names.has(name))
-      .map((cluster) => secrets.inline('cluster', cluster, '', true).message);
-    this.#transports = this.#clusters.flatMap((cluster) =>
-      targetsOf(cluster).map((target) =>
-        connect(target, controlPlaneTls(cluster, target, this.#environment)),
-      ),
-    );
-    this.#all = rotatingTransport(this.#transports);
-  }
-
-  get isSecured(): boolean {
-    return this.#clusters.some(({ transportSocket }) => transportSocket !== undefined);
+    this.messages = (bootstrap.staticResources?.clusters ?? []).filter(({ name }) => names.has(name));
+    this.#addresses = this.messages.flatMap((given) => {
+      const cluster = secrets.inline('cluster', given, '', true).message;
+      return targetsOf(cluster).map((target) => {
+        const tls = controlPlaneTls(cluster, target, this.#environment);
+        return { cluster: cluster.name, tls, transport: connect(target, tls) };
+      });
+    });
+    this.#all = rotatingTransport(this.#addresses.map(({ transport }) => transport));
   }
 
   /** Every certificate and trust bundle that the connection needs is there. */
   get isReady(): boolean {
-    return this.#clusters.every((cluster) => secretsOf(cluster).every(({ name }) => this.#secrets.has(name)));
+    return this.messages.every((cluster) => secretsOf(cluster).every(({ name }) => this.#secrets.has(name)));
   }
 
-  /** A secret of the proxy is there, or another one now. */
-  put(secret: Secret): void {
-    if (!this.isSecured) return;
+  /** A secret of the proxy is there, or another one now. True when connections show another certificate for it. */
+  put(secret: Secret): boolean {
+    if (!this.messages.some((cluster) => secretsOf(cluster).some(({ name }) => name === secret.name)))
+      return false;
     this.#environment.secrets.put(secret.name, '', secret);
+    return secret.tlsCertificate !== undefined;
+  }
+
+  /** A file that the cluster names was replaced. Returns why it cannot be used, or null. */
+  refresh(given: Cluster): string | null {
+    const { message, rejection } = this.#secrets.inline('cluster', given, '', true);
+    const lines = rejection ?? checkControlPlaneTls(message, allNames(message)).join('\n');
+    if (lines !== '') return lines;
+    for (const { cluster, tls } of this.#addresses) if (cluster === message.name) tls?.replace(message);
+    return null;
   }
 
   open(path: string, metadata: GrpcMetadata, sink: GrpcStreamSink): GrpcClientStream {
@@ -64,8 +77,13 @@ export class ControlPlaneLink implements GrpcStreamTransport {
 
   /** The next stream gets a new connection. */
   retire(): void {
-    for (const transport of this.#transports) transport.retire();
+    for (const { transport } of this.#addresses) transport.retire();
   }
+}
+
+/** Where its secrets come from was judged when the proxy started. */
+function allNames(cluster: Cluster): string[] {
+  return secretsOf(cluster).map(({ name }) => name);
 }
 
 function targetsOf(cluster: Cluster): string[] {

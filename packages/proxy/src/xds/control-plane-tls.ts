@@ -4,7 +4,7 @@ import { formatProblem, newProblems } from '../config/problems.ts';
 import { secretsOf } from '../config/secret-references.ts';
 import { isPlain } from '../cluster/compile-transports.ts';
 import { bearsName } from '../identity/signing-tls.ts';
-import type { HandshakeOutcome, TlsClientContext, TlsFailure } from '../io/tls-context.ts';
+import type { HandshakeOutcome, TlsClientContext, TlsFailure, TlsSettings } from '../io/tls-context.ts';
 import type { TlsEnvironment } from '../tls/tls-environment.ts';
 import { compileUpstreamTls, UpstreamTls } from '../tls/upstream-tls.ts';
 
@@ -16,12 +16,8 @@ export function controlPlaneTls(
   cluster: Cluster,
   target: string,
   environment: TlsEnvironment,
-): TlsClientContext | null {
-  const message = contextOf(cluster);
-  if (message === null) return null;
-  const tls = new ControlPlaneTls(compileUpstreamTls(message, newProblems()), environment, cluster.name);
-  tls.expectedName = namesServer(message) ? '' : message.sni || hostOf(target);
-  return tls;
+): ControlPlaneTls | null {
+  return contextOf(cluster) === null ? null : new ControlPlaneTls(cluster, target, environment);
 }
 
 /** What keeps a transport socket from carrying xDS, in words. `agentSecrets`: served by the identity agent. */
@@ -49,18 +45,53 @@ export function checkControlPlaneTls(cluster: Cluster, agentSecrets: readonly st
   return lines;
 }
 
-class ControlPlaneTls extends UpstreamTls {
+/** Of one address. Lives as long as its transport; what it says changes when a file was replaced. */
+export class ControlPlaneTls implements TlsClientContext {
+  readonly #target: string;
+  readonly #environment: TlsEnvironment;
+  readonly maxSessions = 0;
+  #inner: UpstreamTls;
   /** What the certificate must bear where the context does not say itself; empty where it does. */
-  expectedName = '';
+  #expectedName = '';
 
-  override judge(outcome: HandshakeOutcome): TlsFailure | null {
-    const refusal = super.judge(outcome);
-    if (refusal !== null || this.expectedName === '') return refusal;
-    if (outcome.peer !== null && bearsName(outcome.peer, this.expectedName)) return null;
+  constructor(cluster: Cluster, target: string, environment: TlsEnvironment) {
+    this.#target = target;
+    this.#environment = environment;
+    this.#inner = this.#compile(cluster);
+  }
+
+  get serverName(): string {
+    return this.#inner.serverName;
+  }
+
+  replace(cluster: Cluster): void {
+    this.#inner = this.#compile(cluster);
+  }
+
+  settings(): TlsSettings | TlsFailure {
+    return this.#inner.settings();
+  }
+
+  judge(outcome: HandshakeOutcome): TlsFailure | null {
+    const refusal = this.#inner.judge(outcome);
+    if (refusal !== null || this.#expectedName === '') return refusal;
+    if (outcome.peer !== null && bearsName(outcome.peer, this.#expectedName)) return null;
     return {
       kind: 'san',
-      reason: `the control plane's certificate does not bear the name ${this.expectedName}`,
+      reason: `the control plane's certificate does not bear the name ${this.#expectedName}`,
     };
+  }
+
+  /** The session's log tells what came of it. */
+  onHandshake(): void {}
+  onFailure(): void {}
+  onSecured(): void {}
+
+  #compile(cluster: Cluster): UpstreamTls {
+    const message = contextOf(cluster);
+    if (message === null) throw new Error(`cluster "${cluster.name}" has no TLS context`);
+    this.#expectedName = namesServer(message) ? '' : message.sni || hostOf(this.#target);
+    return new UpstreamTls(compileUpstreamTls(message, newProblems()), this.#environment, cluster.name);
   }
 }
 
