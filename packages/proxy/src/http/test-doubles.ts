@@ -24,6 +24,7 @@ import { plainTransport } from '../tls/transport.ts';
 import type { H2CodecStats } from './h2-codec-stats.ts';
 import { defaultH2Settings } from './h2-settings.ts';
 import type { AccessLogger, RequestRecord } from '../telemetry/record.ts';
+import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
 import type { ConnectionEndStats } from './exchange-services.ts';
 import { clientCertConfig } from './forwarded-client-cert.ts';
 
@@ -379,4 +380,15 @@ export const noEndStats: ConnectionEndStats = {
   protocolError() {},
   upgradeOpened() {},
   upgradeClosed() {},
+};
+
+/** Connections that nobody counts. */
+export const noManagerStats: ManagerStats = {
+  ...noEndStats,
+  connectionOpened() {},
+  connectionClosed() {},
+  bytesReceived() {},
+  bytesSent() {},
+  drainClose() {},
+  speaks() {},
 };

@@ -1,5 +1,5 @@
 /**
- * One client's HTTP/1 connection without sockets, for fuzz targets: downstream codec, exchange, filters and
+ * One client's HTTP connection without sockets, for fuzz targets: downstream codec, exchange, filters and
  * router over a scripted upstream. The first octet of an input says how the rest is split.
  */
 import { createRandom, FakeClock, TimerWheel } from '@sluice/runtime';
@@ -9,10 +9,18 @@ import type { HttpManagerConfig, ListenerRuntime } from '../listener/listener.ts
 import { createIdSource } from '../telemetry/request-id.ts';
 import { createRequestRecord } from '../telemetry/request-record.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
-import { H1DownstreamConnection } from './h1-downstream.ts';
+import { HttpConnection } from './http-connection.ts';
 import { createHttpDate } from './http-date.ts';
 import type { ResponseSink, UpstreamConnector, UpstreamStream } from './streams.ts';
-import { forwardTo, noEndStats, testCluster, testEndpoint, testManager, testRoute } from './test-doubles.ts';
+import {
+  forwardTo,
+  noEndStats,
+  noManagerStats,
+  testCluster,
+  testEndpoint,
+  testManager,
+  testRoute,
+} from './test-doubles.ts';
 
 /**
  * Feeds the input, ends the connection and lets an hour pass. Throws when something outlives it. What was
@@ -77,7 +85,7 @@ export function fuzzConnection(
     isMutualTls: false,
     tls: null,
   };
-  connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {
+  connection.handler = new HttpConnection(connection, facts, binding, noManagerStats, services, () => {
     isGone = true;
   });
   const step = (input[0] ?? 0) % 64 === 0 ? input.length : (input[0]! % 64) + 1;

@@ -13,7 +13,6 @@ import { IoLoop } from '../io/io-loop.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { HttpManagerConfig, ListenerRuntime } from '../listener/listener.ts';
 import type { CompiledRoute, RouteRequest } from '../route/route.ts';
-import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
 import { createIdSource } from '../telemetry/request-id.ts';
 import { createRequestRecord } from '../telemetry/request-record.ts';
 import { createConnector } from '../upstream/connector.ts';
@@ -22,6 +21,7 @@ import { HttpConnection } from './http-connection.ts';
 import { createHttpDate } from './http-date.ts';
 import {
   noEndStats,
+  noManagerStats,
   RecordingLogger,
   testCluster,
   testEndpoint,
@@ -154,16 +154,6 @@ export class World {
     for (const peer of this.#peers) peer.stop(true);
   }
 }
-
-const noManagerStats: ManagerStats = {
-  ...noEndStats,
-  connectionOpened() {},
-  connectionClosed() {},
-  bytesReceived() {},
-  bytesSent() {},
-  drainClose() {},
-  speaks() {},
-};
 
 function factsOf(connection: Connection): ConnectionFacts {
   const { localAddress, localPort, remoteAddress, remotePort } = connection;
