@@ -8,7 +8,7 @@ import type { MeshSettings } from '@sluice/api';
 import { spiffeId } from '@sluice/identity';
 import { MetricsRegistry, systemClock, type Clock, type Logger } from '@sluice/runtime';
 import { openAuthority, type IdentityOptions, type OpenedAuthority } from './authority/open-authority.ts';
-import { controlAccount } from './authority/server-credential.ts';
+import { advertisedAddress, controlAccount } from './authority/server-credential.ts';
 import { InstanceRegistry } from './registry/instance-registry.ts';
 import { checkIntervalMs } from './registry/lease-table.ts';
 import { sqliteRegistryTable } from './registry/registry-table.ts';
@@ -145,7 +145,7 @@ async function compose(
     clock,
     log: log.child('identity'),
     hasReachedAll: () => serving?.hasReachedAll() ?? false,
-    secureAddress: () => addresses.secure,
+    secureAddress: () => advertisedAddress(addresses.secure, options.identity.names),
   });
   closers.push(() => identity.close());
   const mesh = dependencies.serving({
@@ -191,7 +191,7 @@ async function compose(
       return addresses.xds;
     },
     get secureAddress() {
-      return addresses.secure;
+      return advertisedAddress(addresses.secure, options.identity.names);
     },
     controlId: spiffeId(settings.trustDomain, settings.rootNamespace, controlAccount),
     clusterDomain: settings.clusterDomain,

@@ -37,7 +37,8 @@ export interface Binding {
   readonly ports: readonly number[];
 }
 
-export type Proof = 'join-token' | 'service-account-token' | 'certificate';
+/** By what its holder got it; `own` is the control plane's. */
+export type Proof = 'join-token' | 'service-account-token' | 'certificate' | 'own';
 
 export interface IssuedRow {
   /** Lower-case hex. */

@@ -24,7 +24,7 @@ import {
   readOperatorFolder,
   type OperatorAuthority,
 } from './operator-authority.ts';
-import { ServerCredentialKeeper, type ServerNames } from './server-credential.ts';
+import { serverNames, ServerCredentialKeeper, type ServerNames } from './server-credential.ts';
 import { ServiceAccountTokens, type ServiceAccountSettings } from './service-account-tokens.ts';
 import { signingHandler } from './signing-service.ts';
 
@@ -84,7 +84,12 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
   });
   const serviceAccounts =
     options.serviceAccounts === undefined ? null : new ServiceAccountTokens(options.serviceAccounts, wallMs);
-  const keeper = new ServerCredentialKeeper(authority, options.names, settings.rootNamespace, wallMs);
+  const keeper = new ServerCredentialKeeper(
+    authority,
+    serverNames(options.names, options.secureAddress),
+    settings.rootNamespace,
+    wallMs,
+  );
   const signing = signingHandler({
     authority,
     joinTokens,

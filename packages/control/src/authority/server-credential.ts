@@ -2,6 +2,7 @@
  * The control plane's own certificate, which it shows on the secure port: of its own authority, with the whole chain
  * up to the root, so that a client that pins the root by its hash can verify the first contact.
  */
+import { isIP } from 'node:net';
 import { chainPem, exportPrivateKey, generateKeySync } from '@sluice/identity';
 import type { MeshAuthority } from './mesh-authority.ts';
 
@@ -20,6 +21,30 @@ export interface ServerCredential {
 export interface ServerNames {
   readonly dnsSans: readonly string[];
   readonly ipSans: readonly string[];
+}
+
+/** The names of the flags, and the address it is bound to where that is one of its own. */
+export function serverNames(given: ServerNames, secureAddress: string): ServerNames {
+  const host = hostOf(secureAddress);
+  if (host === '' || isUnspecified(host)) return given;
+  return isIP(host) === 0
+    ? { ...given, dnsSans: [...given.dnsSans, host] }
+    : { ...given, ipSans: [...given.ipSans, host] };
+}
+
+/** Where workloads reach what is bound to `bound`: on every address of the machine, by the first name that was given. */
+export function advertisedAddress(bound: string, { dnsSans, ipSans }: ServerNames): string {
+  const [name] = [...dnsSans, ...ipSans];
+  if (name === undefined || !isUnspecified(hostOf(bound))) return bound;
+  return `${isIP(name) === 6 ? `[${name}]` : name}:${bound.slice(bound.lastIndexOf(':') + 1)}`;
+}
+
+function hostOf(address: string): string {
+  return address.slice(0, Math.max(0, address.lastIndexOf(':'))).replace(/^\[|\]$/g, '');
+}
+
+function isUnspecified(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 /** Under which clients of any set-up call it, Istio's names among them. */
@@ -66,7 +91,7 @@ export class ServerCredentialKeeper {
       namespace: this.#namespace,
       account: controlAccount,
       binding: { instance: '', labels: {}, ports: [] },
-      proof: 'certificate',
+      proof: 'own',
       ttlMs: 0,
       dnsSans: [...new Set([...usualNames, ...this.#names.dnsSans])],
       ipSans: [...new Set([...loopback, ...this.#names.ipSans])],

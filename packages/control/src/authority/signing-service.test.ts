@@ -325,6 +325,24 @@ describe('a service-account token', () => {
     ]);
   });
 
+  test('is verified with keys that the issuer publishes by HTTP, and keys that cannot be had are told', async () => {
+    const { jwks, privateKey } = await issuer();
+    const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(Bun.file(jwks)) });
+    const settingsOf = (port: number) => ({ ...settings, jwks: `http://127.0.0.1:${port}/keys` });
+    const served: Served = await new Served(
+      {},
+      new ServiceAccountTokens(settingsOf(server.port ?? 0), () => served.clock.wallMs()),
+    ).listen();
+    const bearer = await sign(privateKey, served.clock.wallMs());
+    expect((await served.ask({ bearer })).code).toBe(GrpcStatus.ok);
+    await server.stop(true);
+    const alone: Served = await new Served(
+      {},
+      new ServiceAccountTokens(settingsOf(server.port ?? 0), () => alone.clock.wallMs()),
+    ).listen();
+    expect(refused(await alone.ask({ bearer }))).toMatch(/^16: the keys of service accounts cannot be had/);
+  });
+
   test('is no proof where no issuer is configured', async () => {
     const served = await new Served().listen();
     expect(refused(await served.ask({ bearer: 'a.b.c' }))).toBe(

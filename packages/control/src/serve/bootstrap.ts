@@ -2,6 +2,7 @@
  * The Envoy bootstrap of a registered instance: who it is, where its configuration comes from, and its admin
  * address. Our own proxy and a real Envoy both start from it.
  */
+import { isIP } from 'node:net';
 import type { Registration } from '@sluice/api';
 import { instanceName, nodeIdOf } from '../registry/workload-entry.ts';
 import { transportTls, virtualHostDiscovery } from '../translate/node.ts';
@@ -78,7 +79,7 @@ function xdsCluster(xdsAddress: string): object {
   const host = xdsAddress.slice(0, colon).replace(/^\[|\]$/g, '');
   return {
     name: xdsClusterName,
-    type: 'STATIC',
+    type: isIP(host) === 0 ? 'STRICT_DNS' : 'STATIC',
     connect_timeout: '1s',
     upstream_connection_options: { tcp_keepalive: keepAlive },
     load_assignment: {

@@ -1,0 +1,84 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { isProblem, parseChain } from '@sluice/identity';
+import { cleanUp, onCleanUp } from '@sluice/testkit';
+import { AuthorityFixture } from './authority.fixture.ts';
+import { expiringSoon, ExpiryAlarm } from './expiry-alarm.ts';
+import { advertisedAddress, serverNames, ServerCredentialKeeper } from './server-credential.ts';
+
+afterEach(cleanUp);
+
+const none = { dnsSans: [], ipSans: [] };
+const named = { dnsSans: ['mesh.example'], ipSans: [] };
+const dayMs = 24 * 3_600_000;
+
+function open(): AuthorityFixture {
+  const fixture = new AuthorityFixture();
+  onCleanUp(() => fixture.close());
+  return fixture;
+}
+
+describe('the control plane’s own certificate', () => {
+  test('comes with its whole chain and bears the names it is called by', () => {
+    const fixture = open();
+    const names = serverNames(named, '10.0.0.7:15012');
+    const keeper = new ServerCredentialKeeper(fixture.authority, names, 'istio-system', () =>
+      fixture.clock.wallMs(),
+    );
+    const chain = parseChain(keeper.current.chainPem);
+    if (isProblem(chain)) throw new Error(chain.message);
+    expect(fixture.verdict(chain)).toBe('good');
+    expect(chain[0]?.uriSans).toEqual(['spiffe://cluster.local/ns/istio-system/sa/sluice-control']);
+    expect(chain[0]?.dnsSans).toContain('mesh.example');
+    expect(chain[0]?.dnsSans).toContain('istiod.istio-system.svc');
+    expect(chain[0]?.ipSans).toEqual(['127.0.0.1', '::1', '10.0.0.7']);
+  });
+
+  test('is renewed at half its life, and follows the root and the bundle', () => {
+    const fixture = open();
+    const keeper = new ServerCredentialKeeper(fixture.authority, none, 'istio-system', () =>
+      fixture.clock.wallMs(),
+    );
+    const first = keeper.current;
+    expect(keeper.check()).toBe(false);
+    fixture.clock.advance(dayMs / 2);
+    expect(keeper.check()).toBe(true);
+    expect(keeper.current.chainPem).not.toBe(first.chainPem);
+    fixture.authority.rotate('root');
+    expect(keeper.check()).toBe(true);
+    expect(keeper.current.trustedPem).toBe(fixture.authority.bundle.rootsPem);
+    fixture.hasReachedAll = true;
+    fixture.passMs(10_000);
+    expect(keeper.check()).toBe(true);
+    expect(keeper.current.rootId).toBe(fixture.authority.signing.root.sha256);
+  });
+
+  test('bears its address only where that is one, and is advertised by name where it is bound to all', () => {
+    expect(serverNames(named, '0.0.0.0:15012')).toEqual(named);
+    expect(serverNames(none, 'control.internal:15012').dnsSans).toEqual(['control.internal']);
+    expect(advertisedAddress('0.0.0.0:15012', named)).toBe('mesh.example:15012');
+    expect(advertisedAddress('[::]:15012', { dnsSans: [], ipSans: ['2001:db8::1'] })).toBe(
+      '[2001:db8::1]:15012',
+    );
+    expect(advertisedAddress('127.0.0.1:15012', named)).toBe('127.0.0.1:15012');
+  });
+});
+
+describe('the alarm', () => {
+  test('is given once a day for what ends soon, and not for what is being replaced in time', () => {
+    const fixture = open();
+    const { clock, authority, log } = fixture;
+    const alarm = new ExpiryAlarm(authority, () => clock.wallMs(), log);
+    const alarms = (): number => fixture.logged.filter((line) => line.includes('comes to its end')).length;
+    alarm.look();
+    expect(alarms()).toBe(0);
+    // Nobody checks the authority here: its intermediate of 30 days is not replaced.
+    clock.advance(28 * dayMs);
+    expect(expiringSoon(authority, clock.wallMs()).map(({ what }) => what)).toEqual(['signing certificate']);
+    alarm.look();
+    alarm.look();
+    expect(alarms()).toBe(1);
+    clock.advance(dayMs);
+    alarm.look();
+    expect(alarms()).toBe(2);
+  });
+});
