@@ -73,6 +73,38 @@ describe('sluice.yaml', () => {
   });
 });
 
+describe('TLS of the mesh', () => {
+  const read = (meshConfig: string) => readSluiceFile(`meshConfig: ${meshConfig}`, 's.yaml');
+
+  test('has its defaults, and takes what is written', () => {
+    expect(read('{}').config?.mesh).toMatchObject({
+      autoMtls: true,
+      meshTls: { minVersion: 'TLSv1_2', cipherSuites: [], ecdhCurves: [] },
+      trustDomainAliases: [],
+      protocolDetectionTimeoutMs: 50,
+    });
+    const written = read(
+      '{enableAutoMtls: false, meshMTLS: {minProtocolVersion: TLSV1_3}, tlsDefaults: {cipherSuites: [AES128-SHA], ecdhCurves: [P-256]}, trustDomainAliases: [old.example], protocolDetectionTimeout: 0s}',
+    );
+    expect(written.config?.mesh).toMatchObject({
+      autoMtls: false,
+      meshTls: { minVersion: 'TLSv1_3' },
+      tlsDefaults: { cipherSuites: ['AES128-SHA'], ecdhCurves: ['P-256'] },
+      trustDomainAliases: ['old.example'],
+      protocolDetectionTimeoutMs: 0,
+    });
+  });
+
+  test.each([
+    ['{meshMTLS: {cipherSuites: [TLS_AES_128_GCM_SHA256]}}', 'the suites of TLS 1.3 cannot be chosen'],
+    ['{tlsDefaults: {cipherSuites: [RC4-MD5]}}', 'RC4-MD5 is not a suite of the proxies'],
+    ['{tlsDefaults: {ecdhCurves: [B-571]}}', 'B-571 is not a curve of the proxies'],
+    ['{trustDomainAliases: ["a b"]}', 'is not a host name'],
+  ])('%s is refused', (text, words) => {
+    expect(read(text).problems.map((problem) => problem.message)).toEqual([expect.stringContaining(words)]);
+  });
+});
+
 test('every entry of the support table names a field that exists', () => {
   const known = new Set(supportTable().map((entry) => `${entry.kind}#${entry.path}`));
   const listed = Object.entries(laterFields).flatMap(([kind, fields]) =>

@@ -16,6 +16,7 @@ import { checkRetryOn } from './validate/istio-retries.ts';
 import { Findings } from './validate/findings.ts';
 import { checkLabels } from './validate/metadata.ts';
 import { hostnameProblem, labelNameProblem } from './validate/names.ts';
+import { checkTlsParameters } from './validate/tls-parameters.ts';
 import { checkSchema } from './validate/schema-problems.ts';
 import { checkSupport } from './validate/support.ts';
 import { parseYaml } from './yaml/parse.ts';
@@ -55,6 +56,8 @@ export interface TlsLimits {
   readonly minVersion: 'TLSv1_2' | 'TLSv1_3';
   /** Of TLS 1.2, by preference; empty for Istio's own. */
   readonly cipherSuites: readonly string[];
+  /** Empty for those of the engine. */
+  readonly ecdhCurves: readonly string[];
 }
 
 export interface ControlPorts {
@@ -123,6 +126,7 @@ function tlsLimits(config: MeshConfig['meshMTLS'] = {}): TlsLimits {
   return {
     minVersion: config.minProtocolVersion === 'TLSV1_3' ? 'TLSv1_3' : 'TLSv1_2',
     cipherSuites: config.cipherSuites ?? [],
+    ecdhCurves: config.ecdhCurves ?? [],
   };
 }
 
@@ -174,6 +178,8 @@ function checkMesh(mesh: MeshConfig | undefined, findings: Findings): void {
     const problem = hostnameProblem(domain);
     if (problem !== undefined) findings.add('invalid-host', at, problem);
   });
+  for (const field of ['meshMTLS', 'tlsDefaults'] as const)
+    checkTlsParameters(mesh?.[field], [...path, field], findings);
   findings.check(mesh?.rootNamespace, [...path, 'rootNamespace'], (namespace, at) => {
     const problem = labelNameProblem(namespace);
     if (problem !== undefined) findings.add('invalid-name', at, problem);

@@ -167,7 +167,7 @@ export const laterFields: Readonly<Record<string, readonly LaterField[]>> = {
   ],
   'gateway.networking.k8s.io/GatewayClass': later('spec.parametersRef'),
   'sluice.yaml': [
-    ...under('meshConfig', later(...laterMeshConfig, 'meshMTLS.ecdhCurves', 'tlsDefaults.ecdhCurves')),
+    ...under('meshConfig', later(...laterMeshConfig)),
     ...under('meshConfig.defaultConfig', later(...laterProxyConfig)),
   ],
 };

@@ -140,6 +140,7 @@ function parameters(limits: TlsLimits, ciphers: readonly string[]): Init<TlsPara
     tlsMinimumProtocolVersion: limits.minVersion,
     tlsMaximumProtocolVersion: 'TLSv1_3',
     ...(cipherSuites.length > 0 ? { cipherSuites } : {}),
+    ...(limits.ecdhCurves.length > 0 ? { ecdhCurves: limits.ecdhCurves } : {}),
   };
 }
 

@@ -120,7 +120,11 @@ export class TranslationFixture {
       isHealthy: true,
       healthMessage: '',
     };
-    return this.#nodes.forTranslation(registered, { node: undefined, variant: 'delta', proof: 'certificate' });
+    return this.#nodes.forTranslation(registered, {
+      node: undefined,
+      variant: 'delta',
+      proof: 'certificate',
+    });
   }
 
   snapshot(node: ProxyNode): AdsSnapshot {
