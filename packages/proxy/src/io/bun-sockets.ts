@@ -5,10 +5,18 @@
  * fresh each time. Undocumented members in use (`fd`, `listen({fd})`, `connect({fd})`) are pinned by
  * `bun-contract.test.ts`.
  */
-import type { Socket, SocketHandler } from 'bun';
+import type { SocketHandler } from 'bun';
 import { isIP } from 'node:net';
 import { TimerNode } from '@sluice/runtime';
 import { plainAddress } from './addresses.ts';
+import {
+  engineView,
+  sharedEvents,
+  upgradeSocket,
+  type BunSocket,
+  type EngineSocket,
+  type SocketOwner,
+} from './bun-socket-events.ts';
 import { connectFailure } from './connect-failure.ts';
 import type {
   AcceptTarget,
@@ -21,39 +29,9 @@ import type {
 } from './connection.ts';
 import type { IoLoop } from './io-loop.ts';
 import type { TlsClientContext, TlsSettings } from './tls-context.ts';
-import { alpnWire, chainOf, engineContext, type EngineCertificate, type EngineView } from './tls-engine.ts';
 import { setKeepalive } from './keepalive.ts';
 import { nativeSockets } from './native-socket.ts';
 import { SecurableConnection, silent } from './securable-connection.ts';
-
-type BunSocket = Socket<SocketOwner>;
-
-/** Who hears of a socket's events. */
-interface SocketOwner {
-  attach(socket: BunSocket): void;
-  onSocketData(data: Uint8Array): void;
-  onSocketDrain(): void;
-  onSocketEnd(): void;
-  onSocketClose(error: unknown): void;
-  onSocketSecured(error: unknown): void;
-  onSocketSession(session: Uint8Array): void;
-  failConnecting(failure: ConnectFailure): void;
-}
-
-/**
- * Owns the plain socket below an engine: Bun goes on reporting its events, ciphertext included, which the
- * connection hears of through the engine.
- */
-const unplugged: SocketOwner = {
-  attach() {},
-  onSocketData() {},
-  onSocketDrain() {},
-  onSocketEnd() {},
-  onSocketClose() {},
-  onSocketSecured() {},
-  onSocketSession() {},
-  failConnecting() {},
-};
 
 export function bunSockets(loop: IoLoop): SocketProvider {
   return {
@@ -117,23 +95,8 @@ class BunConnection extends SecurableConnection implements SocketOwner {
   startEngine(settings: TlsSettings, alpn: readonly string[], hello: Uint8Array | null): void {
     const plain = this.#socket;
     if (plain === null) throw new Error('the socket is gone');
-    plain.data = unplugged;
-    const options = {
-      isServer: hello !== null,
-      ...(hello === null ? {} : { initialData: hello }),
-      tls: {
-        secureContext: engineContext(settings).context,
-        requestCert: hello === null || settings.asksForCertificate,
-        rejectUnauthorized: false,
-        ...(hello === null ? { serverName: this.clientServerName } : {}),
-        ...(alpn.length === 0 ? {} : { ALPNProtocols: alpnWire(alpn) }),
-      },
-      socket: engineEvents,
-      data: this,
-    };
     this.#session = this.sessionFor(settings);
-    const [below] = plain.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
-    below.data = unplugged;
+    upgradeSocket(plain, this, settings, alpn, hello, this.clientServerName);
   }
 
   /** What goes before everything else, and in plaintext: a PROXY header. */
@@ -292,43 +255,6 @@ class BunConnection extends SecurableConnection implements SocketOwner {
 function onConnectTimeout(timer: TimerNode): void {
   (timer.owner as BunConnection).failConnecting('timeout');
 }
-
-/** What Bun's types leave out of a socket with an engine. */
-interface EngineSocket {
-  readonly alpnProtocol: string | false | null;
-  getTLSVersion(): string;
-  getCipher(): { readonly name: string } | undefined;
-  isSessionReused(): boolean;
-  getPeerCertificate(isAbbreviated: boolean): EngineCertificate | undefined;
-  setSession(session: Uint8Array): void;
-}
-
-function engineView(socket: EngineSocket): EngineView {
-  return {
-    protocol: socket.getTLSVersion(),
-    cipher: socket.getCipher()?.name ?? '',
-    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
-    isResumed: socket.isSessionReused(),
-    peerChain: chainOf(socket.getPeerCertificate(false)),
-  };
-}
-
-/** Events of any connection, accepted or opened. The unclosed ones of `open` differ. */
-const sharedEvents = {
-  data: (socket: BunSocket, data: Buffer): void => socket.data.onSocketData(data),
-  drain: (socket: BunSocket): void => socket.data.onSocketDrain(),
-  end: (socket: BunSocket): void => socket.data.onSocketEnd(),
-  close: (socket: BunSocket, error?: Error): void => socket.data?.onSocketClose(error),
-  error: (socket: BunSocket, error: Error): void => socket.data?.onSocketClose(error),
-};
-
-const engineEvents = {
-  ...sharedEvents,
-  open: (socket: BunSocket): void => (socket.data as BunConnection).attachEngine(socket),
-  handshake: (socket: BunSocket, _ok: boolean, error: Error | null): void =>
-    socket.data.onSocketSecured(error),
-  session: (socket: BunSocket, session: Buffer): void => socket.data.onSocketSession(session),
-};
 
 function listen(
   loop: IoLoop,

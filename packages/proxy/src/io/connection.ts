@@ -10,7 +10,7 @@
  * before onClose. A handler that throws loses its connection, never the process.
  */
 import type { TcpKeepalive } from './keepalive.ts';
-import type { TlsClientContext, TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
+import type { TlsClientContext, TlsFailure, TlsServerContext } from './tls-context.ts';
 import type { TlsFacts } from './tls-facts.ts';
 
 export interface ConnectionHandler {
@@ -106,6 +106,14 @@ export interface Connection {
   close(): void;
   /** Aborts: drops what waits and resets the peer. Also cancels a connection attempt, without a callback. */
   terminate(): void;
+}
+
+/** Hears how a server-side handshake ended: one of the two, exactly once. */
+export interface TlsHandshakeHandler {
+  /** Sets `connection.handler`; plaintext follows. */
+  onSecured(connection: Connection, facts: TlsFacts): void;
+  /** The connection is dead; its handler is not told. */
+  onTlsFailed(connection: Connection, failure: TlsFailure): void;
 }
 
 export interface ConnectTarget {

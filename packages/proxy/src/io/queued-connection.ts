@@ -7,9 +7,9 @@
  * closes when both have ended.
  * Invariant: bytes leave in the order they were written; what is in `#queue` precedes what is in `#join`.
  */
-import type { CloseCause, Connection, ConnectionHandler } from './connection.ts';
+import type { CloseCause, Connection, ConnectionHandler, TlsHandshakeHandler } from './connection.ts';
 import { type IoLoop, JOIN_BYTES } from './io-loop.ts';
-import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
+import type { TlsServerContext } from './tls-context.ts';
 import type { TlsFacts } from './tls-facts.ts';
 
 /** Bytes above the high-water mark that producers may still write: two of the kernel's largest reads and heads. */

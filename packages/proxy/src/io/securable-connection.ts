@@ -5,15 +5,9 @@
  * one who waits for the outcome. Afterwards the same object goes on with plaintext.
  */
 import { tlsConnectFailure } from './connect-failure.ts';
-import type { CloseCause, ConnectFailure } from './connection.ts';
+import type { CloseCause, ConnectFailure, TlsHandshakeHandler } from './connection.ts';
 import { QueuedConnection } from './queued-connection.ts';
-import type {
-  TlsClientContext,
-  TlsFailure,
-  TlsHandshakeHandler,
-  TlsServerContext,
-  TlsSettings,
-} from './tls-context.ts';
+import type { TlsClientContext, TlsFailure, TlsServerContext, TlsSettings } from './tls-context.ts';
 import type { EngineView } from './tls-engine.ts';
 import type { TlsFacts } from './tls-facts.ts';
 import { ClientHandshake, ServerHandshake, type HandshakeOwner } from './tls-handshake.ts';

@@ -1,6 +1,6 @@
 /** A connection in memory for tests and fuzzing: what is written is kept, events are calls. */
-import type { CloseCause, Connection, ConnectionHandler } from './connection.ts';
-import type { TlsHandshakeHandler, TlsServerContext } from './tls-context.ts';
+import type { CloseCause, Connection, ConnectionHandler, TlsHandshakeHandler } from './connection.ts';
+import type { TlsServerContext } from './tls-context.ts';
 import type { TlsFacts } from './tls-facts.ts';
 
 export class MemoryConnection implements Connection {

@@ -1,9 +1,9 @@
 /** TLS contexts for tests of the socket layer: settings as given, outcomes recorded, the plainest judge. */
 import { TestAuthority, type TestLeaf } from '@sluice/testkit';
-import type { Connection } from './connection.ts';
 import type {
   ClientHello,
   HandshakeOutcome,
+  SecuredConnection,
   TlsClientContext,
   TlsCredential,
   TlsFailure,
@@ -53,7 +53,7 @@ export class TestTls implements TlsServerContext, TlsClientContext {
   outcomes: HandshakeOutcome[] = [];
   facts: TlsFacts[] = [];
   failures: TlsFailure[] = [];
-  secured: Connection[] = [];
+  secured: SecuredConnection[] = [];
 
   constructor(settings: TlsSettings | TlsFailure, serverName = '', maxSessions = 0) {
     this.#settings = settings;
@@ -81,7 +81,7 @@ export class TestTls implements TlsServerContext, TlsClientContext {
   onFailure(failure: TlsFailure): void {
     this.failures.push(failure);
   }
-  onSecured(connection: Connection): void {
+  onSecured(connection: SecuredConnection): void {
     this.secured.push(connection);
   }
 }

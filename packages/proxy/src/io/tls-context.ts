@@ -5,7 +5,6 @@
  * connection, so a new credential is a new settings object. The judge has the last word after the
  * engine's own verdict, and runs before any handler hears of the connection.
  */
-import type { Connection } from './connection.ts';
 import type { LocalCertificate, PeerCertificate, TlsFacts } from './tls-facts.ts';
 
 /** Protocol numbers of RFC 5246 and RFC 8446, which is what the engine wants. */
@@ -84,6 +83,14 @@ export type TlsFailureKind =
   | 'san'
   | 'hash';
 
+/** A connection whose handshake was accepted, as far as policy has to do with it. */
+export interface SecuredConnection {
+  readonly tls: TlsFacts | null;
+  readonly isOpen: boolean;
+  onceClosed: (() => void) | null;
+  terminate(): void;
+}
+
 export interface TlsServerContext {
   /** What to shake hands with, or why not at all (a secret has not arrived). */
   settingsFor(hello: ClientHello): TlsSettings | TlsFailure;
@@ -93,7 +100,7 @@ export interface TlsServerContext {
   onHandshake(facts: TlsFacts): void;
   onFailure(failure: TlsFailure): void;
   /** Told of every accepted connection, so that a renewal or a revocation can end it. */
-  onSecured(connection: Connection): void;
+  onSecured(connection: SecuredConnection): void;
 }
 
 export interface TlsClientContext {
@@ -103,17 +110,9 @@ export interface TlsClientContext {
   judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null;
   onHandshake(facts: TlsFacts): void;
   onFailure(failure: TlsFailure): void;
-  onSecured(connection: Connection): void;
+  onSecured(connection: SecuredConnection): void;
   /** Sessions to resume, newest last; 0 = off. */
   readonly maxSessions: number;
-}
-
-/** Hears how a server-side handshake ended: one of the two, exactly once. */
-export interface TlsHandshakeHandler {
-  /** Sets `connection.handler`; plaintext follows. */
-  onSecured(connection: Connection, facts: TlsFacts): void;
-  /** The connection is dead; its handler is not told. */
-  onTlsFailed(connection: Connection, failure: TlsFailure): void;
 }
 
 export function isTlsFailure(value: TlsSettings | TlsFailure): value is TlsFailure {

@@ -1,10 +1,10 @@
 /** DownstreamTlsContext: how a filter chain shakes hands, and whom it lets in. */
 import type { DownstreamTlsContext } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
-import type { Connection } from '../io/connection.ts';
 import type {
   ClientHello,
   HandshakeOutcome,
+  SecuredConnection,
   TlsFailure,
   TlsServerContext,
   TlsSettings,
@@ -103,7 +103,7 @@ class DownstreamTls implements TlsServerContext, Reviewer {
     this.#stats.failure(failure);
   }
 
-  onSecured(connection: Connection): void {
+  onSecured(connection: SecuredConnection): void {
     this.#environment.connections.add(connection, this);
   }
 

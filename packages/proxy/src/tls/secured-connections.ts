@@ -6,7 +6,7 @@
  *
  * What is asked of many connections is asked once per peer and credential.
  */
-import type { Connection } from '../io/connection.ts';
+import type { SecuredConnection } from '../io/tls-context.ts';
 import type { PeerCertificate, TlsFacts } from '../io/tls-facts.ts';
 import type { SecretSet } from './secret-set.ts';
 
@@ -41,7 +41,7 @@ type Reviews = Map<Reviewer, Map<PeerCertificate | null, Map<string, Review>>>;
 
 export class SecuredConnections {
   readonly #pace: ReviewPace;
-  readonly #open = new Map<Connection, Entry>();
+  readonly #open = new Map<SecuredConnection, Entry>();
 
   constructor(secrets: SecretSet, pace: ReviewPace) {
     this.#pace = pace;
@@ -52,7 +52,7 @@ export class SecuredConnections {
     return this.#open.size;
   }
 
-  add(connection: Connection, reviewer: Reviewer): void {
+  add(connection: SecuredConnection, reviewer: Reviewer): void {
     const facts = connection.tls;
     if (facts === null) return;
     this.#open.set(connection, { reviewer, facts, served: null, isDraining: false });
@@ -64,7 +64,7 @@ export class SecuredConnections {
   }
 
   /** Who is to be asked to end the connection gently. */
-  setServed(connection: Connection, served: Draining): void {
+  setServed(connection: SecuredConnection, served: Draining): void {
     const entry = this.#open.get(connection);
     if (entry !== undefined) entry.served = served;
   }
@@ -81,7 +81,7 @@ export class SecuredConnections {
     }
   }
 
-  #drainSoon(connection: Connection, entry: Entry): void {
+  #drainSoon(connection: SecuredConnection, entry: Entry): void {
     const { served } = entry;
     if (served === null || entry.isDraining) return;
     entry.isDraining = true;

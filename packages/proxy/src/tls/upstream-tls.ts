@@ -2,9 +2,9 @@
 import { canonicalJson, contentHash } from '@sluice/runtime';
 import type { UpstreamTlsContext } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
-import type { Connection } from '../io/connection.ts';
 import type {
   HandshakeOutcome,
+  SecuredConnection,
   TlsClientContext,
   TlsCredential,
   TlsFailure,
@@ -102,7 +102,7 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
     this.#stats.failure(failure);
   }
 
-  onSecured(connection: Connection): void {
+  onSecured(connection: SecuredConnection): void {
     this.#environment.connections.add(connection, this);
   }
 

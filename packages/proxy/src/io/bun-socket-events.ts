@@ -1,0 +1,108 @@
+/**
+ * Bun's raw sockets as the connection sees them: whose the events are, plain or above an engine, and how an
+ * engine is put above a socket. Undocumented members in use are pinned by `bun-contract.test.ts` and
+ * `bun-tls-contract.test.ts`.
+ */
+import type { Socket } from 'bun';
+import type { ConnectFailure } from './connection.ts';
+import type { TlsSettings } from './tls-context.ts';
+import { alpnWire, chainOf, engineContext, type EngineCertificate, type EngineView } from './tls-engine.ts';
+
+export type BunSocket = Socket<SocketOwner>;
+
+/** Who hears of a socket's events. */
+export interface SocketOwner {
+  attach(socket: BunSocket): void;
+  /** The engine's socket stands above the plain one from here on. */
+  attachEngine(socket: BunSocket): void;
+  onSocketData(data: Uint8Array): void;
+  onSocketDrain(): void;
+  onSocketEnd(): void;
+  onSocketClose(error: unknown): void;
+  onSocketSecured(error: unknown): void;
+  onSocketSession(session: Uint8Array): void;
+  failConnecting(failure: ConnectFailure): void;
+}
+
+/**
+ * Owns the plain socket below an engine: Bun goes on reporting its events, ciphertext included, which the
+ * connection hears of through the engine.
+ */
+const unplugged: SocketOwner = {
+  attach() {},
+  attachEngine() {},
+  onSocketData() {},
+  onSocketDrain() {},
+  onSocketEnd() {},
+  onSocketClose() {},
+  onSocketSecured() {},
+  onSocketSession() {},
+  failConnecting() {},
+};
+
+/**
+ * Puts the engine above a socket. `hello`: what a server has read of its client; null = we are the client.
+ * Throws when the peer is gone.
+ */
+export function upgradeSocket(
+  plain: BunSocket,
+  owner: SocketOwner,
+  settings: TlsSettings,
+  alpn: readonly string[],
+  hello: Uint8Array | null,
+  serverName: string,
+): void {
+  plain.data = unplugged;
+  const options = {
+    isServer: hello !== null,
+    ...(hello === null ? {} : { initialData: hello }),
+    tls: {
+      secureContext: engineContext(settings).context,
+      requestCert: hello === null || settings.asksForCertificate,
+      rejectUnauthorized: false,
+      ...(hello === null ? { serverName } : {}),
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: alpnWire(alpn) }),
+    },
+    socket: engineEvents,
+    data: owner,
+  };
+  const [below] = plain.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
+  below.data = unplugged;
+}
+
+/** What Bun's types leave out of a socket with an engine. */
+export interface EngineSocket {
+  readonly alpnProtocol: string | false | null;
+  getTLSVersion(): string;
+  getCipher(): { readonly name: string } | undefined;
+  isSessionReused(): boolean;
+  getPeerCertificate(isAbbreviated: boolean): EngineCertificate | undefined;
+  setSession(session: Uint8Array): void;
+}
+
+export function engineView(socket: EngineSocket): EngineView {
+  return {
+    protocol: socket.getTLSVersion(),
+    cipher: socket.getCipher()?.name ?? '',
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
+    isResumed: socket.isSessionReused(),
+    peerChain: chainOf(socket.getPeerCertificate(false)),
+  };
+}
+
+/** Events of any connection, accepted or opened. The unclosed ones of `open` differ. */
+export const sharedEvents = {
+  data: (socket: BunSocket, data: Buffer): void => socket.data.onSocketData(data),
+  drain: (socket: BunSocket): void => socket.data.onSocketDrain(),
+  end: (socket: BunSocket): void => socket.data.onSocketEnd(),
+  close: (socket: BunSocket, error?: Error): void => socket.data?.onSocketClose(error),
+  error: (socket: BunSocket, error: Error): void => socket.data?.onSocketClose(error),
+};
+
+const engineEvents = {
+  ...sharedEvents,
+  open: (socket: BunSocket): void => socket.data.attachEngine(socket),
+  handshake: (socket: BunSocket, _ok: boolean, error: Error | null): void =>
+    socket.data.onSocketSecured(error),
+  session: (socket: BunSocket, session: Buffer): void => socket.data.onSocketSession(session),
+};
