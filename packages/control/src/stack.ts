@@ -169,7 +169,7 @@ async function compose(
     registry,
     proxies: () => mesh.proxies.proxies.values(),
     services: () => mesh.services(),
-    edges: () => mesh.edges(),
+    edges: (of) => mesh.edges(of),
     analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
     about: () => ({
       version: dependencies.version,

@@ -31,7 +31,8 @@ export async function run(context: CommandContext): Promise<number> {
   const namespace = readNamespace(args);
   const connection = connect(context);
   const { client, kube } = connection;
-  const facts = await readFacts(connection);
+  const decides = refs.some(({ kind }) => decidingKinds.has(kind.kind));
+  const facts = await readFacts(connection, decides);
   const texts: string[] = [];
   for (const { kind, name } of refs) {
     if (name !== undefined && namespace === undefined)
@@ -54,12 +55,15 @@ interface Facts {
   readonly edges: readonly EdgeView[];
 }
 
-async function readFacts({ client }: Connection): Promise<Facts> {
+/** Kinds that decide how calls are secured. */
+const decidingKinds: ReadonlySet<string> = new Set(['PeerAuthentication', 'DestinationRule']);
+
+async function readFacts({ client }: Connection, needsEdges: boolean): Promise<Facts> {
   const [{ resources }, { services }, { proxies }, { edges }] = await Promise.all([
     client.get<Pick<Facts, 'resources'>>(viewPaths.resources),
     client.get<Pick<Facts, 'services'>>(viewPaths.services),
     client.get<Pick<Facts, 'proxies'>>(viewPaths.proxies),
-    client.get<Pick<Facts, 'edges'>>(viewPaths.edges),
+    needsEdges ? client.get<Pick<Facts, 'edges'>>(viewPaths.edges) : { edges: [] },
   ]);
   return { resources, services, proxies, edges };
 }

@@ -65,17 +65,16 @@ export async function run(context: CommandContext): Promise<number> {
 
 /** Configuration says how edges are secured; sidecars on this machine tell what they saw. */
 async function showEdges({ args, out }: CommandContext, client: ApiClient): Promise<number> {
-  const [{ edges }, { instances }] = await Promise.all([
-    client.get<{ edges: readonly EdgeView[] }>(viewPaths.edges),
-    client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
-  ]);
   const wanted = args.positional[0];
   const namespace = args.text('namespace');
-  const shown = edges.filter(
-    (edge) =>
-      (namespace === undefined || edge.client.namespace === namespace) &&
-      (wanted === undefined || edge.client.workload === wanted),
-  );
+  const query = new URLSearchParams({
+    ...(wanted === undefined ? {} : { workload: wanted }),
+    ...(namespace === undefined ? {} : { namespace }),
+  });
+  const [{ edges: shown }, { instances }] = await Promise.all([
+    client.get<{ edges: readonly EdgeView[] }>(`${viewPaths.edges}?${query.toString()}`),
+    client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
+  ]);
   const pages = await Promise.all(instances.map(({ registration }) => statsPage(registration.adminPort)));
   const observed = readObserved(pages);
   const format = args.text('output');

@@ -4,14 +4,14 @@ import type { InstanceRegistry } from '../registry/instance-registry.ts';
 import type { ResourceStore } from '../source/store.ts';
 import type { ProxyState } from '../status/proxy-state.ts';
 import { conditionsOf } from './conditions.ts';
-import type { EdgeView, MeshSummary, MeshViews, ServiceView } from './mesh-views.ts';
+import type { MeshSummary, MeshViews, ServiceView } from './mesh-views.ts';
 
 export interface ViewSources {
   readonly store: ResourceStore;
   readonly registry: InstanceRegistry;
   readonly proxies: () => Iterable<ProxyState>;
   readonly services: () => readonly ServiceView[];
-  readonly edges: () => readonly EdgeView[];
+  readonly edges: MeshViews['edges'];
   readonly analyze: (text: string) => readonly Problem[];
   readonly about: () => Omit<MeshSummary, 'revision' | 'isEvictionFrozen' | 'fileProblems'>;
 }

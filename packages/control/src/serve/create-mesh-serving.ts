@@ -110,8 +110,8 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   return {
     proxies: ads,
     services: () => serviceViews(model),
-    edges: () =>
-      edgesOf(model, edgeClients(registry.instances.values(), nodes, translator), translator.autoMtls),
+    edges: (of) =>
+      edgesOf(model, edgeClients(registry.instances.values(), nodes, translator, of), translator.autoMtls),
     outboundServices: (instance) => outbound.of(instance),
     strictPorts: (instance) => strictPortsOf(model, nodes.of(instance, null)),
     updateSettings: (fresh: MeshSettings) => {

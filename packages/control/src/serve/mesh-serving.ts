@@ -9,7 +9,7 @@ import type { RegisteredInstance, Registry } from '../registry/registry.ts';
 import type { ResourceStore } from '../source/store.ts';
 import type { ProxyStates } from '../status/proxy-state.ts';
 import type { MeshIdentity } from './mesh-identity.ts';
-import type { EdgeView, ServiceView } from './mesh-views.ts';
+import type { EdgeFilter, EdgeView, ServiceView } from './mesh-views.ts';
 
 export interface MeshServingOptions {
   /** Holds everything already: sources and registry are restored before this part is made. */
@@ -30,7 +30,7 @@ export interface MeshServingOptions {
 export interface MeshServing {
   readonly proxies: ProxyStates;
   services(): readonly ServiceView[];
-  edges(): readonly EdgeView[];
+  edges(of?: EdgeFilter): readonly EdgeView[];
   /** The same array as before while nothing has changed for the instance. */
   outboundServices(instance: RegisteredInstance): readonly OutboundService[];
   /** Application ports of an instance that only mutual TLS may reach. */

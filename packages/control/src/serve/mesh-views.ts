@@ -52,6 +52,12 @@ export interface ConditionView {
   readonly message: string;
 }
 
+/** Whose calls are asked for: in a large mesh all of them are too many to look at. */
+export interface EdgeFilter {
+  readonly workload?: string;
+  readonly namespace?: string;
+}
+
 /** How calls of a workload to a service are secured, and why. */
 export type EdgeView = Edge;
 
@@ -81,7 +87,7 @@ export interface MeshViews {
   services(): readonly ServiceView[];
   resources(): readonly ResourceView[];
   /** Every workload with a sidecar × every service it sees. */
-  edges(): readonly EdgeView[];
+  edges(of?: EdgeFilter): readonly EdgeView[];
   /** Problems of a text with resources, judged together with what is live. */
   analyze(text: string): readonly Problem[];
 }

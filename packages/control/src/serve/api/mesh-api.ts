@@ -11,7 +11,7 @@ import type { Access } from '../access.ts';
 import { parseBody, readBody } from '../body.ts';
 import type { BootstrapOptions } from '../bootstrap.ts';
 import { envoyBootstrap } from '../bootstrap.ts';
-import type { MeshViews } from '../mesh-views.ts';
+import type { EdgeFilter, MeshViews } from '../mesh-views.ts';
 import type { IdentityApi } from './identity-api.ts';
 import { json, replyTo } from './reply.ts';
 import { ApiError, writeError } from './status-body.ts';
@@ -68,7 +68,7 @@ async function dispatch(
     case 'GET services':
       return json(200, { services: views.services() });
     case 'GET edges':
-      return json(200, { edges: views.edges() });
+      return json(200, { edges: views.edges(edgeFilter(new URL(request.url).searchParams)) });
     case 'GET resources':
       return json(200, { resources: views.resources() });
     case 'POST analyze':
@@ -85,6 +85,11 @@ async function dispatch(
     default:
       throw new ApiError(404, `there is nothing at ${request.method} ${prefix}${segments.join('/')}`);
   }
+}
+
+function edgeFilter(query: URLSearchParams): EdgeFilter {
+  const [workload, namespace] = [query.get('workload'), query.get('namespace')];
+  return { ...(workload === null ? {} : { workload }), ...(namespace === null ? {} : { namespace }) };
 }
 
 function register({ registry }: MeshApiOptions, body: unknown): Response {

@@ -4,14 +4,7 @@
  */
 import { formatKey, formatProblem } from '@sluice/api';
 import type { ProxyState } from '../../status/proxy-state.ts';
-import type {
-  EdgeView,
-  InstanceView,
-  MeshSummary,
-  MeshViews,
-  ResourceView,
-  ServiceView,
-} from '../mesh-views.ts';
+import type { InstanceView, MeshSummary, MeshViews, ResourceView, ServiceView } from '../mesh-views.ts';
 import { edgeColumns, edgeRows, edgeSummary } from './edge-table.ts';
 import { html, link, type Html } from './html.ts';
 import { style } from './style.ts';
@@ -51,7 +44,7 @@ export function renderPage(views: MeshViews): string {
           API ${api}, metrics ${link(`http://${metrics}/metrics`, metrics)}
         </p>
         ${alarms(summary, resources)} ${workloads(instances, views.proxies())} ${services(views.services())}
-        ${edges(views.edges())} ${resourceTable(resources)} ${nextSteps(instances)}
+        ${edges(views)} ${resourceTable(resources)} ${nextSteps(instances)}
       </body>
     </html> `;
   return page.html;
@@ -152,7 +145,21 @@ function services(all: readonly ServiceView[]): Html {
   return section('Services', ['Host', 'Namespace', 'Ports', 'Healthy endpoints'], rows);
 }
 
-function edges(all: readonly EdgeView[]): Html {
+/** Callers of which the page shows the edges: a larger mesh is asked by workload. */
+const shownCallers = 50;
+
+function edges(views: MeshViews): Html {
+  const callers = new Set(
+    views.instances().map(({ registration }) => registration.replicaOf ?? registration.name),
+  );
+  if (callers.size > shownCallers)
+    return html`<section>
+      <h2>Encryption</h2>
+      <p>
+        <code>sluice status --edges WORKLOAD</code> shows how the calls of a workload are secured, and why.
+      </p>
+    </section>`;
+  const all = views.edges();
   return section(`Encryption: ${edgeSummary(all)}`, edgeColumns, edgeRows(all));
 }
 
