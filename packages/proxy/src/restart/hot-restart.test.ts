@@ -242,6 +242,34 @@ test.skipIf(!isLinux)('a second process of one epoch is refused, with what to do
   expect(second.log()).toContain(`another process is epoch 0 of base id ${generations.baseId}`);
 });
 
+test.skipIf(!isLinux)(
+  'the path of a Unix socket stays, and belongs to the new process',
+  async () => {
+    const path = join(makeTempDir(), 'listener.sock');
+    const bootstrap = {
+      static_resources: {
+        listeners: [
+          { ...httpListener('main', { route_config: routeTo('origin') }), address: { pipe: { path } } },
+        ],
+        clusters: [staticCluster('origin', origin())],
+      },
+    };
+    const generations = new Generations(bootstrap);
+    const old = await generations.first();
+    const ask = (): Promise<string> =>
+      fetch('http://a/', { unix: path, keepalive: false }).then((r) => r.text());
+    expect(await ask()).toBe('hello');
+    const next = generations.next();
+    await next.ready();
+    expect(await old.process.exited).toBe(0);
+    expect(await ask()).toBe('hello');
+    next.process.kill('SIGTERM');
+    expect(await next.process.exited).toBe(0);
+    expect(existsSync(path)).toBe(false);
+  },
+  20_000,
+);
+
 const canBeAnother =
   process.getuid?.() === 0 && Bun.which('setpriv') !== null && existsSync('/usr/bin/python3');
 if (!canBeAnother) console.warn('skipped: another user needs root, setpriv and /usr/bin/python3');
