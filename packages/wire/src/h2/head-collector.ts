@@ -23,6 +23,9 @@ const PSEUDO_NAME_BYTES = 5;
 const ARENA_CHUNK_BYTES = 4096;
 const COOKIE_SEPARATOR = '; ';
 
+const none = new HeaderList();
+const noPseudo = new PseudoFields();
+
 export class HeadCollector implements FieldSink {
   /** Why the head is malformed; '' if it is not. */
   malformed = '';
@@ -35,8 +38,8 @@ export class HeadCollector implements FieldSink {
   readonly #takesProtocol: boolean;
   readonly #arena = new OctetArena(ARENA_CHUNK_BYTES);
   #kind: BlockKind = 'discarded';
-  #list = new HeaderList();
-  #pseudo = new PseudoFields();
+  #list = none;
+  #pseudo = noPseudo;
   #byteCount = 0;
   #fieldCount = 0;
   #hasRegular = false;

@@ -25,13 +25,15 @@ const {
 /** Dependency and weight that HEADERS may begin with (§6.2). */
 const PRIORITY_BYTES = 5;
 
+/** What discarded blocks are decoded into: nothing is put there. */
+const nothing = new HeaderList();
+const noPseudo = new PseudoFields();
+
 export class MessageReader {
   readonly #core: SessionCore;
   readonly #decoder = new HpackDecoder();
   readonly #collector: HeadCollector;
   readonly #blocks: HeaderBlocks;
-  readonly #discardedList = new HeaderList();
-  readonly #discardedPseudo = new PseudoFields();
   /** Of the DATA frame under way; null if it is discarded. */
   #dataStream: StreamState | null = null;
   #dataStreamId = 0;
@@ -323,7 +325,7 @@ export class MessageReader {
   }
 
   #discard(buf: Uint8Array, start: number, end: number): boolean {
-    return this.#decode('discarded', this.#discardedList, this.#discardedPseudo, buf, start, end);
+    return this.#decode('discarded', nothing, noPseudo, buf, start, end);
   }
 
   /** HEADERS or DATA where no stream is open (§5.1). */

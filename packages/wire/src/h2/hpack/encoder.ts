@@ -39,9 +39,9 @@ const { authorization: AUTHORIZATION, cookie: COOKIE, setCookie: SET_COOKIE } = 
 const SHORT_COOKIE_BYTES = 20;
 
 /** Slots of the tables below; powers of two. Those of fields are pairs, the newer first. */
-const FIELD_SLOTS = 256;
-const NAME_SLOTS = 64;
-const SEEN_SLOTS = 256;
+const FIELD_SLOTS = 128;
+const NAME_SLOTS = 32;
+const SEEN_SLOTS = 128;
 const MEMO_SLOTS = 32;
 /** Serials are kept in 32 bits; a connection that inserted this often inserts no more. */
 const MAX_SERIAL = 2 ** 30;

@@ -7,7 +7,7 @@
 import { EMPTY_BYTES } from '../../headers/bytes.ts';
 
 /** The first chunk is small, so that a connection with one request stays small. */
-const FIRST_CHUNK_BYTES = 1024;
+const FIRST_CHUNK_BYTES = 512;
 
 export class OctetArena {
   buf: Uint8Array = EMPTY_BYTES;
