@@ -108,6 +108,16 @@ test('keepalive pings of a client are answered, idle or not', async () => {
   expect(await stat(proxy, 'http.grpc.downstream_cx_total')).toBe(1);
 });
 
+test('a stream whose server dies ends UNAVAILABLE, and says why', async () => {
+  const servers = await startServers(['a']);
+  const proxy = await startGrpcProxy(portsOf(servers));
+  const client = startGrpcClient(proxy.port, 'hold');
+  await client.waitForLine(/^holding$/);
+  process.kill(servers[0]!.process.pid, 'SIGKILL');
+  const outcome = await outcomeOf(client);
+  expect(outcome).toMatchObject({ code: 14, messages: 1, reason: 'upstream-reset' });
+});
+
 test('a server that is killed takes with it only the calls that it held', async () => {
   const servers = await startServers(['a', 'b', 'c']);
   const proxy = await startGrpcProxy(portsOf(servers));

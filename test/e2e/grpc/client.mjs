@@ -114,6 +114,13 @@ const scenarios = {
     const call = serverStream('Hold', 'cancel me');
     return readAll(call, () => call.cancel());
   },
+  /** Waits in a call until it ends by itself. */
+  hold() {
+    const call = serverStream('Hold', 'held');
+    let reason;
+    call.on('status', ({ metadata }) => (reason = metadata.get('x-sluice-reason')[0]));
+    return readAll(call, () => process.stdout.write('holding\n')).then((outcome) => ({ ...outcome, reason }));
+  },
   async fail({ code }) {
     const { code: got, details, server } = await unary('Fail', `${code}`);
     return { code: got, details, server };

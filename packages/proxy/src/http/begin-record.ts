@@ -2,6 +2,7 @@
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { RouteRequest } from '../route/route.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
+import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import type { RequestMessage } from './streams.ts';
 
@@ -27,6 +28,22 @@ export function beginRecord(
   record.method = message.method;
   record.originalPath = message.path;
   record.requestHeaders = message.headers;
+}
+
+/** Nothing of a connection is referred to any more. */
+export function forgetPeer(record: RequestRecord): void {
+  record.requestHeaders = null;
+  record.responseHeaders = null;
+  record.connection = NO_CONNECTION;
+}
+
+/** Of a request whose head could not be read. */
+export function blankMessage(message: RequestMessage): void {
+  message.headers.reset();
+  message.method = '';
+  message.path = '';
+  message.authority = '';
+  message.upgrade = '';
 }
 
 /** One per exchange, filled anew for each request. */

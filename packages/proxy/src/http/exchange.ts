@@ -29,15 +29,16 @@ import { Router } from '../filter/router/router.ts';
 import { routerConfigOf } from '../filter/router/router-factory.ts';
 import type { RouterHost } from '../filter/router/router-host.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import type { ProxyErrorCode } from '../errors.ts';
 import type { CompiledRoute, RouteRequest, WeightedCluster } from '../route/route.ts';
 import { noteGrpcOutcome } from '../telemetry/grpc-status.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import { FLAG, responseFlagBit } from '../telemetry/response-flags.ts';
-import { beginRecord, fillRouteRequest, newRouteRequest } from './begin-record.ts';
+import { beginRecord, blankMessage, fillRouteRequest, forgetPeer, newRouteRequest } from './begin-record.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { detachedMessage, detachedStream } from './detached-stream.ts';
-import { hasNoContent, invalidHeadReply, localReply, writeReply } from './reply.ts';
+import { grpcErrorTrailers, hasNoContent, invalidHeadReply, localReply, writeReply } from './reply.ts';
 import { finishRequestHead, finishResponseHead } from './head-rules.ts';
 import { StreamIdle } from './stream-idle.ts';
 import type {
@@ -103,9 +104,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.routeRequest.headers = detachedMessage.headers;
     this.route = null;
     this.weighted = null;
-    this.record.requestHeaders = null;
-    this.record.responseHeaders = null;
-    this.record.connection = NO_CONNECTION;
+    forgetPeer(this.record);
   }
 
   get requestHeaders(): HeaderList {
@@ -298,6 +297,7 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
 
   // --- from the router ---
 
+  /** Where a response has begun, it is cut instead. */
   answer(reply: LocalReply): void {
     this.#answer(reply, this.#binding.chain.bindings.length);
   }
@@ -324,9 +324,10 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.#finishIfDone();
   }
 
-  abortResponse(flag: number, details: string): void {
+  abortResponse(flag: number, details: string, code: ProxyErrorCode | null = null): void {
     this.record.flags |= flag;
     this.record.responseCodeDetails = details;
+    if (code !== null && this.#endAsGrpc(code)) return;
     this.#stream.abort();
     this.#finish();
   }
@@ -339,39 +340,25 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   }
 
   onIdleTimeout(): void {
-    if (!this.#isActive) return;
-    if (this.#hasSentHead) this.abortResponse(FLAG.SI, 'stream_idle_timeout');
-    else
-      this.answer(
-        localReply(
-          this.#hasRequestEnded ? 'stream-idle-timeout' : 'request-incomplete',
-          'stream_idle_timeout',
-        ),
-      );
+    const code = this.#hasRequestEnded ? 'stream-idle-timeout' : 'request-incomplete';
+    this.answer(localReply(code, 'stream_idle_timeout'));
   }
 
   /** The connection's time ran out. */
   onRequestTimeout(): void {
-    if (!this.#isActive || this.#hasRequestEnded) return;
-    if (this.#hasSentHead) this.abortResponse(FLAG.DT, 'request_overall_timeout');
-    else this.answer(localReply('request-receive-timeout', 'request_overall_timeout'));
+    if (this.#hasRequestEnded) return;
+    this.answer(localReply('request-receive-timeout', 'request_overall_timeout'));
   }
 
   /** The client broke the protocol inside its request. */
   onRequestInvalid(status: number, code: string, detail: string): void {
-    if (!this.#isActive) return;
-    if (this.#hasSentHead) this.abortResponse(FLAG.DPE, 'http1.codec_error');
-    else this.answer(invalidHeadReply(status, code, detail, 'HTTP/1.1'));
+    this.answer(invalidHeadReply(status, code, detail, 'HTTP/1.1'));
   }
 
   /** There is no head to speak of: it was malformed, too large or too late. Answered and logged all the same. */
   onHeadInvalid(status: number, code: string, detail: string): void {
     const { message } = this;
-    message.headers.reset();
-    message.method = '';
-    message.path = '';
-    message.authority = '';
-    message.upgrade = '';
+    blankMessage(message);
     this.#begin(true);
     fillRouteRequest(this.routeRequest, this.message, this.connection, this.record);
     this.#binding.metrics.onRequestStart(this.record);
@@ -470,6 +457,15 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
   #tunnelOpened(): void {
     this.#idle.startTunnel(this.route, this.#binding.config);
     this.#binding.connectionStats.upgradeOpened();
+  }
+
+  /** A gRPC call that has begun ends with a status too, over HTTP/2, where trailers always arrive. */
+  #endAsGrpc(code: ProxyErrorCode): boolean {
+    const mayEnd = this.#hasSentHead && this.#responseRun.takesBytes && this.response?.contentLength === -1;
+    if (!mayEnd || !this.record.isGrpc || this.message.protocol !== 'HTTP/2') return false;
+    this.record.reason = code;
+    this.responseEnd(grpcErrorTrailers(code, this.#binding.config.isEdge));
+    return true;
   }
 
   #finishIfDone(): void {

@@ -5,7 +5,7 @@
  * A client inside the mesh learns who decided and why; a stranger at an edge learns the reason code and the
  * request id, by which `sluice explain` shows the rest.
  */
-import { encodeGrpcMessage, grpcStatusOfHttp, H, type HeaderList } from '@sluice/wire';
+import { encodeGrpcMessage, grpcStatusOfHttp, H, HeaderList } from '@sluice/wire';
 import { proxyErrors, type ProxyErrorCode } from '../errors.ts';
 import type { LocalReply } from '../filter/filter.ts';
 import { applyHeaderOperations } from '../filter/header-operations.ts';
@@ -106,6 +106,16 @@ function writeGrpcStatus(reply: LocalReply, isEdge: boolean, headers: HeaderList
 function grpcMessageOf(reply: LocalReply, isEdge: boolean): string {
   if (reply.body === undefined) return isEdge ? reply.code : reply.detail;
   return new TextDecoder().decode(reply.body.bytes.subarray(0, MAX_GRPC_MESSAGE_BYTES));
+}
+
+/** The end of a gRPC call that the proxy cuts after its response has begun. */
+export function grpcErrorTrailers(code: ProxyErrorCode, isEdge: boolean): HeaderList {
+  const { meaning, grpcStatus, httpStatus } = proxyErrors.entry(code);
+  const trailers = new HeaderList();
+  trailers.append(H.grpcStatus, String(grpcStatus ?? grpcStatusOfHttp(httpStatus ?? 500)));
+  trailers.append(H.grpcMessage, encodeGrpcMessage(isEdge ? code : meaning));
+  trailers.append(H.xSluiceReason, code);
+  return trailers;
 }
 
 function bodyOf(reply: LocalReply, record: RequestRecord, isEdge: boolean, headers: HeaderList): Uint8Array {

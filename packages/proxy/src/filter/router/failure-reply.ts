@@ -31,6 +31,10 @@ export function failureFlag(failure: AttemptFailure): number {
   return facts[failure].flag;
 }
 
+export function failureCode(failure: AttemptFailure): ProxyErrorCode {
+  return facts[failure].code;
+}
+
 export function detailsAfterResponse(failure: AttemptFailure): string {
   return `upstream_reset_after_response_started{${facts[failure].reason}}`;
 }

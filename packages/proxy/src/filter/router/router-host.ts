@@ -2,6 +2,7 @@
 import type { Clock, Random, TimerWheel } from '@sluice/runtime';
 import type { HeaderList } from '@sluice/wire';
 import type { Cluster } from '../../cluster/cluster.ts';
+import type { ProxyErrorCode } from '../../errors.ts';
 import type { ConnectionFacts } from '../../listener/connection-facts.ts';
 import type { CompiledRoute, RouteRequest, WeightedCluster } from '../../route/route.ts';
 import type { RequestRecord } from '../../telemetry/record.ts';
@@ -44,8 +45,8 @@ export interface RouterHost {
   informational(response: ResponseMessage): void;
   responseData(data: Uint8Array, start: number, end: number): void;
   responseEnd(trailers: HeaderList | null): void;
-  /** The response had begun and cannot be completed. */
-  abortResponse(flag: number, details: string): void;
+  /** The response had begun and cannot be completed; `code` is told where the protocol has room for it. */
+  abortResponse(flag: number, details: string, code: ProxyErrorCode): void;
   /** The router can take more of the request body. */
   grantRequestCredit(): void;
   /** The context that upstream filters see. */

@@ -27,7 +27,7 @@ import { applyHeaderOperations } from '../header-operations.ts';
 import { Attempt, type AttemptHost } from './attempt.ts';
 import { AttemptOutcome } from './attempt-outcome.ts';
 import { chooseClusterName } from './choose-cluster.ts';
-import { detailsAfterResponse, failureFlag, failureReply } from './failure-reply.ts';
+import { detailsAfterResponse, failureCode, failureFlag, failureReply } from './failure-reply.ts';
 import { answerOfRoute } from './route-answer.ts';
 import { isIdempotent, retriesFailure, retriesResponse, type AttemptFailure } from './retry-decision.ts';
 import { authorityOf, editRequestHead, editResponseHead } from './head-edits.ts';
@@ -282,7 +282,7 @@ export class Router implements AttemptHost {
     this.#endAttempt(attempt, 0);
     if (this.#state === 'answering') {
       this.#over();
-      this.#host.abortResponse(failureFlag(failure), detailsAfterResponse(failure));
+      this.#host.abortResponse(failureFlag(failure), detailsAfterResponse(failure), failureCode(failure));
       return;
     }
     record.endpoint = endpoint;
@@ -322,7 +322,7 @@ export class Router implements AttemptHost {
     if (this.#attempt.isOpen) this.#endAttempt(this.#attempt, 504);
     this.#attempt.release();
     this.#over();
-    if (wasAnswering) this.#host.abortResponse(flag, details);
+    if (wasAnswering) this.#host.abortResponse(flag, details, code);
     else this.#host.answer(localReply(code, details));
   }
 
