@@ -33,21 +33,27 @@ export function loadCredential(message: TlsCertificate): Credential | string {
 }
 
 /**
- * Envoy's choice: an exact name before a wildcard, ECDSA before RSA where the client can, the first
- * certificate where no name fits. Not empty.
+ * Envoy's choice. A name that no certificate fits gets the first one, unless `isScanning`; among those that
+ * fit ECDSA goes before RSA where the client can. Not empty.
  */
-export function chooseCredential(credentials: readonly Credential[], hello: ClientHello): Credential {
-  if (credentials.length === 1) return credentials[0]!;
+export function chooseCredential(
+  credentials: readonly Credential[],
+  hello: ClientHello,
+  isScanning = false,
+): Credential {
+  const first = credentials[0]!;
+  if (credentials.length === 1) return first;
   const { serverName, acceptsEcdsa } = hello;
+  const fitting = serverName === '' ? credentials : named(credentials, serverName);
+  if (fitting.length === 0 && !isScanning) return first;
+  const candidates = fitting.length === 0 ? credentials : fitting;
+  const ecdsa = acceptsEcdsa ? candidates.find(({ isEcdsa }) => isEcdsa) : undefined;
+  return ecdsa ?? candidates.find(({ isEcdsa }) => !isEcdsa) ?? candidates[0]!;
+}
+
+/** Those with the exact name; where there are none, those with a wildcard for it. */
+function named(credentials: readonly Credential[], serverName: string): readonly Credential[] {
   const exact = credentials.filter(({ names }) => names.some((name) => name.toLowerCase() === serverName));
-  const fitting =
-    exact.length > 0
-      ? exact
-      : credentials.filter(({ names }) => names.some((name) => dnsMatches(name, serverName)));
-  const candidates = serverName !== '' && fitting.length > 0 ? fitting : credentials;
-  return (
-    (acceptsEcdsa ? candidates.find(({ isEcdsa }) => isEcdsa) : undefined) ??
-    candidates.find(({ isEcdsa }) => !isEcdsa) ??
-    candidates[0]!
-  );
+  if (exact.length > 0) return exact;
+  return credentials.filter(({ names }) => names.some((name) => dnsMatches(name, serverName)));
 }

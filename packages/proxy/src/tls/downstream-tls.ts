@@ -60,7 +60,11 @@ class DownstreamTls implements TlsServerContext, Reviewer {
     if ('reason' in material) return material;
     if (this.#message.requireSni === true && hello.serverName === '')
       return { kind: 'protocol', reason: 'the client names no server, which this listener requires' };
-    const credential = chooseCredential(material.credentials, hello);
+    const credential = chooseCredential(
+      material.credentials,
+      hello,
+      this.#message.fullScanCertsOnSniMismatch === true,
+    );
     let settings = material.settings.get(credential);
     if (settings === undefined)
       material.settings.set(credential, (settings = this.#settings(credential, material)));
