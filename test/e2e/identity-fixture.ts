@@ -136,12 +136,21 @@ metadata: {name: default, namespace: istio-system}
 spec: {mtls: {mode: STRICT}}
 `;
 
+export interface Called {
+  readonly status: number;
+  readonly reason: string;
+  readonly body: string;
+}
+
 /** `web` calls `api`, both behind sidecars that got their certificates by join token. */
 export class PairOfSidecars {
   readonly control: ControlMesh;
   readonly #proxyFlags: readonly string[];
+  readonly #ports = new Map<string, number>();
   readonly #proxies = new Map<string, TestProcess>();
-  #url = '';
+  /** Where api's sidecar takes traffic of others. */
+  inboundPort = 0;
+  #web: Instance | null = null;
 
   /** `flags` of the control plane, `proxyFlags` of both sidecars. */
   constructor(flags: readonly string[], proxyFlags: readonly string[] = []) {
@@ -153,18 +162,26 @@ export class PairOfSidecars {
   async start(): Promise<void> {
     await this.control.start();
     const origin = await startHttpOrigin(() => ({ status: 200, body: 'from api' }));
-    const ports = [{ name: 'http', appPort: origin.port, inboundPort: freePort() }];
+    this.inboundPort = freePort();
+    const ports = [{ name: 'http', appPort: origin.port, inboundPort: this.inboundPort }];
     const [api, web] = await Promise.all([
       this.control.register({ name: 'api', serviceAccount: 'api', ports, capabilities }),
       this.control.register({ name: 'web', serviceAccount: 'web', capabilities }),
     ]);
     await Promise.all([this.#startSidecar(api, 'api'), this.#startSidecar(web, 'web')]);
-    this.#url = `http://127.0.0.1:${await web.localPort('api')}/`;
+    this.#web = web;
   }
 
   /** From the application of `web` to that of `api`. */
-  async call(): Promise<{ readonly status: number; readonly reason: string; readonly body: string }> {
-    const reply = await fetch(this.#url, { headers: { host: 'api' } });
+  call(): Promise<Called> {
+    return this.callService('api');
+  }
+
+  /** From the application of `web` to a service, by web's own listener for it. */
+  async callService(name: string): Promise<Called> {
+    const port = this.#ports.get(name) ?? (await this.#web?.localPort(name)) ?? 0;
+    this.#ports.set(name, port);
+    const reply = await fetch(`http://127.0.0.1:${port}/`, { headers: { host: name } });
     return {
       status: reply.status,
       reason: reply.headers.get('x-sluice-reason') ?? '',
