@@ -69,10 +69,33 @@ export class InstanceIndex {
     for (const space of this.#byNamespace.values()) yield* space.values();
   }
 
+  /** True when endpoints given for the service have an address of either form of an instance that changed. */
+  isGivenTo(service: MeshService, before: Instance | null, after: Instance | null): boolean {
+    if (service.source.kind !== 'Service') return false;
+    const given = this.#given.get(`${service.namespace}/${service.name}`);
+    if (!given) return false;
+    return [...given.values()].some((endpoints) =>
+      endpoints.some(({ address }) => address === before?.address || address === after?.address),
+    );
+  }
+
+  /** Given endpoints are addresses; whose they are says what they are labelled, run as and take. */
+  #identified(namespace: string, given: readonly Instance[]): readonly Instance[] {
+    const byAddress = new Map<string, Instance>();
+    for (const instance of this.#byNamespace.get(namespace)?.values() ?? [])
+      byAddress.set(instance.address, instance);
+    return given.map((endpoint) => {
+      const found = byAddress.get(endpoint.address);
+      if (!found) return endpoint;
+      const { labels, serviceAccount, hasSidecar, takesMutualTls } = found;
+      return { ...endpoint, labels, serviceAccount, hasSidecar, takesMutualTls };
+    });
+  }
+
   #select(service: MeshService): readonly Instance[] {
     const given =
       service.source.kind === 'Service' ? this.#given.get(`${service.namespace}/${service.name}`) : undefined;
-    if (given) return [...given.values()].flat();
+    if (given) return this.#identified(service.namespace, [...given.values()].flat());
     if (!service.selector) return [];
     const found: Instance[] = [];
     for (const instance of this.#byNamespace.get(service.namespace)?.values() ?? []) {

@@ -260,7 +260,9 @@ export class MeshModel {
     const before = this.#instances.replace(key, instance);
     if (before?.hasSidecar || instance?.hasSidecar) this.#touched.instances = true;
     for (const service of this.services.values()) {
-      if (service.namespace !== key.namespace || !isSelectedBy(service, before, instance)) continue;
+      if (service.namespace !== key.namespace) continue;
+      if (!isSelectedBy(service, before, instance) && !this.#instances.isGivenTo(service, before, instance))
+        continue;
       this.#instances.forget(service.key);
       this.#touched.endpoints.add(service.key);
     }

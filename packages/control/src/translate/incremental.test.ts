@@ -154,6 +154,10 @@ const resources: readonly (readonly string[])[] = [
     istio('WorkloadEntry', 'w3', `{address: 10.1.0.4, serviceAccount: a, ${takesTls('a')}}`),
     istio('WorkloadEntry', 'w3', `{address: 10.1.0.4, serviceAccount: b, ${takesTls('b')}}`),
   ],
+  [core('Service', 'given', 'spec: {ports: [{name: http, port: 80}]}')],
+  [
+    'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: g, namespace: default, labels: {kubernetes.io/service-name: given}}\naddressType: IPv4\nports: [{name: http, port: 80}]\nendpoints: [{addresses: [10.1.0.4]}, {addresses: [10.1.0.2]}]\n',
+  ],
   [
     peers('mesh', 'istio-system', '{mtls: {mode: STRICT}}'),
     peers('mesh', 'istio-system', '{mtls: {mode: DISABLE}}'),
