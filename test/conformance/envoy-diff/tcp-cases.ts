@@ -11,6 +11,8 @@ export interface TcpCase {
   readonly from?: string;
   /** The client waits this long before its FIN: longer than the listener filters' timeout. */
   readonly holdMs?: number;
+  /** After the greeting the client waits so long for a close before its FIN. */
+  readonly lingerMs?: number;
 }
 
 export interface TcpListener {
@@ -93,6 +95,12 @@ export const tcpListeners: readonly TcpListener[] = [
   { name: 'refusing-twice', chains: () => [{ ...chain('refusing'), tcp: { max_connect_attempts: 2 } }] },
   { name: 'empty', chains: () => [chain('empty')] },
   { name: 'unknown', chains: () => [chain('nobody')] },
+  { name: 'full', chains: () => [chain('full')] },
+  { name: 'idle', chains: () => [{ ...chain('one'), tcp: { idle_timeout: '0.3s' } }] },
+  {
+    name: 'aged',
+    chains: () => [{ ...chain('one'), tcp: { max_downstream_connection_duration: '0.3s' } }],
+  },
   { name: 'plain', chains: () => [chain('one')] },
   {
     name: 'proxied',
@@ -189,6 +197,9 @@ export const tcpCases: readonly TcpCase[] = [
   ...on('refusing-twice', { 'two attempts': {} }),
   ...on('empty', { 'no endpoint': {} }),
   ...on('unknown', { 'no cluster': {} }),
+  ...on('full', { 'no connection allowed': {} }),
+  ...on('idle', { 'nothing moves': { lingerMs: 2_000 } }),
+  ...on('aged', { 'too old': { lingerMs: 2_000 } }),
   ...on('plain', { 'half-close': {}, 'nothing sent': ascii('') }),
   ...on('proxied', {
     'version 1': concat(writeProxyV1(source, destination), ascii('x')),

@@ -203,6 +203,7 @@ async function converse(port: number, one: TcpCase): Promise<{ received: string;
   client.flush();
   // Envoy drops a client whose FIN comes while it inspects: the FIN waits for the greeting, or for a close.
   await Promise.race([heard.promise, closed.promise, Bun.sleep(one.holdMs ?? patienceMs)]);
+  if (one.lingerMs !== undefined) await Promise.race([closed.promise, Bun.sleep(one.lingerMs)]);
   client.shutdown();
   const isStalled = await Promise.race([closed.promise.then(() => false), Bun.sleep(3_000).then(() => true)]);
   if (isStalled) received += ' STALLED';
@@ -219,6 +220,7 @@ describe.skipIf(envoyBinary === null)('TCP beside a real Envoy', () => {
       ...names.map((name) => cluster(name, [echo(name)])),
       cluster('refusing', [refusingPort()]),
       cluster('empty', []),
+      cluster('full', [echo('full')], { circuit_breakers: { thresholds: [{ max_connections: 0 }] } }),
       cluster('dump-v1', [dump], speaking('V1')),
       cluster('dump-v2', [dump], speaking('V2')),
     ];
