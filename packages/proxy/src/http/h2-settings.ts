@@ -4,8 +4,9 @@
  *
  * Windows: a stream that nobody reads may hold its window and no more; the connection's window is given
  * back as octets arrive until `connectionWindowBytes` wait unread over all streams, so that one stalled
- * stream leaves its neighbours theirs. Sizes by measurement: above these, throughput over loopback and at
- * 10 ms no longer grows, while the memory that a slow reader can hold does.
+ * stream leaves its neighbours theirs. Sizes by measurement, 1 GB over loopback: with 64 KiB a stream it
+ * costs twice the CPU, from 256 KiB on it costs the same, while what a slow reader can hold grows. 512 KiB
+ * carry 50 MB/s over a round trip of 10 ms.
  */
 import { defaultH2Limits, type H2Limits, type H2SessionOptions } from '@sluice/wire';
 
