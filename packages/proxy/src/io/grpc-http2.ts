@@ -150,7 +150,7 @@ class Connected implements GrpcClientOwner {
   }
 
   #connectPlain(): void {
-    const socket = connectSocket({ ...addressOf(this.#options.target), noDelay: true });
+    const socket = connectSocket(addressOf(this.#options.target));
     this.#listen(socket);
     socket.on('connect', () => this.#connected());
   }
@@ -171,6 +171,7 @@ class Connected implements GrpcClientOwner {
 
   #listen(socket: Socket): void {
     this.#socket = socket;
+    socket.setNoDelay(true);
     socket.on('error', (error: Error) => {
       this.#failure = error.message;
     });

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'bun:test';
 import { connect } from 'node:http2';
+import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { createLogger } from '@sluice/runtime';
 import { cleanUp, onCleanUp, spawnCommand, waitFor } from '@sluice/testkit';
@@ -17,7 +18,7 @@ afterEach(async () => {
   await cleanUp();
 });
 
-async function serve(handler: GrpcHandler): Promise<string> {
+async function serve(handler: GrpcHandler, options: { handshakeTimeoutMs?: number } = {}): Promise<string> {
   const server = new GrpcServer({
     handlers: new Map([[path, handler]]),
     log: createLogger({ component: 'grpc', write: (line) => logged.push(line) }),
@@ -25,6 +26,7 @@ async function serve(handler: GrpcHandler): Promise<string> {
     maxStreamsInAll: 3,
     maxMessageBytes: 1_000_000,
     maxQueuedBytes: 4_000_000,
+    ...options,
   });
   const address = await server.listen('127.0.0.1', 0);
   onCleanUp(() => server.close());
@@ -151,4 +153,15 @@ test('what is not gRPC is refused by HTTP status', async () => {
     stream.end();
   });
   expect(status).toBe(415);
+});
+
+test('a stranger that greets in half is not waited for, a client that is silent is', async () => {
+  const address = await serve(echo, { handshakeTimeoutMs: 300 });
+  const silent = connect(`http://${address}`);
+  onCleanUp(() => silent.destroy());
+  await new Promise<void>((resolve) => silent.once('remoteSettings', () => resolve()));
+  const socket = connectSocket(Number(address.slice(address.lastIndexOf(':') + 1)), '127.0.0.1');
+  socket.write('PRI * HTTP/2.0\r\n');
+  await new Promise<void>((resolve) => socket.resume().once('close', () => resolve()));
+  expect(silent.destroyed).toBe(false);
 });

@@ -17,6 +17,8 @@ export interface GrpcServerOptions extends GrpcServerLimits {
   readonly log: Logger;
   /** Undefined for plaintext. */
   readonly tls?: GrpcServerTls;
+  /** A stranger that never finishes a handshake, of TLS or of HTTP/2, is let go after this; 10 s if absent. */
+  readonly handshakeTimeoutMs?: number;
 }
 
 export interface GrpcServerTls {
@@ -33,8 +35,9 @@ export interface GrpcServerCredential {
   readonly trustedPem: string;
 }
 
-/** A stranger that opens connections and never finishes a handshake is let go after this. */
-const handshakeTimeoutMs = 10_000;
+const defaultHandshakeTimeoutMs = 10_000;
+/** How long a silent client's machine is left in peace before the kernel asks whether it is still there. */
+const keepaliveMs = 30_000;
 /** A connection that was told to go away is cut if it has not taken that by then. */
 const closeTimeoutMs = 5_000;
 
@@ -50,9 +53,9 @@ export class GrpcServer {
       this.#connections.add(connection);
     };
     if (options.tls === undefined) {
-      this.#server = createServer({ noDelay: true }, serve);
+      this.#server = createServer(serve);
     } else {
-      const settings = { ALPNProtocols: ['h2'], handshakeTimeout: handshakeTimeoutMs };
+      const settings = { ALPNProtocols: ['h2'], handshakeTimeout: handshakeTimeoutOf(options) };
       this.#server = createTlsServer({ ...secureOptions(options.tls.credential()), ...settings }, serve);
       this.#server.on('tlsClientError', (error: Error) =>
         options.log.debug('handshake failed', { error: error.message }),
@@ -109,7 +112,10 @@ class ServedConnection implements GrpcServerOwner {
     this.handlers = options.handlers;
     this.limits = options;
     this.#connection = new GrpcServerConnection(this, performance.now());
-    socket.on('data', (data: Buffer) => this.#connection.receive(data, performance.now()));
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, keepaliveMs);
+    socket.setTimeout(handshakeTimeoutOf(options), () => socket.destroy());
+    socket.on('data', (data: Buffer) => this.#receive(data));
     socket.on('drain', () => this.#connection.drained());
     socket.on('error', (error) => options.log.debug('connection failed', { error: error.message }));
     socket.on('close', () => {
@@ -143,7 +149,7 @@ class ServedConnection implements GrpcServerOwner {
     this.wantsFlush();
     this.#socket.end();
     // One that does not read its GOAWAY must not hold its streams for that.
-    this.#socket.setTimeout(closeTimeoutMs, () => this.#socket.destroy());
+    this.#socket.setTimeout(closeTimeoutMs);
     this.#connection.closed();
   }
 
@@ -152,6 +158,14 @@ class ServedConnection implements GrpcServerOwner {
       path,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
+  }
+
+  #receive(data: Buffer): void {
+    const { session } = this.#connection;
+    const isGreeting = session.awaitsSettingsAck;
+    this.#connection.receive(data, performance.now());
+    // RFC 9113 §6.5.3: both sides know each other's settings; from here on silence is what ADS mostly is.
+    if (isGreeting && !session.awaitsSettingsAck && !this.#isFinished) this.#socket.setTimeout(0);
   }
 
   #readPeer(): GrpcPeer {
@@ -164,6 +178,10 @@ class ServedConnection implements GrpcServerOwner {
       ...(spiffeId === null ? {} : { spiffeId }),
     };
   }
+}
+
+function handshakeTimeoutOf(options: GrpcServerOptions): number {
+  return options.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs;
 }
 
 /** Clients are asked for a certificate and not turned away without one: handlers judge (see above). */
