@@ -82,11 +82,18 @@ export function virtualInboundListener(
   facts: InboundFacts,
 ): Init<Listener> {
   const { mesh } = facts;
-  const rest = passthroughChains(node, facts);
-  const known = ports.map((inbound) => ({
-    number: inbound.port.appPort,
-    ...portChains(inbound, node, facts, true),
-  }));
+  const rest = passthroughChains(node, facts, null);
+  const registered = new Set(ports.map((inbound) => inbound.port.appPort));
+  const known = [
+    ...ports.map((inbound) => ({
+      number: inbound.port.appPort,
+      ...portChains(inbound, node, facts, true),
+    })),
+    // A policy may name ports that nobody registered.
+    ...[...facts.policy.ports.keys()]
+      .filter((number) => knowsTls(node) && !registered.has(number))
+      .map((number) => ({ number, ...passthroughChains(node, facts, number) })),
+  ];
   const all = [...known, rest];
   // A filter is switched off for the ports that have no use for it: nobody waits there.
   const disabledFor = (needs: (chains: InboundChains) => boolean): number[] => [
@@ -149,8 +156,12 @@ function portChains(
   return inboundChains(target, mesh, knowsHttp2);
 }
 
-/** Ports that nobody registered: what the application listens on is not known, only what the workload takes. */
-function passthroughChains(node: ProxyNode, { policy, mesh }: InboundFacts): InboundChains {
+/** Ports that nobody registered, one or (null) all others: only what the workload takes there is known. */
+function passthroughChains(
+  node: ProxyNode,
+  { policy, mesh }: InboundFacts,
+  port: number | null,
+): InboundChains {
   const tcp = tcpProxyFilter(inboundPassthroughCluster, mesh);
   if (!knowsTls(node)) {
     const chains = [{ name: virtualInbound, filters: [tcp] }];
@@ -163,8 +174,8 @@ function passthroughChains(node: ProxyNode, { policy, mesh }: InboundFacts): Inb
   };
   const target = {
     reading: 'auto' as const,
-    mode: policy.mode,
-    match: {},
+    mode: port === null ? policy.mode : modeOfPort(policy, port),
+    match: port === null ? {} : { destinationPort: port },
     names: { http: 'virtualInbound-catchall-http', tcp: virtualInbound },
     filters: { http: httpManagerFilter(manager, mesh), tcp },
   };
