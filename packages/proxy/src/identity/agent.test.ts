@@ -203,6 +203,20 @@ describe('renewal', () => {
     expect(w.credentials).toHaveLength(2);
   });
 
+  test('gives the token a turn when the authority does not say why it refuses the certificate', async () => {
+    const w = world();
+    const agent = w.start();
+    await w.settle(agent, 1);
+    w.state.answer = refused(14, 'the connection was closed');
+    w.time.advance(16.8 * hour);
+    for (let asked = 2; asked <= 9; asked++) {
+      await w.settle(agent, asked);
+      w.time.advance(60_000);
+    }
+    const tokens = w.calls.slice(1, 9).map(({ request }) => request.token);
+    expect(tokens).toEqual(['', '', '', 'jwt', '', '', '', 'jwt']);
+  });
+
   test('a restart goes on with what was stored, without a word to the authority', async () => {
     const w = world();
     const before = w.start();

@@ -67,6 +67,8 @@ type Proof = 'certificate' | 'token';
 
 /** How long a certificate lives is the authority's to say (its operator's `--leaf-ttl`): 0 asks for its default. */
 const wantedValidityS = 0;
+/** Of so many tries in a row that fail for no clear reason, the token has one. */
+const tokenTurn = 4;
 /** First tries follow quickly: everything waits for the first certificate. */
 const backoff = { baseMs: 500, maxMs: 60_000 };
 
@@ -277,7 +279,9 @@ export class IdentityAgent {
       !this.#isRevoked &&
       this.#wallMs() < notAfterMs + this.#deps.options.allowExpiredRenewalMs;
     if (!mayRenew) return 'token';
-    return this.#refused === 'certificate' && hasToken(this.#deps) ? 'token' : 'certificate';
+    // Some refusals look like a connection that breaks: those who do not take our certificate say so by an alert.
+    const isTokensTurn = this.#refused === 'certificate' || this.#failures % tokenTurn === tokenTurn - 1;
+    return isTokensTurn && hasToken(this.#deps) ? 'token' : 'certificate';
   }
 
   #woke(jumpMs: number): void {

@@ -122,8 +122,13 @@ describe('nothing is said to an authority', () => {
 });
 
 test('an authority that is not there is UNAVAILABLE', async () => {
-  const { answer } = await ask(`127.0.0.1:${await refusingPort()}`, {});
-  expect(answer).toMatchObject({ kind: 'refused', code: 14 });
+  const { answer, failures } = await ask(`127.0.0.1:${await refusingPort()}`, {});
+  expect(answer).toMatchObject({
+    kind: 'refused',
+    code: 14,
+    message: expect.stringContaining('ECONNREFUSED'),
+  });
+  expect(failures.map(({ kind }) => kind)).toEqual(['closed']);
 });
 
 test('names are matched exactly, by one wildcard label, addresses by address', () => {

@@ -44,7 +44,7 @@ export function createIdentityAgent(wiring: IdentityWiring): IdentityAgent {
     random,
     logger,
     metrics: createIdentityMetrics(metrics),
-    store: options.dir === null ? null : new IdentityDir(options.dir),
+    store: options.dir === null ? null : openDir(options.dir),
     metadata: nodeMetadata,
     readToken: () => (options.tokenFile === null ? null : readToken(options.tokenFile)),
     readRoots: () => (options.rootFile === null ? null : readFileSync(options.rootFile, 'utf8')),
@@ -54,6 +54,16 @@ export function createIdentityAgent(wiring: IdentityWiring): IdentityAgent {
     },
     onRoots: (pem) => wiring.onSecret(bundleSecret(pem), ''),
   });
+}
+
+function openDir(path: string): IdentityDir {
+  try {
+    return new IdentityDir(path);
+  } catch (error) {
+    throw new Error(`--identity-dir ${path}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 async function sign(wiring: IdentityWiring, call: SigningCall): Promise<SigningOutcome> {

@@ -42,7 +42,7 @@ export function connectTls(
     ...(context.serverName === '' ? {} : { servername: context.serverName }),
   });
   socket.on('error', (error: Error) => {
-    fail(engineFailure(error) ?? { kind: 'protocol', reason: error.message });
+    fail(failureOf(error));
     socket.destroy();
   });
   socket.on('close', () =>
@@ -79,6 +79,12 @@ export function addressOf(target: string): { path: string } | { host: string; po
 function verdictOf(socket: TLSSocket): unknown {
   const verdict: unknown = socket.authorizationError;
   return typeof verdict === 'string' ? { code: verdict } : verdict;
+}
+
+/** A socket that was never connected says nothing about TLS. */
+function failureOf(error: Error): TlsFailure {
+  if ('syscall' in error) return { kind: 'closed', reason: error.message };
+  return engineFailure(error) ?? { kind: 'protocol', reason: error.message };
 }
 
 function viewOf(socket: TLSSocket): EngineView {
