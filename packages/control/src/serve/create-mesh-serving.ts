@@ -21,6 +21,8 @@ import { AdsServer } from './ads/ads-server.ts';
 import { Debounce } from './ads/debounce.ts';
 import { ClientNodes } from './client-nodes.ts';
 import { GrpcServer } from './ads/grpc-server.ts';
+import { isLoopback } from './access.ts';
+import { localError } from '../errors.ts';
 import { openSecurePort } from './secure-port.ts';
 import { strictPortsOf } from './strict-ports.ts';
 import { edgeClients } from './edge-clients.ts';
@@ -120,6 +122,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     },
     listen: async () => {
       const { host, port } = parseAddress(options.xdsAddress, xdsFlag);
+      requireLoopback(host, port);
       try {
         return { xds: await server.listen(host, port), secure: (await secure?.listen()) ?? '' };
       } catch (error) {
@@ -138,6 +141,15 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       await server.close();
     },
   };
+}
+
+/** What is served in the clear is for this machine only; others come with certificates. */
+function requireLoopback(host: string, port: number): void {
+  if (isLoopback(host)) return;
+  throw localError(
+    'address-not-protected',
+    `${xdsFlag} ${host}:${port}: xDS in the clear is served on loopback only; other machines use --secure-xds-address`,
+  );
 }
 
 /** A generation that is not valid changes nothing for proxies, and must be told all the same. */

@@ -26,6 +26,11 @@ export interface SecurePort {
   close(): Promise<void>;
 }
 
+/** One that was registered without a sidecar never asks for the bundle. */
+function hasProxy({ registration }: RegisteredInstance): boolean {
+  return registration.labels['sidecar.istio.io/inject'] !== 'false';
+}
+
 const flag = '--secure-xds-address';
 /** Streams of expired certificates end, and a new certificate of our own is taken into use, within this time. */
 const checkIntervalMs = 5000;
@@ -85,7 +90,8 @@ export function openSecurePort(
         const state = stream.syncStatus().get(xdsTypes.secret)?.state;
         if (stream.proof === 'token' || state === 'SYNCED') reached.add(stream.instance);
       }
-      return [...registry.instances.keys()].every((instance) => reached.has(instance));
+      const withProxy = [...registry.instances.values()].filter(hasProxy);
+      return withProxy.every(({ instance }) => reached.has(instance));
     },
     async listen() {
       const { host, port } = parseAddress(identity.secureAddress, flag);

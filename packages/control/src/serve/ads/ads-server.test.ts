@@ -328,3 +328,21 @@ test('a client that goes away is forgotten', async () => {
   peer.cancel();
   await waitFor(() => mesh.serving.proxies.proxies.size === 0);
 });
+
+test('xDS in the clear opens on loopback only', async () => {
+  const { store, registry } = await serve();
+  const serving = createMeshServing({
+    store,
+    registry,
+    settings: meshSettings(),
+    metrics: new MetricsRegistry(),
+    clock: systemClock,
+    log: createLogger({ component: 'test', write: () => {} }),
+    xdsAddress: '0.0.0.0:0',
+    ownAddresses: () => [],
+  });
+  onCleanUp(() => serving.close());
+  await expect(serving.listen()).rejects.toThrow(
+    /served on loopback only; other machines use --secure-xds-address/,
+  );
+});
