@@ -65,8 +65,9 @@ function plansOf(reading: InboundReading, mode: TlsMode, knowsHttp2: boolean): P
     case 'PERMISSIVE':
       return permissivePlans(reading, knowsHttp2);
     case 'DISABLE':
+      // Both by transport: matching never goes back from a transport that is named to one that is not.
       return reading === 'auto'
-        ? [sniffed(knowsHttp2), { ...plain('tcp'), transport: 'any' }]
+        ? [sniffed(knowsHttp2), plain('tcp')]
         : [{ ...plain(reading), transport: 'any' }];
   }
 }
