@@ -32,7 +32,11 @@ describe.if(process.platform === 'linux')('a DestinationRule', () => {
     await startOpensslServer(oneWay, certificate);
     await startOpensslServer(mutual, [
       ...certificate,
-      ...['-CAfile', pki.ca, '-Verify', '2', '-verify_return_error'],
+      '-CAfile',
+      pki.ca,
+      '-Verify',
+      '2',
+      '-verify_return_error',
     ]);
     const dir = makeMtlsFolder();
     const yaml = join(dir, 'sluice.yaml');
