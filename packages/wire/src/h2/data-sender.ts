@@ -68,6 +68,11 @@ export class DataSender {
     stream.queue.clear();
     stream.endsAfterQueue = false;
     stream.queuedTrailers = null;
+    if (!stream.isReady) return;
+    // Or the ring of a connection without window would grow with every stream that is reset.
+    stream.isReady = false;
+    const at = this.#ring.indexOf(stream, this.#ringHead);
+    if (at >= 0) this.#ring.splice(at, 1);
   }
 
   /** False if the window would exceed its bound (§6.9.1). */

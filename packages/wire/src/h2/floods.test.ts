@@ -333,4 +333,20 @@ describe('what waits in a stream', () => {
     expect(peer.lines).toEqual(['< DATA 3 end (0)']);
     expect(peer.session.openStreamCount).toBe(1);
   });
+
+  test('does not pile up when its stream is reset', () => {
+    const peer = new SessionUnderTest({
+      act: (event, stream) => {
+        if (event === 'reset') stream?.release();
+        if (event !== 'head' || stream === null) return;
+        stream.sendResponseHead(200, stream.headers, false);
+        stream.sendData(new Uint8Array(70_000), 0, 70_000, true);
+      },
+    }).greet(settings([4, 100_000]), headers(1, get));
+    // The connection's window is spent: stream 1 stays, the others come, wait and go.
+    for (let i = 1; i < 400; i++) peer.receive(join(headers(id(i), get), resetStream(id(i), 8)));
+    peer.lines.length = 0;
+    peer.receive(windowUpdate(0, 1_000_000));
+    expect(peer.lines).toEqual(['< DATA 1 end (4465)']);
+  });
 });

@@ -97,6 +97,7 @@ export class HeadCollector implements FieldSink {
   /** After the last field: what only the whole head shows. */
   finish(): void {
     if (this.#cookies > 1) this.#joinCookies();
+    this.#arena.trim();
     if (this.malformed !== '' || this.isTooLarge) return;
     if (this.#kind === 'request')
       this.malformed = requestFailure(this.#pseudo, this.#hasHost, this.#takesProtocol);

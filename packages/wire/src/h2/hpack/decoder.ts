@@ -82,6 +82,7 @@ export class HpackDecoder {
     this.#isStable = isStable;
     const isDecoded = this.#readUpdates() && this.#readFields(sink);
     this.#buf = staticBytes;
+    this.#literals.trim();
     return isDecoded;
   }
 

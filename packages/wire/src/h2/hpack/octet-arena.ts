@@ -26,4 +26,11 @@ export class OctetArena {
     this.buf = new Uint8Array(Math.max(byteCount, next));
     this.length = 0;
   }
+
+  /** Lets go of a chunk that one large entry needed: it would stay as large for small ones. */
+  trim(): void {
+    if (this.buf.length <= this.#maxChunkBytes) return;
+    this.buf = EMPTY_BYTES;
+    this.length = 0;
+  }
 }
