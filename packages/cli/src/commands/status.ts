@@ -9,13 +9,15 @@ import {
   type ProxyView,
   type SummaryView,
 } from '../mesh/views.ts';
-import { renderEdges } from '../output/edge-rows.ts';
+import { renderEdges, summarizeEdges } from '../output/edge-rows.ts';
 import { readObserved } from '../output/observed-calls.ts';
 import { renderAs } from '../output/structured.ts';
 import { orNone, renderTable } from '../output/table.ts';
 import type { Palette } from '../output/palette.ts';
 import { connect } from './connect.ts';
 
+/** In larger meshes the edges are too many to be counted for a glance. */
+const summarizedInstances = 100;
 const shownTypes = ['cds', 'eds', 'lds', 'rds'] as const;
 
 export async function run(context: CommandContext): Promise<number> {
@@ -59,6 +61,10 @@ export async function run(context: CommandContext): Promise<number> {
           ),
     );
     out.write(troubles(rows, summary, out.palette));
+    if (instances.length > 0 && instances.length <= summarizedInstances) {
+      const { edges } = await client.get<{ edges: readonly EdgeView[] }>(viewPaths.edges);
+      out.write(`\n${summarizeEdges(edges, out.palette)} (status --edges shows each, and why)\n`);
+    }
   }
   return rows.some(isTroubled) ? exitStatus.failed : exitStatus.done;
 }

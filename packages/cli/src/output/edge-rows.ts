@@ -35,18 +35,23 @@ export function renderEdges(edges: readonly EdgeView[], observed: ObservedCalls,
       edge.reason,
     ]),
   ];
-  const used = edges.filter((edge) => edge.security !== 'none');
-  const mutual = used.filter((edge) => edge.security === 'mutual-tls').length;
-  const text = `${mutual} of ${used.length} edges are mutual TLS`;
   const plain = [...observed.plaintext].map(
     ([service, count]) => `${palette.warn('plaintext')}: ${service} took ${count} calls of unknown callers`,
   );
   return [
     renderTable(['CLIENT', 'SERVICE', 'SECURED BY', 'CALLS SEEN', 'BECAUSE'], rows),
-    mutual === used.length ? palette.good(text) : palette.warn(text),
+    summarizeEdges(edges, palette),
     ...plain,
     '',
   ].join('\n');
+}
+
+/** `12 of 14 edges are mutual TLS` */
+export function summarizeEdges(edges: readonly EdgeView[], palette: Palette): string {
+  const used = edges.filter((edge) => edge.security !== 'none');
+  const mutual = used.filter((edge) => edge.security === 'mutual-tls').length;
+  const text = `${mutual} of ${used.length} edges are mutual TLS`;
+  return mutual === used.length ? palette.good(text) : palette.warn(text);
 }
 
 export interface EdgeGroup {
