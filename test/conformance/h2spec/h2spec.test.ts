@@ -17,11 +17,8 @@ describe.skipIf(program === null)('h2spec, strict tests included, passes against
       async () => {
         const result = await runH2spec(program ?? '', target.port, target.isTls);
         if (result.failed > 0) console.error(result.output);
-        expect({ passed: result.passed, skipped: result.skipped, failed: result.failed }).toEqual({
-          passed: H2SPEC_TESTS,
-          skipped: 0,
-          failed: 0,
-        });
+        expect({ failed: result.failed, skipped: result.skipped }).toEqual({ failed: 0, skipped: 0 });
+        expect(result.passed).toBeGreaterThanOrEqual(H2SPEC_TESTS);
       },
       120_000,
     );

@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 
 const MODULE = 'github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible';
-/** All tests of that version, the strict ones among them. */
+/** All tests of that version, the strict ones among them; a newer one in the path has more. */
 export const H2SPEC_TESTS = 146;
 /** Seconds that h2spec waits for an answer; it waits this long wherever silence is the right answer. */
 const ANSWER_TIMEOUT_S = 2;
