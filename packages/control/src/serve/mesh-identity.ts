@@ -47,8 +47,13 @@ export function secureServer(
   });
 }
 
-type JudgedPeer =
-  | { readonly ok: true; readonly spiffeId: string; readonly serial: string }
+export type JudgedPeer =
+  | {
+      readonly ok: true;
+      readonly spiffeId: string;
+      readonly serial: string;
+      readonly notAfterMs: number;
+    }
   | { readonly ok: false; readonly reason: string };
 
 /** A chain as presented: trusted now, not revoked, naming one workload of the trust domain. */
@@ -63,7 +68,7 @@ export function judgePresented(authority: MeshAuthority, chain: readonly Uint8Ar
     return { ok: false, reason: 'the certificate names no workload' };
   if (id.trustDomain !== authority.trustDomain)
     return { ok: false, reason: 'the certificate is of another trust domain' };
-  return { ok: true, spiffeId: id.text, serial: leaf.serial };
+  return { ok: true, spiffeId: id.text, serial: leaf.serial, notAfterMs: leaf.notAfterMs };
 }
 
 /**

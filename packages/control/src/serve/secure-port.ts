@@ -11,8 +11,9 @@ import type { AdsServer } from './ads/ads-server.ts';
 import type { AdmittedInstance } from './ads/ads-stream.ts';
 import type { GrpcServerOptions } from './ads/grpc-server.ts';
 import { describeListenFailure, parseAddress } from './http-server.ts';
-import { admitByCertificate, judgePresented, secureServer } from './mesh-identity.ts';
+import { admitByCertificate, secureServer } from './mesh-identity.ts';
 import type { MeshServingOptions } from './mesh-serving.ts';
+import { PeerWatch } from './peer-watch.ts';
 import { SecretResources } from './secret-resources.ts';
 
 export interface SecurePort {
@@ -37,7 +38,7 @@ const checkIntervalMs = 5000;
 
 /** Null without an authority. `onChange` when proxies have to be told of something. */
 export function openSecurePort(
-  { identity, registry, store, log }: MeshServingOptions,
+  { identity, registry, store, clock, log }: MeshServingOptions,
   ads: AdsServer,
   limits: Omit<GrpcServerOptions, 'handlers' | 'log' | 'tls'>,
   onChange: () => void,
@@ -51,23 +52,19 @@ export function openSecurePort(
     { readonly secrets: AdsResources; readonly snapshot: AdsSnapshot }
   >();
 
-  const rejudge = (): void =>
-    ads.rejudge((peer) => {
-      const judged = judgePresented(authority, peer.certificateChain ?? []);
-      return judged.ok ? null : `the certificate is no longer accepted: ${judged.reason}`;
-    });
+  const peers = new PeerWatch(identity, clock);
   const renewCredential = (): void => {
     if (keeper.check()) server.renewCredential();
   };
   const unsubscribe = authority.subscribe((kind) => {
     secrets.trustChanged();
     renewCredential();
-    if (kind === 'revocation') rejudge();
+    ads.rejudge((peer) => (kind === 'revocation' ? peers.revocation(peer) : peers.trust(peer)));
     onChange();
   });
   const timer = setInterval(() => {
     renewCredential();
-    rejudge();
+    ads.rejudge((peer) => peers.expiry(peer));
   }, checkIntervalMs);
 
   return {
