@@ -6,6 +6,7 @@ import { sourceReader, type SourceReader } from './data-sources.ts';
 import { inlineContexts, inlineSecret } from './inline-secret.ts';
 import { formatProblem, newProblems, type ProblemScope } from './problems.ts';
 import { judgeSecret } from './secret-judgement.ts';
+import { judgeReference, secretsOf } from './secret-references.ts';
 import { joined } from './verdict.ts';
 
 export interface StaticFacts {
@@ -19,6 +20,7 @@ export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts:
   const { clusters = [], listeners = [], secrets = [] } = bootstrap.staticResources ?? {};
   const control = controlPlaneClusters(bootstrap);
   const reader = sourceReader({ allowedPaths: [], environment: facts.environment }, true);
+  const served = new Set([...facts.agentSecrets, ...secrets.map(({ name }) => name)]);
   const problems: string[] = [];
   const report = (path: string, name: string, rejection: string | null): void => {
     for (const line of rejection?.split('\n') ?? []) problems.push(`${path} (${name}): ${line}`);
@@ -28,6 +30,7 @@ export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts:
   for (const [i, cluster] of clusters.entries()) {
     const scope = newProblems();
     const inlined = inlineContexts(cluster, reader, scope);
+    for (const one of secretsOf(cluster)) judgeReference(one, served.has(one.name), scope);
     const own = control.has(cluster.name)
       ? checkControlPlaneTls(inlined, facts.agentSecrets).join('\n') || null
       : checker.cluster(inlined, null).rejection;
@@ -35,6 +38,7 @@ export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts:
   }
   for (const [i, listener] of listeners.entries()) {
     const scope = newProblems();
+    for (const one of secretsOf(listener)) judgeReference(one, served.has(one.name), scope);
     const own = checker.listener(inlineContexts(listener, reader, scope), null).rejection;
     report(`static_resources.listeners[${i}]`, listener.name, joined(textOf(scope), own));
   }

@@ -10,11 +10,11 @@ import type { Cluster, Listener, Secret, UnhonouredReport } from '@sluice/xds';
 import type { ActivationBase } from './activation-base.ts';
 import { sourceReader, type SourceRules } from './data-sources.ts';
 import { inlineContexts, inlineSecret } from './inline-secret.ts';
-import { newProblems } from './problems.ts';
+import { newProblems, type ProblemScope } from './problems.ts';
 import type { NamedSource } from './references.ts';
 import { judgeSecret } from './secret-judgement.ts';
 import { readSecretFile } from './secret-file.ts';
-import { secretsOf, type SecretReference } from './secret-references.ts';
+import { judgeReference, secretsOf, type SecretReference } from './secret-references.ts';
 import { judge, type UnsupportedFields } from './verdict.ts';
 import type { WatchedFiles } from './watched-files.ts';
 
@@ -222,19 +222,12 @@ export class SecretActivation {
     return this.#own.has(name) || this.#live.get(name)?.source === 'static';
   }
 
-  #judgeReference(
-    reference: SecretReference,
-    isStatic: boolean,
-    scope: ReturnType<typeof newProblems>,
-  ): void {
+  #judgeReference(reference: SecretReference, isStatic: boolean, scope: ProblemScope): void {
     const { origin, name, path } = reference;
-    const at = scope.at(path);
-    if (name === '') at.at('name').error('must not be empty');
     const isServed = this.#own.has(name) || this.#shared.has(name) || this.#live.has(name);
-    if (origin.kind === 'unsupported' && !isServed) at.at('sds_config').error(origin.why);
-    if (origin.kind === 'static' && !isServed) at.at('name').error(`there is no static secret "${name}"`);
+    judgeReference(reference, isServed, scope);
     if (origin.kind === 'path' && !isStatic)
-      sourceReader(this.#deps.rules, false).read({ filename: origin.path }, at.at('sds_config'));
+      sourceReader(this.#deps.rules, false).read({ filename: origin.path }, scope.at(path).at('sds_config'));
   }
 
   #open(path: string, name: string, seen: Set<string>): void {

@@ -3,6 +3,7 @@
  * one, wrapped in another (PROXY protocol, STARTTLS) or not.
  */
 import type { Cluster, CommonTlsContext, ConfigSource, Listener, SdsSecretConfig } from '@sluice/xds';
+import type { ProblemScope } from './problems.ts';
 import type { NamedSource } from './references.ts';
 
 export type SecretOrigin =
@@ -36,6 +37,16 @@ export function secretsOf(message: Listener | Cluster): readonly SecretReference
   if (references === undefined)
     knownReferences.set(message, (references = tlsContextsOf(message).flatMap(referencesOf)));
   return references;
+}
+
+/** Tells what is wrong with a reference. `isServed`: the secret is there, or its source is known to be. */
+export function judgeReference(reference: SecretReference, isServed: boolean, scope: ProblemScope): void {
+  const { origin, name, path } = reference;
+  const at = scope.at(path);
+  if (name === '') at.at('name').error('must not be empty');
+  if (isServed) return;
+  if (origin.kind === 'unsupported') at.at('sds_config').error(origin.why);
+  if (origin.kind === 'static') at.at('name').error(`there is no static secret "${name}"`);
 }
 
 export function tlsContextsOf(message: Listener | Cluster): readonly FoundContext[] {

@@ -1,0 +1,121 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cleanUp, makeTempDir, TestAuthority } from '@sluice/testkit';
+import { BootstrapTable, parseJsonMessage } from '@sluice/xds';
+import { checkStatic } from './check-static.ts';
+import { ConfigChecker } from './checker.ts';
+
+afterEach(cleanUp);
+
+const typed = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
+const authority = new TestAuthority();
+const leaf = authority.leaf();
+
+function check(
+  bootstrap: object,
+  facts: { agentSecrets?: string[]; environment?: Record<string, string> } = {},
+) {
+  const { agentSecrets = [], environment = {} } = facts;
+  const compile = { hostname: 'h', environment, runtime: [], allowedLogPaths: [] };
+  return checkStatic(parseJsonMessage(BootstrapTable, bootstrap), new ConfigChecker(compile, 'reject'), {
+    agentSecrets,
+    environment,
+    nowWallMs: authority.nowMs,
+  });
+}
+
+const upstream = (common_tls_context: object): object => ({
+  name: 'envoy.transport_sockets.tls',
+  typed_config: { '@type': `${typed}.UpstreamTlsContext`, common_tls_context },
+});
+const cluster = (name: string, common: object): object => ({
+  name,
+  type: 'STATIC',
+  load_assignment: {
+    cluster_name: name,
+    endpoints: [
+      {
+        lb_endpoints: [
+          { endpoint: { address: { socket_address: { address: '127.0.0.1', port_value: 1 } } } },
+        ],
+      },
+    ],
+  },
+  transport_socket: upstream(common),
+});
+
+describe('certificates of a bootstrap', () => {
+  test('secrets are judged, and found by those who name them', () => {
+    const tls_certificate = {
+      certificate_chain: { inline_string: leaf.chainPem },
+      private_key: { environment_variable: 'KEY' },
+    };
+    const bootstrap = {
+      static_resources: {
+        secrets: [{ name: 'a', tls_certificate }],
+        clusters: [
+          cluster('one', { tls_certificate_sds_secret_configs: [{ name: 'a' }] }),
+          cluster('two', { tls_certificate_sds_secret_configs: [{ name: 'b' }] }),
+        ],
+      },
+    };
+    const missing =
+      'static_resources.clusters[1] (two): transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0].name: there is no static secret "b"';
+    expect(check(bootstrap, { environment: { KEY: leaf.keyPem } })).toEqual([missing]);
+    expect(check(bootstrap, { environment: { KEY: leaf.keyPem }, agentSecrets: ['b'] })).toEqual([]);
+    expect(check(bootstrap, { environment: { KEY: authority.leaf().keyPem } })).toEqual([
+      'static_resources.secrets[0] (a): tls_certificate.private_key: does not belong to the certificate',
+      missing,
+    ]);
+  });
+
+  test('files are read, and what is wrong with them is told with the path to the field', () => {
+    const path = join(makeTempDir(), 'key.pem');
+    const common = {
+      tls_certificates: [
+        { certificate_chain: { inline_string: leaf.chainPem }, private_key: { filename: path } },
+      ],
+    };
+    const bootstrap = { static_resources: { clusters: [cluster('one', common)] } };
+    expect(check(bootstrap)[0]).toStartWith(
+      `static_resources.clusters[0] (one): transport_socket.typed_config.common_tls_context.tls_certificates[0].private_key.filename: ENOENT`,
+    );
+    writeFileSync(path, leaf.keyPem);
+    expect(check(bootstrap)).toEqual([]);
+  });
+});
+
+describe('the way to the control plane', () => {
+  const dynamic = (common: object): object => ({
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
+      },
+      cds_config: { ads: {} },
+    },
+    static_resources: { clusters: [cluster('xds', common)] },
+  });
+  const ads = (name: string): object => ({ name, sds_config: { ads: {} } });
+
+  test('must verify whom it reaches', () => {
+    expect(check(dynamic({}))).toEqual([
+      'static_resources.clusters[0] (xds): transport_socket.typed_config.common_tls_context: must have a validation context: the control plane gives out secrets',
+    ]);
+  });
+
+  test('cannot get its own secrets from there, unless the agent has them', () => {
+    const common = {
+      tls_certificate_sds_secret_configs: [ads('default')],
+      validation_context_sds_secret_config: ads('ROOTCA'),
+    };
+    const at = 'static_resources.clusters[0] (xds): transport_socket.typed_config.common_tls_context';
+    expect(check(dynamic(common))).toEqual([
+      `${at}.tls_certificate_sds_secret_configs[0]: secret "default" cannot come over the connection that needs it`,
+      `${at}.validation_context_sds_secret_config: secret "ROOTCA" cannot come over the connection that needs it`,
+    ]);
+    expect(check(dynamic(common), { agentSecrets: ['default', 'ROOTCA'] })).toEqual([]);
+  });
+});
