@@ -18,7 +18,10 @@ afterEach(async () => {
   await cleanUp();
 });
 
-async function serve(handler: GrpcHandler, options: { handshakeTimeoutMs?: number } = {}): Promise<string> {
+async function serve(
+  handler: GrpcHandler,
+  options: { handshakeTimeoutMs?: number; maxConnections?: number } = {},
+): Promise<string> {
   const server = new GrpcServer({
     handlers: new Map([[path, handler]]),
     log: createLogger({ component: 'grpc', write: (line) => logged.push(line) }),
@@ -164,4 +167,19 @@ test('a stranger that greets in half is not waited for, a client that is silent 
   socket.write('PRI * HTTP/2.0\r\n');
   await new Promise<void>((resolve) => socket.resume().once('close', () => resolve()));
   expect(silent.destroyed).toBe(false);
+});
+
+test('a crowd is not let in: connections beyond the limit are closed as they come', async () => {
+  const address = await serve(echo, { maxConnections: 2 });
+  const port = Number(address.split(':')[1]);
+  let closed = 0;
+  for (let index = 0; index < 4; index++) {
+    const socket = connectSocket(port, '127.0.0.1');
+    onCleanUp(() => void socket.destroy());
+    socket.on('error', () => {});
+    socket.on('close', () => closed++);
+    socket.resume();
+  }
+  await waitFor(() => closed === 2);
+  expect(logged.join('')).toContain('connection refused: there are too many');
 });

@@ -19,6 +19,8 @@ export interface GrpcServerOptions extends GrpcServerLimits {
   readonly tls?: GrpcServerTls;
   /** A stranger that never finishes a handshake, of TLS or of HTTP/2, is let go after this; 10 s if absent. */
   readonly handshakeTimeoutMs?: number;
+  /** Connections at once, of clients that nobody has judged yet too; more are closed as they come. */
+  readonly maxConnections?: number;
 }
 
 export interface GrpcServerTls {
@@ -36,6 +38,8 @@ export interface GrpcServerCredential {
 }
 
 const defaultHandshakeTimeoutMs = 10_000;
+/** One for each of the largest mesh's proxies, and below what descriptors a process usually may have. */
+const defaultMaxConnections = 8192;
 /** How long a silent client's machine is left in peace before the kernel asks whether it is still there. */
 const keepaliveMs = 30_000;
 /** A connection that was told to go away is cut if it has not taken that by then. */
@@ -61,6 +65,8 @@ export class GrpcServer {
         options.log.debug('handshake failed', { error: error.message }),
       );
     }
+    this.#server.maxConnections = options.maxConnections ?? defaultMaxConnections;
+    this.#server.on('drop', () => options.log.warning('connection refused: there are too many', {}));
   }
 
   /** Resolves with the address bound; rejects with the system's error. */
