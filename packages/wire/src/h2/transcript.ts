@@ -30,6 +30,9 @@ export interface SessionTestOptions {
   readonly keepsOutput?: boolean;
 }
 
+/** Content longer than this is told by its length. */
+const SHOWN_BYTES = 64;
+
 /** Our SETTINGS and the first WINDOW_UPDATE are no news. */
 export class SessionUnderTest implements H2Output, H2SessionSink {
   readonly lines: string[] = [];
@@ -46,6 +49,7 @@ export class SessionUnderTest implements H2Output, H2SessionSink {
   #run = '';
   #runId = 0;
   #runText = '';
+  #runBytes = 0;
   readonly #options: SessionTestOptions;
   readonly #frames: FrameLines;
 
@@ -143,11 +147,13 @@ export class SessionUnderTest implements H2Output, H2SessionSink {
     if (this.lines.at(-1) !== this.#run || this.#runId !== stream.id) {
       this.#runId = stream.id;
       this.#runText = '';
+      this.#runBytes = 0;
       this.lines.push('');
     }
-    this.#runText += decodeLatin1(buf, start, end);
-    const { length } = this.#runText;
-    this.#run = `data ${stream.id} ${length > 64 ? `(${length})` : this.#runText}`;
+    this.#runBytes += end - start;
+    if (this.#runBytes <= SHOWN_BYTES) this.#runText += decodeLatin1(buf, start, end);
+    const shown = this.#runBytes > SHOWN_BYTES ? `(${this.#runBytes})` : this.#runText;
+    this.#run = `data ${stream.id} ${shown}`;
     this.lines[this.lines.length - 1] = this.#run;
     if (this.#options.consumes !== false) stream.consumed(end - start);
     this.#options.act?.('data', stream, this);
