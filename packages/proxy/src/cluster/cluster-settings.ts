@@ -2,7 +2,7 @@
 import type { H2Settings } from '../http/h2-settings.ts';
 import type { TlsNames } from '../upstream/tls-names.ts';
 import type { BalancerPolicy } from './balancer.ts';
-import type { UpstreamProtocol } from './compile-protocol.ts';
+import type { UpstreamProtocol } from './upstream-protocol.ts';
 import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { ClusterType } from './cluster.ts';
 import type { ServiceIdentity } from './service-identity.ts';

@@ -11,7 +11,7 @@ import type { H2CodecStats } from '../http/h2-codec-stats.ts';
 import type { TcpKeepalive } from '../io/keepalive.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
 import type { TlsNames } from '../upstream/tls-names.ts';
-import type { UpstreamProtocol } from './compile-protocol.ts';
+import type { UpstreamProtocol } from './upstream-protocol.ts';
 import type { ServiceIdentity } from './service-identity.ts';
 
 export type ClusterType = 'STATIC' | 'EDS' | 'STRICT_DNS' | 'LOGICAL_DNS' | 'ORIGINAL_DST';

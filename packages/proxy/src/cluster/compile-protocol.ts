@@ -11,12 +11,10 @@ import type {
 import type { ProblemScope } from '../config/problems.ts';
 import { compileH2Settings } from '../http/compile-h2-settings.ts';
 import { defaultH2Settings, type H2Settings } from '../http/h2-settings.ts';
+import type { UpstreamProtocol } from './upstream-protocol.ts';
 import type { TlsNames } from '../upstream/tls-names.ts';
 
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
-
-/** `auto`: what ALPN says; `downstream`: what the request came in. */
-export type UpstreamProtocol = 'h1' | 'h2' | 'auto' | 'downstream';
 
 export interface UpstreamHttp {
   readonly protocol: UpstreamProtocol;

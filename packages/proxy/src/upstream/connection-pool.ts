@@ -6,10 +6,9 @@
  * for whichever comes first. HTTP/1 and HTTP/2 differ in how many streams a connection takes, and nothing
  * else; with `auto` each connection is what its TLS handshake agreed on.
  */
-import type { Clock, Random, TimerWheel } from '@sluice/runtime';
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 import type { ResponseSink, UpstreamReset } from '../http/streams.ts';
-import type { ConnectFailure, Connection, SocketProvider } from '../io/connection.ts';
+import type { ConnectFailure, Connection } from '../io/connection.ts';
 import type { TlsClientContext } from '../io/tls-context.ts';
 import { DerivedTls } from '../tls/derived-tls.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
@@ -17,6 +16,7 @@ import { isOwnFailure, resetOf } from './connect-reset.ts';
 import { H1UpstreamConnection } from './h1-connection.ts';
 import { H2UpstreamConnection } from './h2-connection.ts';
 import { OpeningConnection, type OpeningOwner } from './opening-connection.ts';
+import type { PoolServices } from './pool-services.ts';
 import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
 
 /** How long an endpoint that refused is passed over while others remain; discovery is told of its death meanwhile. */
@@ -37,13 +37,6 @@ interface Waiter {
   readonly sink: ResponseSink;
   readonly limits: PriorityLimits;
   readonly mayReuse: boolean;
-}
-
-export interface PoolServices {
-  readonly sockets: SocketProvider;
-  readonly timers: TimerWheel;
-  readonly clock: Clock;
-  readonly random: Random;
 }
 
 export class ConnectionPool implements ConnectionOwner, OpeningOwner {

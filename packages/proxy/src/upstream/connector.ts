@@ -1,7 +1,7 @@
 /** Gives attempts their streams: the endpoint's pool, or a connection of its own for a tunnel. */
 import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 import type { ResponseSink, StreamWish, UpstreamConnector } from '../http/streams.ts';
-import type { PoolServices } from './connection-pool.ts';
+import type { PoolServices } from './pool-services.ts';
 import { EndpointPools } from './endpoint-pools.ts';
 import { TunnelStream } from './tunnel-stream.ts';
 

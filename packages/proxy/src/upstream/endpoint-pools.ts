@@ -11,7 +11,8 @@ import { canonicalJson } from '@sluice/runtime';
 import type { Cluster, Endpoint, EndpointPool } from '../cluster/cluster.ts';
 import type { ResponseSink, StreamWish } from '../http/streams.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
-import { ConnectionPool, type PoolProtocol, type PoolServices } from './connection-pool.ts';
+import { ConnectionPool, type PoolProtocol } from './connection-pool.ts';
+import type { PoolServices } from './pool-services.ts';
 
 /** Pools of names and clients; beyond, the one made first ends with what it carries. */
 const MAX_VARIANTS = 256;

@@ -35,7 +35,7 @@ import {
 import { WebSocketHandshake } from '../http/websocket-handshake.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
-import type { PoolServices } from './connection-pool.ts';
+import type { PoolServices } from './pool-services.ts';
 import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
 
 /** Room for a head that is not unusually large; the rest of the join buffer is used too. */

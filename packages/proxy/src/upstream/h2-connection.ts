@@ -18,23 +18,22 @@ import { H2Watch, type H2WatchOwner } from '../http/h2-watch.ts';
 import type { ResponseSink } from '../http/streams.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
-import type { PoolServices } from './connection-pool.ts';
+import type { PoolServices } from './pool-services.ts';
 import { H2ClientSink, type H2ClientOwner } from './h2-client-sink.ts';
-import { H2UpstreamStream } from './h2-stream.ts';
+import { H2UpstreamStream, type H2StreamHost } from './h2-stream.ts';
 import type { ConnectionOwner, PooledConnection } from './pooled-connection.ts';
 
 /** Stream objects kept for the next requests of a connection. */
 const MAX_SPARE_STREAMS = 128;
 
 export class H2UpstreamConnection
-  implements ConnectionHandler, PooledConnection, H2ClientOwner, H2WatchOwner
+  implements ConnectionHandler, PooledConnection, H2ClientOwner, H2StreamHost, H2WatchOwner
 {
   readonly endpoint: Endpoint;
   readonly limits: PriorityLimits;
   readonly openedMs: number;
   requestCount = 0;
   isReady = false;
-  /** Its SETTINGS have come: what it supports is known. */
   hasPeerSettings = false;
   readonly session: H2Session;
   readonly #owner: ConnectionOwner;
@@ -134,12 +133,10 @@ export class H2UpstreamConnection
 
   // --- from streams ---
 
-  /** Until the peer's SETTINGS say whether it takes extended CONNECT (RFC 8441 §3). */
   hold(stream: H2UpstreamStream): void {
     this.#held.push(stream);
   }
 
-  /** The attempt is over: `stream` is free once nobody can read its heads any more. */
   streamEnded(stream: H2UpstreamStream): void {
     this.#stats.streamClosed();
     this.#ended.push(stream);

@@ -7,7 +7,7 @@
  * the WebSocket handshake stays behind, and a 2xx is the 101.
  */
 import { H, H2ErrorCode, HeaderList } from '@sluice/wire';
-import type { H2Stream } from '@sluice/wire';
+import type { H2Session, H2Stream } from '@sluice/wire';
 import type { Endpoint } from '../cluster/cluster.ts';
 import { agreeOnLength } from '../http/h2-content-length.ts';
 import type {
@@ -19,7 +19,20 @@ import type {
 } from '../http/streams.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
 import { webSocketAccept } from '../http/websocket-handshake.ts';
-import type { H2UpstreamConnection } from './h2-connection.ts';
+
+/** What a stream needs of its connection. */
+export interface H2StreamHost {
+  readonly endpoint: Endpoint;
+  readonly tls: TlsFacts | null;
+  readonly localAddress: string;
+  readonly session: H2Session;
+  /** The peer's SETTINGS have come: what it supports is known. */
+  readonly hasPeerSettings: boolean;
+  /** Until the peer's SETTINGS say whether it takes extended CONNECT (RFC 8441 §3): `sendHeld` follows. */
+  hold(stream: H2UpstreamStream): void;
+  /** The attempt is over: the stream is free once nobody can read its heads any more. */
+  streamEnded(stream: H2UpstreamStream): void;
+}
 
 const NONE = new HeaderList();
 
@@ -31,7 +44,7 @@ interface MutableResponse {
 
 export class H2UpstreamStream implements UpstreamStream {
   isReused = false;
-  readonly #connection: H2UpstreamConnection;
+  readonly #connection: H2StreamHost;
   readonly #response: MutableResponse & ResponseMessage = { status: 0, headers: NONE, contentLength: -1 };
   #h2: H2Stream | null = null;
   #sink: ResponseSink | null = null;
@@ -42,7 +55,7 @@ export class H2UpstreamStream implements UpstreamStream {
   #held: UpstreamRequest | null = null;
   #hasHeldEnd = false;
 
-  constructor(connection: H2UpstreamConnection) {
+  constructor(connection: H2StreamHost) {
     this.#connection = connection;
   }
 
