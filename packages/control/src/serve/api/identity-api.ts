@@ -10,6 +10,7 @@ import type { JoinTokenRow } from '../../authority/join-tokens.ts';
 import { defaultTokenTtlMs, maxTokenTtlMs } from '../../authority/join-tokens.ts';
 import type { OpenedAuthority } from '../../authority/open-authority.ts';
 import type { AuthorityView, CertificateView, IdentityView, JoinTokenView } from '../identity-views.ts';
+import { hasErrorCode } from '../../errors.ts';
 import { parseBody, readBody } from '../body.ts';
 import { json } from './reply.ts';
 import { ApiError } from './status-body.ts';
@@ -31,14 +32,11 @@ export function createIdentityApi(identity: Identity, clock: Clock, log: Logger)
     handle(request, segments) {
       const [root, ...rest] = segments;
       if (root !== 'identity' && root !== 'tokens') return null;
-      return dispatch(
-        identity,
-        clock,
-        log,
-        request,
-        `${request.method} ${[root, ...rest.slice(0, 1)].join('/')}`,
-        rest,
-      );
+      const route = `${request.method} ${[root, ...rest.slice(0, 1)].join('/')}`;
+      return dispatch(identity, clock, log, request, route, rest).catch((error: unknown) => {
+        if (hasErrorCode(error, 'storage-full')) throw new ApiError(507, error.message);
+        throw error;
+      });
     },
   };
 }
