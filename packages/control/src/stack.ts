@@ -18,6 +18,7 @@ import { createApiHandler } from './serve/api-server.ts';
 import { createIdentityApi } from './serve/api/identity-api.ts';
 import { createMeshApi } from './serve/api/mesh-api.ts';
 import { createResourceApi } from './serve/api/resource-api.ts';
+import type { BootstrapOptions } from './serve/bootstrap.ts';
 import { buildViews } from './serve/build-views.ts';
 import { startHttpServer, type HttpServer } from './serve/http-server.ts';
 import type { CreateMeshServing, MeshServing } from './serve/mesh-serving.ts';
@@ -27,7 +28,7 @@ import { analyzeText } from './source/analyze-text.ts';
 import { openFolderSource } from './source/folder.ts';
 import { openMeshConfig } from './source/mesh-config.ts';
 import { openSqliteStore } from './source/sqlite-store.ts';
-import { openStateFile } from './source/state-file.ts';
+import { openStateFile, type StateFile } from './source/state-file.ts';
 import type { ResourceStore } from './source/store.ts';
 
 export interface ControlOptions {
@@ -84,7 +85,7 @@ async function compose(
 ): Promise<RunningControl> {
   const { log, clock = systemClock } = dependencies;
   const metrics = new MetricsRegistry();
-  const startedAt = new Date(clock.wallMs()).toISOString();
+  const startedAt = isoTime(clock);
   const file = openStateFile(resolve(options.stateDir));
   closers.push(() => file.close());
   const token = loadToken(resolve(options.stateDir));
@@ -98,26 +99,7 @@ async function compose(
   closers.push(() => meshConfig.close());
   const { settings } = meshConfig;
 
-  const store = openSqliteStore(file, {
-    admission,
-    wallMs: () => clock.wallMs(),
-    onListenerError: (error) => {
-      log.error('a change could not be taken over', {
-        error: error instanceof Error ? (error.stack ?? '') : String(error),
-      });
-    },
-  });
-  closers.push(() => store.close());
-  if (options.resources.length > 0) {
-    const folder = openFolderSource({
-      paths: options.resources,
-      store,
-      read: readResourceText,
-      log: log.child('folder'),
-    });
-    closers.push(() => folder.close());
-  }
-
+  const store = openSources(options, file, { clock, log, closers });
   const registry = new InstanceRegistry({
     store,
     table: sqliteRegistryTable(file),
@@ -171,12 +153,7 @@ async function compose(
     services: () => mesh.services(),
     edges: (of) => mesh.edges(of),
     analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
-    about: () => ({
-      version: dependencies.version,
-      startedAt,
-      now: new Date(clock.wallMs()).toISOString(),
-      addresses,
-    }),
+    about: () => ({ version: dependencies.version, startedAt, now: isoTime(clock), addresses }),
   });
   const access = new Access({ token, clock });
   const metricsServer = startHttpServer({
@@ -186,17 +163,7 @@ async function compose(
     fetch: createMetricsHandler({ metrics, log: log.child('metrics'), store, registry, readiness, access }),
   });
   closers.push(() => metricsServer.close());
-  const bootstrap = {
-    get xdsAddress() {
-      return addresses.xds;
-    },
-    get secureAddress() {
-      return advertisedAddress(addresses.secure, options.identity.names);
-    },
-    controlId: spiffeId(settings.trustDomain, settings.rootNamespace, controlAccount),
-    clusterDomain: settings.clusterDomain,
-    clusterId: 'Kubernetes',
-  };
+  const bootstrap = bootstrapOf(addresses, options, settings);
   const api = startApi(options, {
     log,
     clock,
@@ -229,6 +196,60 @@ async function compose(
   };
 }
 
+/** The store, and the folders of resources read into it. */
+function openSources(
+  options: ControlOptions,
+  file: StateFile,
+  {
+    clock,
+    log,
+    closers,
+  }: { readonly clock: Clock; readonly log: Logger; readonly closers: (() => void | Promise<void>)[] },
+): ResourceStore {
+  const store = openSqliteStore(file, {
+    admission,
+    wallMs: () => clock.wallMs(),
+    onListenerError: (error) => {
+      log.error('a change could not be taken over', {
+        error: error instanceof Error ? (error.stack ?? '') : String(error),
+      });
+    },
+  });
+  closers.push(() => store.close());
+  if (options.resources.length === 0) return store;
+  const folder = openFolderSource({
+    paths: options.resources,
+    store,
+    read: readResourceText,
+    log: log.child('folder'),
+  });
+  closers.push(() => folder.close());
+  return store;
+}
+
+/** Asked for when an instance registers: by then the ports are known. */
+function bootstrapOf(
+  addresses: ControlAddresses,
+  options: ControlOptions,
+  settings: MeshSettings,
+): BootstrapOptions {
+  return {
+    get xdsAddress() {
+      return addresses.xds;
+    },
+    get secureAddress() {
+      return advertisedAddress(addresses.secure, options.identity.names);
+    },
+    controlId: spiffeId(settings.trustDomain, settings.rootNamespace, controlAccount),
+    clusterDomain: settings.clusterDomain,
+    clusterId: 'Kubernetes',
+  };
+}
+
+function isoTime(clock: Clock): string {
+  return new Date(clock.wallMs()).toISOString();
+}
+
 interface ApiParts {
   readonly log: Logger;
   readonly clock: Clock;
@@ -239,7 +260,7 @@ interface ApiParts {
   readonly access: Access;
   readonly views: MeshViews;
   readonly readiness: () => readonly string[];
-  readonly bootstrap: Parameters<typeof createMeshApi>[0]['bootstrap'];
+  readonly bootstrap: BootstrapOptions;
   readonly identity: OpenedAuthority;
 }
 
