@@ -26,6 +26,7 @@ const refused = (code: number, message: string): SigningOutcome => ({
 class MemoryStore implements IdentityStore {
   stored: StoredCredential | null = null;
   roots: string | null = null;
+  pending: string | null = null;
   readonly #nowMs: () => number;
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -35,6 +36,12 @@ class MemoryStore implements IdentityStore {
   }
   loadRoots(): string | null {
     return this.roots;
+  }
+  loadPendingKey(): string | null {
+    return this.pending;
+  }
+  savePendingKey(pem: string | null): void {
+    this.pending = pem;
   }
   save(pem: string): void {
     this.stored = { pem, obtainedMs: this.#nowMs() };
@@ -144,6 +151,24 @@ describe('a workload without a certificate', () => {
     expect(new Set(keys).size).toBe(1);
     expect(w.value('sluice_identity_certificate_failures_total')).toBe(4);
     expect(w.lines.filter((line) => line.includes('no certificate could be had'))).toHaveLength(4);
+  });
+
+  test('asks for the same key after it was killed in between: the token may be spent on it', async () => {
+    const w = world();
+    w.state.answer = refused(14, 'the connection was closed');
+    const killed = w.start();
+    await w.settle(killed, 1);
+    killed.stop();
+    w.state.answer = null;
+    const agent = w.start();
+    await w.settle(agent, 2);
+    const [before, after] = w.calls.map(({ request }) => {
+      const csr = parseCsr(request.csrPem);
+      return 'kind' in csr ? csr.message : Buffer.from(csr.spki).toString('hex');
+    });
+    expect(after).toBe(before);
+    expect(agent.current?.spiffeId).toBe(id);
+    expect(w.store.pending).toBeNull();
   });
 
   test('is told when nothing says whom to trust, and says nothing itself', async () => {

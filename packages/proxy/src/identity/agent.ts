@@ -24,6 +24,7 @@ import type { IdentityStore } from './identity-dir.ts';
 import type { IdentityMetrics } from './identity-metrics.ts';
 import type { IdentityOptions } from './identity-options.ts';
 import { clockProblem, renewAtMs } from './renewal-plan.ts';
+import { keyForToken } from './request-key.ts';
 import type { SigningAnswer, SigningRequest } from './signing-client.ts';
 import { TrustRoots } from './trust-roots.ts';
 import type { AuthorityTrust } from './signing-tls.ts';
@@ -197,7 +198,10 @@ export class IdentityAgent {
       return { message: 'there is neither a token nor a certificate that may renew itself', isRefusal: true };
     const trust = this.#roots.towardsAuthority(token, () => this.#deps.readRoots());
     if (typeof trust === 'string') return { message: trust, isRefusal: false };
-    this.#key ??= await generateKey(options.keyKind);
+    const { store, logger } = this.#deps;
+    this.#key ??= await (proof === 'token' && store !== null
+      ? keyForToken(store, options.keyKind, logger)
+      : generateKey(options.keyKind));
     const id = options.spiffeId || this.#current?.spiffeId || '';
     const csr = csrPem(createCsr(this.#key, id === '' ? {} : { uriSans: [id] }));
     const { answer, pinnedRootPem, isUntrusted } = await this.#deps.sign({
@@ -224,7 +228,10 @@ export class IdentityAgent {
     if (credential.notAfterMs <= credential.obtainedMs)
       return { message: clocks ?? 'the certificate has expired', isRefusal: false };
     this.#key = null;
-    const unsaved = attempt(() => store?.save(credentialText(credential)));
+    const unsaved = attempt(() => {
+      store?.save(credentialText(credential));
+      store?.savePendingKey(null);
+    });
     if (unsaved instanceof Error)
       logger.error('the new certificate could not be stored; a restart will not find it', {
         error: unsaved.message,

@@ -25,6 +25,12 @@ test('what is saved is found by the next process, in files that nobody else read
     0o700, 0o600, 0o600,
   ]);
   expect(existsSync(join(path, 'credential.pem.new'))).toBe(false);
+  expect(next.loadPendingKey()).toBeNull();
+  next.savePendingKey('key');
+  expect(dir.loadPendingKey()).toBe('key');
+  expect(modeOf(join(path, 'pending-key.pem'))).toBe(0o600);
+  next.savePendingKey(null);
+  expect(dir.loadPendingKey()).toBeNull();
 });
 
 test('wider modes are narrowed, and what a crash left half written does not matter', () => {

@@ -30,12 +30,17 @@ export interface StoredCredential {
 export interface IdentityStore {
   load(): StoredCredential | null;
   loadRoots(): string | null;
+  /** The key that a token was shown for, while no certificate has come for it. */
+  loadPendingKey(): string | null;
   save(pem: string): void;
   saveRoots(pem: string): void;
+  /** Null: it is no longer pending. */
+  savePendingKey(pem: string | null): void;
 }
 
 const credentialFile = 'credential.pem';
 const rootsFile = 'roots.pem';
+const pendingFile = 'pending-key.pem';
 const directoryMode = 0o700;
 const fileMode = 0o600;
 const othersMask = 0o077;
@@ -61,12 +66,21 @@ export class IdentityDir implements IdentityStore {
     return this.#read(rootsFile);
   }
 
+  loadPendingKey(): string | null {
+    return this.#read(pendingFile);
+  }
+
   save(pem: string): void {
     this.#write(credentialFile, pem);
   }
 
   saveRoots(pem: string): void {
     this.#write(rootsFile, pem);
+  }
+
+  savePendingKey(pem: string | null): void {
+    if (pem !== null) this.#write(pendingFile, pem);
+    else rmSync(join(this.#path, pendingFile), { force: true });
   }
 
   #read(name: string): string | null {
