@@ -94,6 +94,11 @@ describe('mutual TLS', () => {
       ['SL0127 spec.selector.matchLabels'],
     ],
     [
+      'TLS to a wildcard without a name',
+      istio('DestinationRule', 'w', '{host: "*.example.com", trafficPolicy: {tls: {mode: SIMPLE}}}'),
+      ['SL9008 spec.trafficPolicy.tls'],
+    ],
+    [
       'tcp routes of a port that is read',
       istio('VirtualService', 'a', `{hosts: [reviews], tcp: [{${to('{host: reviews}')}}]}`),
       ['SL9007 spec.tcp'],

@@ -13,6 +13,7 @@ export function analyzeMutualTls(world: World): void {
   analyzePolicies(world);
   for (const rule of world.all('networking.istio.io/DestinationRule')) {
     analyzeCredentials(rule, world);
+    analyzeNames(rule, world);
     analyzeAgainstPolicies(rule, world);
   }
 }
@@ -102,6 +103,18 @@ function analyzeCredentials(rule: DestinationRule, world: World): void {
       `there is no Secret ${name} in namespace ${namespace}: connections fail until there is`,
       `create Secret ${namespace}/${name}`,
     );
+  }
+}
+
+/** What goes to a wildcard as bytes says nobody's name: any server that the authorities know would do. */
+function analyzeNames(rule: DestinationRule, world: World): void {
+  if (!isWildcard(rule.spec.host)) return;
+  for (const { tls, path } of settingsOf(rule)) {
+    const isOriginated = tls.mode === 'SIMPLE' || tls.mode === 'MUTUAL';
+    if (!isOriginated || tls.sni || tls.subjectAltNames?.length || tls.insecureSkipVerify === true) continue;
+    const message =
+      'servers of a wildcard are verified by name for HTTP only: other ports take any that the authorities know';
+    world.report(rule, 'SL9008', 'notice', path, message, 'write sni or subjectAltNames');
   }
 }
 

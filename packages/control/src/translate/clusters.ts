@@ -21,7 +21,7 @@ import type { MeshSettings } from './node.ts';
 import { httpOptions, protocolOptions } from './upstream-protocol.ts';
 import type { UpstreamVersion } from './upstream-protocol.ts';
 import { accountNames } from './tls-context.ts';
-import { upstreamTls } from './upstream-tls.ts';
+import { requestedNames, upstreamTls } from './upstream-tls.ts';
 import type { UpstreamTlsFacts } from './upstream-tls.ts';
 
 /** Istio's "no limit" for circuit breakers. */
@@ -90,7 +90,12 @@ export function outboundClusterMessage(
     lbPolicy: lbPolicy(type, policy),
     circuitBreakers: circuitBreakers(pool, policy),
     ...keepalive(pool),
-    ...protocolOptions(port, pool, facts.knowsHttp2),
+    ...protocolOptions(
+      port,
+      pool,
+      facts.knowsHttp2,
+      facts.knowsTls ? requestedNames(service, port, policy) : null,
+    ),
     ...upstreamTls(
       { service: target.service, port, subset, policy, accounts: accountNames(target.tls.accounts, mesh) },
       facts,

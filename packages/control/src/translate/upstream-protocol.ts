@@ -2,7 +2,7 @@
 import { parseGoDurationMs } from '@sluice/runtime';
 import type { ConnectionPoolSettings } from '@sluice/api';
 import { UpstreamHttpProtocolOptionsTable } from '@sluice/xds';
-import type { Any, Cluster, Http2ProtocolOptions, Init } from '@sluice/xds';
+import type { Any, Cluster, Http2ProtocolOptions, Init, UpstreamTlsNameOptions } from '@sluice/xds';
 import { isHttp2 } from '../model/protocol.ts';
 import type { MeshServicePort } from '../model/service.ts';
 import { typedConfig } from './typed-config.ts';
@@ -29,6 +29,7 @@ export function protocolOptions(
   port: MeshServicePort,
   pool: ConnectionPoolSettings | undefined,
   knowsHttp2: boolean,
+  tlsNames: Init<UpstreamTlsNameOptions> | null,
 ): Pick<Init<Cluster>, 'typedExtensionProtocolOptions'> {
   const common: CommonOptions = {
     ...member('idleTimeout', ms(pool?.http?.idleTimeout) ?? ms(pool?.tcp?.idleTimeout)),
@@ -36,8 +37,8 @@ export function protocolOptions(
     ...member('maxConnectionDuration', ms(pool?.tcp?.maxConnectionDuration)),
   };
   const version = upstreamVersion(port, pool, knowsHttp2);
-  if (Object.keys(common).length === 0 && version === 'http1') return {};
-  return { typedExtensionProtocolOptions: httpOptions(common, version, http2Options(pool)) };
+  if (Object.keys(common).length === 0 && version === 'http1' && tlsNames === null) return {};
+  return { typedExtensionProtocolOptions: httpOptions(common, version, http2Options(pool), tlsNames) };
 }
 
 interface CommonOptions {
@@ -50,10 +51,12 @@ export function httpOptions(
   common: CommonOptions,
   version: UpstreamVersion,
   http2: Init<Http2ProtocolOptions> = {},
+  tlsNames: Init<UpstreamTlsNameOptions> | null = null,
 ): Record<string, Any> {
   return {
     [optionsName]: typedConfig(UpstreamHttpProtocolOptionsTable, {
       ...(Object.keys(common).length > 0 ? { commonHttpProtocolOptions: common } : {}),
+      ...(tlsNames === null ? {} : { upstreamHttpProtocolOptions: tlsNames }),
       ...(version === 'downstream'
         ? { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: http2 } }
         : {

@@ -3,7 +3,7 @@
  * mesh's certificates wherever the endpoint's sidecar takes them and in plaintext elsewhere, as Istio decides it.
  */
 import type { ClientTlsSettings } from '@sluice/api';
-import type { Cluster, Init } from '@sluice/xds';
+import type { Cluster, Init, UpstreamTlsNameOptions } from '@sluice/xds';
 import type { TrafficPolicy } from '../model/destination-rule.ts';
 import { isHttp } from '../model/protocol.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
@@ -91,6 +91,19 @@ function carriedBy(
 ): MutualTlsTarget['carries'] {
   if (!isHttp(port.protocol, knowsHttp2)) return 'bytes';
   return upstreamVersion(port, policy.connectionPool, knowsHttp2) === 'http2' ? 'http2' : 'http1';
+}
+
+/** Behind a wildcard each request says which server is meant, and the server must be that one. */
+export function requestedNames(
+  service: MeshService,
+  port: MeshServicePort,
+  { tls }: TrafficPolicy,
+): Init<UpstreamTlsNameOptions> | null {
+  const isOriginated = tls?.mode === 'SIMPLE' || tls?.mode === 'MUTUAL';
+  if (!isOriginated || tls.sni || !service.hostname.startsWith('*') || !isHttp(port.protocol, true))
+    return null;
+  const names = tls.subjectAltNames?.length ? tls.subjectAltNames : service.subjectAltNames;
+  return { autoSni: true, autoSanValidation: names.length === 0 && tls.insecureSkipVerify !== true };
 }
 
 function expectedServer(
