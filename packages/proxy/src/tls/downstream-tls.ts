@@ -12,7 +12,7 @@ import type {
 import type { TlsFacts } from '../io/tls-facts.ts';
 import { compileCommonTls, LiveMaterial, type Material } from './common-context.ts';
 import { chooseCredential, type Credential } from './credential.ts';
-import { judgePeer } from './peer-rules.ts';
+import { judgePeer, toleratedError } from './peer-rules.ts';
 import type { Review, Reviewer } from './secured-connections.ts';
 import type { TlsEnvironment } from './tls-environment.ts';
 import type { TlsStats } from './tls-stats.ts';
@@ -96,7 +96,11 @@ class DownstreamTls implements TlsServerContext, Reviewer {
         : null;
     const material = this.#live.now();
     if ('reason' in material) return material;
-    return material.rules === null ? null : judgePeer(outcome, material.rules, this.#environment.wallMs());
+    const { rules } = material;
+    if (rules === null) return null;
+    const error = toleratedError(outcome, rules);
+    if (error !== null) this.#stats.failure({ kind: 'untrusted', reason: error });
+    return judgePeer(outcome, rules, this.#environment.wallMs());
   }
 
   onHandshake(facts: TlsFacts): void {

@@ -65,6 +65,11 @@ export function judgePeer(outcome: HandshakeOutcome, rules: PeerRules, nowWallMs
   return null;
 }
 
+/** What is wrong with a chain that is accepted all the same: counted, as in Envoy. */
+export function toleratedError({ chainError }: HandshakeOutcome, rules: PeerRules): string | null {
+  return rules.acceptsUntrusted && rules.trustedPem !== null ? chainError : null;
+}
+
 /** Also asked of established connections, when a list changes. */
 export function isRevoked(peer: PeerCertificate, rules: PeerRules): boolean {
   if (rules.crls.length === 0) return false;
@@ -92,8 +97,9 @@ function judgeChain(
   nowWallMs: number,
 ): string | null {
   // The engine names the last thing it found wrong: what has expired may be foreign as well.
-  if (rules.allowsExpired && chainError === 'CERT_HAS_EXPIRED')
-    return isStillTrusted(peer, rules, nowWallMs) ? null : chainError;
+  // As Envoy understands the field, a certificate of the future is let in by it too.
+  if (rules.allowsExpired && (chainError === 'CERT_HAS_EXPIRED' || chainError === 'CERT_NOT_YET_VALID'))
+    return isStillTrusted(peer, rules, Math.max(nowWallMs, peer.notBeforeMs)) ? null : chainError;
   if (chainError !== null) return chainError;
   return isResumed && !rules.allowsExpired && peer.notAfterMs < nowWallMs ? 'CERT_HAS_EXPIRED' : null;
 }

@@ -13,7 +13,7 @@ import type {
 import type { TlsFacts } from '../io/tls-facts.ts';
 import { compileCommonTls, LiveMaterial, type CommonTls, type Material } from './common-context.ts';
 import { chooseCredential, type Credential } from './credential.ts';
-import { judgePeer } from './peer-rules.ts';
+import { judgePeer, toleratedError } from './peer-rules.ts';
 import type { Review, Reviewer } from './secured-connections.ts';
 import type { TlsEnvironment } from './tls-environment.ts';
 import type { TlsStats } from './tls-stats.ts';
@@ -91,7 +91,11 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
   judge(outcome: HandshakeOutcome): TlsFailure | null {
     const material = this.#live.now();
     if ('reason' in material) return material;
-    return material.rules === null ? null : judgePeer(outcome, material.rules, this.#environment.wallMs());
+    const { rules } = material;
+    if (rules === null) return null;
+    const error = toleratedError(outcome, rules);
+    if (error !== null) this.#stats.failure({ kind: 'untrusted', reason: error });
+    return judgePeer(outcome, rules, this.#environment.wallMs());
   }
 
   onHandshake(facts: TlsFacts): void {

@@ -15,23 +15,27 @@ const DEFINITIONS = {
   verifyNoCert: counter('ssl_fail_verify_no_cert', 'Peers without the certificate that is required.'),
   verifySan: counter('ssl_fail_verify_san', 'Certificates of somebody else.'),
   verifyHash: counter('ssl_fail_verify_cert_hash', 'Certificates that are not the pinned one.'),
+  timeout: counter(
+    'downstream_cx_transport_socket_connect_timeout',
+    'Connections whose TLS handshake took too long.',
+  ),
   revoked: counter('ssl_revoked', 'Connections closed because their certificate was revoked meanwhile.'),
 } as const satisfies Record<string, StatDefinition>;
 
 type Name = keyof typeof DEFINITIONS;
 
-/** A timeout is the connection's failure, a missing credential ours. */
-const byKind: Readonly<Record<TlsFailureKind, readonly Name[]>> = {
-  closed: ['connectionError'],
-  timeout: ['connectionError'],
-  protocol: ['connectionError'],
-  'no-credential': ['connectionError'],
-  expired: ['connectionError'],
-  'no-certificate': ['connectionError', 'verifyNoCert'],
-  untrusted: ['connectionError', 'verifyError'],
-  revoked: ['connectionError', 'verifyError'],
-  san: ['connectionError', 'verifySan'],
-  hash: ['connectionError', 'verifyHash'],
+/** As in Envoy: what is said about a certificate is no error of the connection, nor is a peer that goes away. */
+const byKind: Readonly<Record<TlsFailureKind, Name | null>> = {
+  closed: null,
+  timeout: 'timeout',
+  protocol: 'connectionError',
+  'no-credential': 'connectionError',
+  expired: 'connectionError',
+  'no-certificate': 'verifyNoCert',
+  untrusted: 'verifyError',
+  revoked: 'verifyError',
+  san: 'verifySan',
+  hash: 'verifyHash',
 };
 
 export function createListenerTlsStats(registry: MetricsRegistry, address: string): TlsStats {
@@ -85,7 +89,8 @@ class BoundTlsStats implements TlsStats {
   }
 
   failure({ kind }: TlsFailure): void {
-    for (const name of byKind[kind]) this.#count(name);
+    const name = byKind[kind];
+    if (name !== null) this.#count(name);
   }
 
   revoked(): void {
