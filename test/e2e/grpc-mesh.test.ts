@@ -15,6 +15,12 @@ const caller = `
 Bun.serve({ hostname: '127.0.0.1', port: Number(process.env.PORT), async fetch(request) {
   const { pathname, searchParams } = new URL(request.url);
   if (pathname === '/') return new Response('ready');
+  if (pathname === '/web') {
+    const type = 'application/grpc-web-text';
+    const target = 'http://' + process.env.SHOP_SERVICE_HOST + ':' + process.env.SHOP_SERVICE_PORT;
+    const reply = await fetch(target + '/e2e.Echo/Unary', { method: 'POST', headers: { 'content-type': type, accept: type }, body: btoa('\\0\\0\\0\\0\\x02hi') });
+    return new Response(await reply.text());
+  }
   const client = Bun.spawn(['node', process.env.CLIENT, process.env.ECHO_SERVICE_PORT, pathname.slice(1), searchParams.get('settings') ?? '{}'], { stdout: 'pipe' });
   return new Response((await client.stdout.text()).trim().split('\\n').at(-1));
 } });
@@ -32,6 +38,10 @@ workloads:
     ports: [{ name: grpc, port: 9090 }]
     replicas: 2
     env: { HEALTHY_AFTER_MS: 700 }
+    readiness: { grpc: true }
+  shop:
+    command: sh -c 'exec node ${join(programs, 'server.mjs')} shop'
+    ports: [{ name: grpc-web, port: 9091 }]
     readiness: { grpc: true }
   caller:
     command: bun caller.ts
@@ -63,6 +73,12 @@ describe.if(process.platform === 'linux')('a mesh', () => {
     expect(await run('fail', { code: 9 })).toMatchObject({ code: 9, details: 'nö: 100%' });
     const { remainingMs } = await run('told', { ms: 60_000 });
     expect(remainingMs).toBeGreaterThan(50_000);
+    // A browser's call to a port that is named grpc-web.
+    const text = await (await fetch(`${url}/web`)).text();
+    const body = (text.match(/[A-Za-z0-9+/]+={0,2}/g) ?? []).map((group) => atob(group)).join('');
+    expect(body).toStartWith('\0\0\0\0\x02hi\x80');
+    expect(body).toContain('grpc-status:0\r\n');
+    expect(body).toContain('x-server:shop\r\n');
     const sidecar = mesh.processes().find(({ command }) => command.includes('caller.json'))?.command ?? '';
     const metrics = /--prometheus-address (\S+)/.exec(sidecar)?.[1];
     await waitFor(

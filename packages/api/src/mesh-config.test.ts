@@ -30,6 +30,18 @@ describe('sluice.yaml', () => {
     });
   });
 
+  test("a port's name tells its protocol up to the first dash, gRPC-Web's with one", () => {
+    const ports =
+      '[{name: grpc-web, port: 1}, {name: grpc-web-shop, port: 2}, {name: grpc-a, port: 3}, {name: tcp, port: 4}]';
+    const { config } = readSluiceFile(`workloads: {a: {command: x, ports: ${ports}}}`, 's.yaml');
+    expect(config?.workloads[0]?.ports.map(({ protocol }) => protocol)).toEqual([
+      'grpc-web',
+      'grpc-web',
+      'grpc',
+      'tcp',
+    ]);
+  });
+
   test('gRPC readiness is given as true, a port, a service, or both', () => {
     const checkOf = (grpc: string): unknown =>
       readSluiceFile(`workloads: {a: {command: x, port: 1, readiness: {grpc: ${grpc}}}}`, 's.yaml').config

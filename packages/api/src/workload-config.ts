@@ -135,10 +135,15 @@ function portsOf(input: SluiceWorkloadInput): WorkloadPort[] {
   const listed = input.ports ?? (input.port === undefined ? [] : [input.port]);
   return listed.map((entry, index) => {
     const given = typeof entry === 'number' ? { port: entry } : entry;
-    const protocol = given.protocol ?? input.protocol ?? given.name?.split('-')[0] ?? 'http';
+    const protocol = given.protocol ?? input.protocol ?? protocolOfName(given.name) ?? 'http';
     const name = given.name ?? (index === 0 ? protocol : `${protocol}-${given.port}`);
     return { name: name.toLowerCase(), port: given.port, targetPort: given.targetPort, protocol };
   });
+}
+
+/** What stands before the first dash of a port's name; gRPC-Web has one in its own. */
+function protocolOfName(name: string | undefined): string | undefined {
+  return name === undefined ? undefined : /^(grpc-web(?=-|$)|[^-]*)/.exec(name)?.[0];
 }
 
 function readinessOf(input: SluiceReadiness): WorkloadReadiness {
