@@ -26,6 +26,8 @@ export interface InboundChains {
   readonly chains: readonly Init<FilterChain>[];
   readonly needsTlsInspector: boolean;
   readonly needsHttpInspector: boolean;
+  /** A client may wait for the server to speak first: it must not be waited for in turn. */
+  readonly mayBeSilent: boolean;
 }
 
 interface Plan {
@@ -41,6 +43,7 @@ export function inboundChains(target: InboundTarget, mesh: MeshSettings, knowsHt
     chains: plans.map((plan) => chainOf(plan, target, mesh)),
     needsTlsInspector: plans.some((plan) => plan.transport === 'tls'),
     needsHttpInspector: plans.some((plan) => plan.transport !== 'tls' && plan.protocols.length > 0),
+    mayBeSilent: target.reading !== 'http' && plans.some((plan) => plan.transport === 'raw_buffer'),
   };
 }
 

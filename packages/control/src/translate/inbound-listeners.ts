@@ -61,7 +61,12 @@ export function boundInboundListeners(
 ): Init<Listener>[] {
   const { address } = node.registration;
   return ports.map((inbound) => {
-    const { chains, needsTlsInspector, needsHttpInspector } = portChains(inbound, node, facts, false);
+    const { chains, needsTlsInspector, needsHttpInspector, mayBeSilent } = portChains(
+      inbound,
+      node,
+      facts,
+      false,
+    );
     return {
       name: `${address}_${inbound.port.inboundPort}`,
       address: { socketAddress: { address, portValue: inbound.port.inboundPort } },
@@ -70,7 +75,7 @@ export function boundInboundListeners(
       accessLog: refusalLogs(facts.mesh),
       ...inspected(
         [...(needsTlsInspector ? [tlsInspector()] : []), ...(needsHttpInspector ? [httpInspector()] : [])],
-        facts.mesh.detectionTimeoutMs,
+        mayBeSilent ? facts.mesh.detectionTimeoutMs : null,
       ),
     };
   });
@@ -124,7 +129,7 @@ export function virtualInboundListener(
           ? [httpInspector(disabledFor((one) => one.needsHttpInspector))]
           : []),
       ],
-      mesh.detectionTimeoutMs,
+      all.some((one) => one.mayBeSilent) ? mesh.detectionTimeoutMs : null,
     ),
   };
 }
@@ -165,7 +170,7 @@ function passthroughChains(
   const tcp = tcpProxyFilter(inboundPassthroughCluster, mesh);
   if (!knowsTls(node)) {
     const chains = [{ name: virtualInbound, filters: [tcp] }];
-    return { chains, needsTlsInspector: false, needsHttpInspector: false };
+    return { chains, needsTlsInspector: false, needsHttpInspector: false, mayBeSilent: false };
   }
   const manager = {
     statPrefix: `${inboundPassthroughCluster};`,

@@ -22,12 +22,15 @@ export function tlsInspector(disabledPorts: readonly number[] = []): ListenerFil
   };
 }
 
-/** Listener filters that wait for the first bytes, for as long as the mesh lets them. */
-export function inspected(filters: readonly ListenerFilterInit[], timeoutMs: number): Init<Listener> {
+/**
+ * Listener filters that wait for the first bytes. `timeoutMs`: for how long where a client may wait for the server in
+ * its turn; null where clients always speak first, whose hello may come late and must not be taken for silence.
+ */
+export function inspected(filters: readonly ListenerFilterInit[], timeoutMs: number | null): Init<Listener> {
   if (filters.length === 0) return {};
   return {
     listenerFilters: [...filters],
-    listenerFiltersTimeout: timeoutMs,
+    ...(timeoutMs === null ? {} : { listenerFiltersTimeout: timeoutMs }),
     continueOnListenerFiltersTimeout: true,
   };
 }
