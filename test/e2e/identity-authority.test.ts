@@ -1,9 +1,12 @@
 /** The authority in a process of its own, asked by a client that is not ours, judged by OpenSSL. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
 import { join } from 'node:path';
 import {
   certificatePem,
+  createCsr,
+  csrPem,
   exportPrivateKey,
   generateKeySync,
   isProblem,
@@ -11,7 +14,13 @@ import {
   parseJoinToken,
   type Certificate,
 } from '@sluice/identity';
-import { cleanUp, onCleanUp, TestAuthority } from '@sluice/testkit';
+import { cleanUp, onCleanUp, spawnCommand, TestAuthority } from '@sluice/testkit';
+import {
+  decodeMessage,
+  encodeMessage,
+  IstioCertificateRequestTable,
+  IstioCertificateResponseTable,
+} from '@sluice/xds';
 import { ControlMesh } from './control-mesh.ts';
 import { askForCertificate, identityOf, makeToken, openssl, signingPath } from './identity-fixture.ts';
 
@@ -93,6 +102,35 @@ describe('a control plane', () => {
       ]);
       expect(mesh.output).toContain('reason="the join token has been used: it is good once"');
       expect(mesh.output).not.toContain(token);
+    },
+    timeoutMs,
+  );
+
+  test(
+    'serves grpc-js, which verifies it by the root and by the address that it dialled',
+    async () => {
+      const made = await makeToken(mesh, 'shop', 'cart');
+      const { chain } = await askForCertificate(secure(mesh), { bearer: made.token });
+      const rootFile = join(mesh.root, 'root.pem');
+      writeFileSync(rootFile, chain.at(-1) ?? '');
+      const csr = csrPem(createCsr(generateKeySync(), { uriSans: [cart] }));
+      const request = encodeMessage(IstioCertificateRequestTable, { csr, validityDuration: 3600 });
+      const ask = async (token: string): Promise<{ code: number; details?: string; reply?: string }> => {
+        const words = [mesh.secureAddress, rootFile, token, Buffer.from(request).toString('base64')];
+        const client = spawnCommand(['node', join(import.meta.dir, 'grpc/signing-client.mjs'), ...words]);
+        await client.exited;
+        return JSON.parse(client.lines.find((line) => line.startsWith('{')) ?? '{}') as { code: number };
+      };
+      const { token } = await makeToken(mesh, 'shop', 'cart');
+      const { code, reply = '' } = await ask(token);
+      expect(code).toBe(0);
+      const { certChain } = decodeMessage(IstioCertificateResponseTable, Buffer.from(reply, 'base64'));
+      expect(read(certChain[0]).uriSans).toEqual([cart]);
+      expect(read(certChain[0]).notAfterMs - Date.now()).toBeLessThanOrEqual(3_600_000);
+      expect(await ask(made.token)).toEqual({
+        code: 16,
+        details: 'the join token has been used: it is good once',
+      });
     },
     timeoutMs,
   );
