@@ -100,8 +100,9 @@ export class H2UpstreamConnection
   get freeStreams(): number {
     const { session } = this;
     if (this.#isRetired || session.isDead || session.isDraining || !this.#connection.isOpen) return 0;
-    const peer = this.hasPeerSettings ? session.peerMaxConcurrentStreams : this.#owner.expectedStreams;
-    return Math.max(0, Math.min(this.#maxStreams, peer) - session.openStreamCount);
+    const peer = session.peerMaxConcurrentStreams;
+    const limit = this.hasPeerSettings ? peer : Math.min(peer, this.#owner.expectedStreams);
+    return Math.max(0, Math.min(this.#maxStreams, limit) - session.openStreamCount);
   }
 
   assign(sink: ResponseSink): void {

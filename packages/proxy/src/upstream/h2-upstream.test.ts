@@ -136,6 +136,15 @@ describe('connections', () => {
     for (const call of calls) expect((await call.end()).status).toBe(200);
   });
 
+  test('a burst on a connection that has said nothing yet is not refused', async () => {
+    const { client, upstream } = await setup(answersWith('x'));
+    expect((await client.get()).status).toBe(200);
+    for (const session of upstream.sessions) session.close();
+    await upstream.until(() => upstream.openCount === 0);
+    const calls = await Promise.all(Array.from({ length: 300 }, () => client.get()));
+    for (const call of calls) expect(call.status).toBe(200);
+  });
+
   test('no more than the circuit breaker allows: requests wait for a stream', async () => {
     const held: (() => void)[] = [];
     const { client, upstream, cluster } = await setup(
