@@ -17,12 +17,12 @@ import {
   type KeyPair,
 } from '@sluice/identity';
 import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
-import { GrpcStatus } from '@sluice/wire';
 import type { JsonObject } from '@sluice/xds';
 import { credentialOf, credentialText, readCredentialText, type Credential } from './credential.ts';
 import type { IdentityStore } from './identity-dir.ts';
 import type { IdentityMetrics } from './identity-metrics.ts';
 import type { IdentityOptions } from './identity-options.ts';
+import { chooseProof, isRefusal, type Proof } from './proof.ts';
 import { clockProblem, renewAtMs } from './renewal-plan.ts';
 import { keyForToken } from './request-key.ts';
 import type { SigningAnswer, SigningRequest } from './signing-client.ts';
@@ -64,12 +64,8 @@ export interface AgentDeps {
   onRoots(rootsPem: string): void;
 }
 
-type Proof = 'certificate' | 'token';
-
 /** How long a certificate lives is the authority's to say (its operator's `--leaf-ttl`): 0 asks for its default. */
 const wantedValidityS = 0;
-/** Of so many tries in a row that fail for no clear reason, the token has one. */
-const tokenTurn = 4;
 /** First tries follow quickly: everything waits for the first certificate. */
 const backoff = { baseMs: 500, maxMs: 60_000 };
 
@@ -278,17 +274,16 @@ export class IdentityAgent {
     timers.arm(this.#renewal, pauseMs);
   }
 
-  /** A certificate speaks for itself while it may; the token is for the first time, and for when that failed. */
   #chooseProof(): Proof {
-    const { notAfterMs } = this.#current ?? { notAfterMs: 0 };
-    const mayRenew =
-      this.#current !== null &&
-      !this.#isRevoked &&
-      this.#wallMs() < notAfterMs + this.#deps.options.allowExpiredRenewalMs;
-    if (!mayRenew) return 'token';
-    // Some refusals look like a connection that breaks: those who do not take our certificate say so by an alert.
-    const isTokensTurn = this.#refused === 'certificate' || this.#failures % tokenTurn === tokenTurn - 1;
-    return isTokensTurn && hasToken(this.#deps) ? 'token' : 'certificate';
+    return chooseProof({
+      certificate: this.#current,
+      isRevoked: this.#isRevoked,
+      allowExpiredMs: this.#deps.options.allowExpiredRenewalMs,
+      nowMs: this.#wallMs(),
+      refused: this.#refused,
+      failures: this.#failures,
+      hasToken: () => typeof attempt(() => this.#deps.readToken()) === 'string',
+    });
   }
 
   #woke(jumpMs: number): void {
@@ -329,15 +324,6 @@ interface Failure {
   readonly message: string;
   /** The proof was not taken, or the authority not believed: another proof may do. */
   readonly isRefusal: boolean;
-}
-
-function isRefusal(code: number): boolean {
-  return code === GrpcStatus.unauthenticated || code === GrpcStatus.permissionDenied;
-}
-
-function hasToken(deps: AgentDeps): boolean {
-  const token = attempt(() => deps.readToken());
-  return typeof token === 'string';
 }
 
 function attempt<T>(run: () => T): T | Error {
