@@ -9,6 +9,8 @@ import type { ClientHello } from './tls-context.ts';
 export const maxHelloBytes = 16_384;
 const handshakeRecord = 22;
 const clientHello = 1;
+const recordHeaderBytes = 5;
+const messageHeaderBytes = 4;
 const extensionServerName = 0;
 const extensionSignatureAlgorithms = 13;
 const extensionAlpn = 16;
@@ -36,27 +38,35 @@ export function readHello(bytes: Uint8Array): ClientHello | 'incomplete' | null 
   return reader.isBroken || extensions.isBroken ? null : { serverName, protocols, acceptsEcdsa };
 }
 
-/** The handshake message from one or more records. */
+/**
+ * The handshake message from one or more records. Joined once, when it is whole: this runs again with every segment,
+ * and a hello may come in thousands of records of one octet.
+ */
 function joinRecords(bytes: Uint8Array): Uint8Array | 'incomplete' | null {
   const parts: Uint8Array[] = [];
   let length = 0;
+  /** The message's type and its length, as far as they have come. */
+  let header = 0;
   for (let at = 0; ;) {
     if (at < bytes.length && bytes[at] !== handshakeRecord) return null;
     if (at + 1 < bytes.length && bytes[at + 1] !== 3) return null;
-    if (at + 5 > bytes.length) return at + length >= maxHelloBytes ? null : 'incomplete';
+    if (at + recordHeaderBytes > bytes.length) return at + length >= maxHelloBytes ? null : 'incomplete';
     const size = ((bytes[at + 3] ?? 0) << 8) | (bytes[at + 4] ?? 0);
-    const body = bytes.subarray(at + 5, at + 5 + size);
+    // RFC 8446 §5.1: fragments of handshake messages are not empty.
+    if (size === 0) return null;
+    const body = bytes.subarray(at + recordHeaderBytes, at + recordHeaderBytes + size);
     parts.push(body);
+    for (let i = 0; length + i < messageHeaderBytes && i < body.length; i++)
+      header = header * 256 + (body[i] ?? 0);
     length += body.length;
-    const message = parts.length === 1 ? body : Buffer.concat(parts);
-    if (length > 0 && message[0] !== clientHello) return null;
-    if (length >= 4) {
-      const wanted = 4 + (((message[1] ?? 0) << 16) | ((message[2] ?? 0) << 8) | (message[3] ?? 0));
+    if (length > 0 && parts[0]?.[0] !== clientHello) return null;
+    if (length >= messageHeaderBytes) {
+      const wanted = messageHeaderBytes + (header & 0xffffff);
       if (wanted > maxHelloBytes) return null;
-      if (length >= wanted) return message.subarray(0, wanted);
+      if (length >= wanted) return (parts.length === 1 ? body : Buffer.concat(parts)).subarray(0, wanted);
     }
     if (body.length < size) return 'incomplete';
-    at += 5 + size;
+    at += recordHeaderBytes + size;
   }
 }
 

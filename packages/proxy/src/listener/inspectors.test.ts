@@ -52,6 +52,15 @@ describe('the TLS inspector', () => {
     expect(readHello(split)).toMatchObject({ serverName: 'a.b', protocols: ['h2'] });
   });
 
+  test('in records of one octet is read like any other, an empty record is none', async () => {
+    const hello = await clientHello('a.b', 'h2');
+    const message = hello.subarray(5);
+    const octets = [...message].flatMap((octet) => [22, 3, 1, 0, 1, octet]);
+    expect(readHello(Uint8Array.from(octets))).toMatchObject({ serverName: 'a.b', protocols: ['h2'] });
+    expect(readHello(Uint8Array.from(octets.slice(0, -6)))).toBe('incomplete');
+    expect(readHello(Uint8Array.from([22, 3, 1, 0, 0, ...octets]))).toBeNull();
+  });
+
   test('other bytes are plaintext, hostile ones never throw', async () => {
     expect(readHello(Buffer.from('GET / HTTP/1.1\r\n'))).toBeNull();
     const hello = await clientHello('a.b', 'h2');
