@@ -11,6 +11,11 @@ import type { ServeServices } from './serve-services.ts';
  */
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 15_000;
 
+interface PresentedIdentity {
+  readonly isPeerVerified: boolean;
+  readonly peer: { readonly uriSans: readonly string[] } | null;
+}
+
 /** Calls `onSecured` with what was read in plaintext so far; never when the handshake fails. */
 export function secureChain(
   connection: Connection,
@@ -44,9 +49,12 @@ function learn(facts: ConnectionFacts, tls: TlsFacts): void {
   facts.transportProtocol = 'tls';
   facts.serverName = tls.serverName;
   facts.isMutualTls = tls.isPeerVerified;
-  facts.peerIdentity = tls.isPeerVerified ? spiffeIdOf(tls.peer?.uriSans ?? []) : null;
+  facts.peerIdentity = peerIdentityOf(tls);
 }
 
-function spiffeIdOf(names: readonly string[]): string | null {
-  return names.find((name) => name.startsWith('spiffe://')) ?? null;
+/** A certificate of several names is no SVID (X509-SVID §2): which of them to believe would be anybody's guess. */
+export function peerIdentityOf({ isPeerVerified, peer }: PresentedIdentity): string | null {
+  const [name, ...others] = peer?.uriSans ?? [];
+  if (!isPeerVerified || name === undefined || others.length > 0) return null;
+  return name.startsWith('spiffe://') ? name : null;
 }
