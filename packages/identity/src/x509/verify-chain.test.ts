@@ -42,6 +42,23 @@ describe('a chain', () => {
     expect(verdict([leaf(), root.certificate, intermediate.certificate])).toBe('leaf<between<root');
   });
 
+  test('whose authorities all issue each other is given up after a few signatures', () => {
+    const key = generateKeySync();
+    const mesh = Array.from({ length: 15 }, () => createRoot(key, { ...spec, commonName: 'anybody' }));
+    const [first] = mesh;
+    const presented = [leaf(first), ...mesh.map(({ certificate }) => certificate)];
+    // Every order of them is a path: trying all would take longer than anybody waits.
+    expect(verdict(presented)).toBe('untrusted');
+  });
+
+  test('is found among strangers of the same name', () => {
+    const strangers = Array.from(
+      { length: 12 },
+      () => createRoot(generateKeySync(), { ...spec, commonName: 'between' }).certificate,
+    );
+    expect(verdict([leaf(), ...strangers, intermediate.certificate])).toBe('leaf<between<root');
+  });
+
   test('without its intermediate is not trusted', () => {
     expect(verdict([leaf()])).toBe('untrusted');
     expect(verdict([])).toBe('malformed');

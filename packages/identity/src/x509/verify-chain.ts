@@ -20,6 +20,18 @@ export interface VerifyOptions {
 }
 
 const maxDepth = 8;
+/**
+ * Signatures verified for one verdict. A peer that shows authorities of its own, all of one name and one key, could
+ * otherwise have every order of them tried: seven keep a core busy for seconds.
+ */
+const maxSignatures = 64;
+
+interface Search {
+  readonly others: readonly Certificate[];
+  readonly roots: readonly Certificate[];
+  readonly options: VerifyOptions;
+  signaturesLeft: number;
+}
 
 /**
  * The path from the leaf to a trusted root, both included; what is wrong otherwise. `presented` begins with the leaf,
@@ -33,16 +45,12 @@ export function verifyChain(
   const [leaf, ...others] = presented;
   if (leaf === undefined) return problem('malformed', 'no certificate');
   const wrong = judgeTime(leaf, options.nowMs, options.expiredLeafMs ?? 0) ?? judgeUsage(leaf, options.usage);
-  return wrong ?? extend([leaf], others, roots, options);
+  return wrong ?? extend([leaf], { others, roots, options, signaturesLeft: maxSignatures });
 }
 
 /** Depth first over the issuers that fit: cross-signed intermediates give several. */
-function extend(
-  path: readonly Certificate[],
-  others: readonly Certificate[],
-  roots: readonly Certificate[],
-  options: VerifyOptions,
-): readonly Certificate[] | Problem {
+function extend(path: readonly Certificate[], search: Search): readonly Certificate[] | Problem {
+  const { others, roots } = search;
   const last = path[path.length - 1];
   if (last === undefined || path.length > maxDepth) return problem('untrusted', 'the chain is too long');
   if (roots.some((root) => root.sha256 === last.sha256)) return path;
@@ -50,12 +58,13 @@ function extend(
   for (const issuer of [...roots, ...others]) {
     if (Buffer.compare(issuer.subjectDer, last.issuerDer) !== 0) continue;
     if (path.some((one) => one.sha256 === issuer.sha256)) continue;
-    const wrong = judgeIssuer(issuer, last, path.length - 1, options);
+    if (search.signaturesLeft-- <= 0) return problem('untrusted', 'too many authorities of one name');
+    const wrong = judgeIssuer(issuer, last, path.length - 1, search.options);
     if (wrong !== null) {
       found = wrong;
       continue;
     }
-    const longer = extend([...path, issuer], others, roots, options);
+    const longer = extend([...path, issuer], search);
     if (!('kind' in longer)) return longer;
     if (longer.code !== 'untrusted') found = longer;
   }
