@@ -108,6 +108,21 @@ export class JoinTokens {
     return changes === 1;
   }
 
+  /**
+   * Used tokens of an account end with its revocation: else whoever holds a revoked key would show its token again,
+   * as if the first answer had been lost, and be certified anew.
+   */
+  endUsed(namespace: string, account: string): void {
+    const { file, wallMs } = this.#options;
+    const nowMs = Math.round(wallMs());
+    file.transact(() => {
+      file.database.run(
+        'UPDATE join_token SET expires_ms = ? WHERE namespace = ? AND account = ? AND used_ms > 0 AND expires_ms > ?',
+        [nowMs, namespace, account, nowMs],
+      );
+    });
+  }
+
   /** Newest first. */
   list(): readonly JoinTokenRow[] {
     return this.#options.file.database

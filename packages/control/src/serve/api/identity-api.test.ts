@@ -71,6 +71,27 @@ describe('identity', () => {
     expect(JSON.stringify(view)).not.toContain('PRIVATE');
   });
 
+  test('ends used tokens of an account that is revoked: its key could be certified anew by them', async () => {
+    const { fixture, call } = open();
+    const { leaf } = fixture.issue();
+    const joinTokens = new JoinTokens({
+      file: fixture.file,
+      wallMs: () => fixture.clock.wallMs(),
+      pins: () => fixture.authority.pins,
+      address: () => '',
+    });
+    const make = (serviceAccount: string): Promise<JoinTokenView & { token: string }> =>
+      call('POST', 'tokens', { namespace: 'shop', serviceAccount });
+    const [used, unused, other] = [await make('cart'), await make('cart'), await make('till')];
+    for (const { id } of [used, other]) joinTokens.spend(id, 'the key');
+    // A lost answer may be asked for again.
+    expect(joinTokens.judge(used.token, 'the key').ok).toBe(true);
+    await call('POST', 'identity/revoke', { serial: leaf.serial });
+    expect(joinTokens.judge(used.token, 'the key').ok).toBe(false);
+    expect(joinTokens.judge(unused.token, 'a key').ok).toBe(true);
+    expect(joinTokens.judge(other.token, 'the key').ok).toBe(true);
+  });
+
   test('revokes by serial in any writing, by account, and by instance', async () => {
     const { fixture, call, refusal, registry } = open();
     const binding = { instance: 'till-0.shop', labels: {}, ports: [] };

@@ -85,12 +85,17 @@ async function dispatch(
   }
 }
 
-function revoke({ authority, metrics }: Identity, log: Logger, fields: Record<string, unknown>): Response {
+function revoke(
+  { authority, joinTokens, metrics }: Identity,
+  log: Logger,
+  fields: Record<string, unknown>,
+): Response {
   const { serial, namespace, name } = fields;
   const select = selection(serial, namespace, name);
   const revoked = authority.revoke(select);
   if (revoked.length === 0)
     throw new ApiError(404, 'no certificate in force is meant: "sluice cert list" shows those there are');
+  for (const row of revoked) joinTokens.endUsed(row.namespace, row.account);
   metrics.revoked(revoked.length);
   log.warning('revoked by an operator', { serials: revoked.map((row) => row.serial).join(' ') });
   return json(200, { revoked: revoked.map(({ serial: one, identity }) => ({ serial: one, identity })) });
