@@ -1,5 +1,5 @@
 /**
- * Keys of workloads and authorities: ECDSA P-256 unless asked for RSA. A private key leaves this module only as
+ * Keys of workloads and authorities: ECDSA P-256 unless asked for another. A private key leaves this module only as
  * PKCS#8 PEM, for a file of mode 0600 that its owner writes.
  */
 import {
@@ -13,7 +13,7 @@ import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { problem, type Problem } from './problem.ts';
 
-export const keyKinds = ['ecdsa-p256', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const;
+export const keyKinds = ['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'] as const;
 export type KeyKind = (typeof keyKinds)[number];
 
 export interface KeyPair {
@@ -25,7 +25,9 @@ export interface KeyPair {
 }
 
 const generateAsync = promisify(generateKeyPair);
-const curve = 'prime256v1';
+type EcKind = Extract<KeyKind, `ecdsa-${string}`>;
+/** As the engine names them. */
+const curves: Readonly<Record<EcKind, string>> = { 'ecdsa-p256': 'prime256v1', 'ecdsa-p384': 'secp384r1' };
 /** NIST SP 800-57: less is no longer acceptable for signatures. */
 const minRsaBits = 2048;
 
@@ -35,19 +37,17 @@ export function parseKeyKind(text: string): KeyKind | null {
 
 /** Off the event loop: an RSA key of 4096 bits takes seconds. */
 export async function generateKey(kind: KeyKind = 'ecdsa-p256'): Promise<KeyPair> {
-  const pair =
-    kind === 'ecdsa-p256'
-      ? await generateAsync('ec', { namedCurve: curve })
-      : await generateAsync('rsa', { modulusLength: rsaBits(kind) });
+  const pair = isEc(kind)
+    ? await generateAsync('ec', { namedCurve: curves[kind] })
+    : await generateAsync('rsa', { modulusLength: rsaBits(kind) });
   return pairOf(kind, pair.privateKey, pair.publicKey);
 }
 
 /** At once, for what begins with a key: 0.02 ms for P-256. */
 export function generateKeySync(kind: KeyKind = 'ecdsa-p256'): KeyPair {
-  const pair =
-    kind === 'ecdsa-p256'
-      ? generateKeyPairSync('ec', { namedCurve: curve })
-      : generateKeyPairSync('rsa', { modulusLength: rsaBits(kind) });
+  const pair = isEc(kind)
+    ? generateKeyPairSync('ec', { namedCurve: curves[kind] })
+    : generateKeyPairSync('rsa', { modulusLength: rsaBits(kind) });
   return pairOf(kind, pair.privateKey, pair.publicKey);
 }
 
@@ -72,10 +72,10 @@ export function importPrivateKey(pem: string): KeyPair | Problem {
 /** What kind of key this is; a problem for kinds that are not served. */
 export function kindOf(key: KeyObject): KeyKind | Problem {
   const details = key.asymmetricKeyDetails;
-  if (key.asymmetricKeyType === 'ec')
-    return details?.namedCurve === curve
-      ? 'ecdsa-p256'
-      : problem('unsupported', 'an elliptic curve other than P-256');
+  if (key.asymmetricKeyType === 'ec') {
+    const known = keyKinds.filter(isEc).find((kind) => curves[kind] === details?.namedCurve);
+    return known ?? problem('unsupported', 'an elliptic curve other than P-256 and P-384');
+  }
   if (key.asymmetricKeyType !== 'rsa') return problem('unsupported', 'a key that is neither ECDSA nor RSA');
   const bits = details?.modulusLength ?? 0;
   if (bits < minRsaBits) return problem('unsupported', `an RSA key of fewer than ${minRsaBits} bits`);
@@ -96,6 +96,10 @@ function pairOf(kind: KeyKind, privateKey: KeyObject, publicKey: KeyObject): Key
   };
 }
 
-function rsaBits(kind: Exclude<KeyKind, 'ecdsa-p256'>): number {
+function isEc(kind: KeyKind): kind is EcKind {
+  return kind.startsWith('ecdsa-');
+}
+
+function rsaBits(kind: Exclude<KeyKind, EcKind>): number {
   return Number(kind.slice('rsa-'.length));
 }

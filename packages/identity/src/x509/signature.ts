@@ -21,13 +21,14 @@ const digests: ReadonlyMap<string, { readonly digest: string | null; readonly ke
 
 /** AlgorithmIdentifier of what `signDer` makes (RFC 5758 §3.2: no parameters for ECDSA; RFC 4055 §5: NULL for RSA). */
 export function signatureAlgorithm(key: KeyPair): Uint8Array {
-  return key.kind === 'ecdsa-p256'
-    ? derSequence(derOid(oids.ecdsaWithSha256))
-    : derSequence(derOid(oids.sha256WithRsa), derNull);
+  if (key.kind === 'ecdsa-p256') return derSequence(derOid(oids.ecdsaWithSha256));
+  if (key.kind === 'ecdsa-p384') return derSequence(derOid(oids.ecdsaWithSha384));
+  return derSequence(derOid(oids.sha256WithRsa), derNull);
 }
 
 export function signDer(key: KeyPair, tbs: Uint8Array): Uint8Array {
-  return new Uint8Array(sign('sha256', tbs, key.privateKey));
+  // A digest as strong as the curve (RFC 5758 §3.2 leaves it open, CA/Browser Forum §7.1.3.2.2 asks for it).
+  return new Uint8Array(sign(key.kind === 'ecdsa-p384' ? 'sha384' : 'sha256', tbs, key.privateKey));
 }
 
 /** The OID of an AlgorithmIdentifier; its parameters are NULL or absent in all that are served. */

@@ -82,7 +82,7 @@ describe('flags of the identity agent', () => {
     ).toEqual([
       '--ca-address needs --identity-token-file, or --identity-dir with a certificate in it',
       '--spiffe-id: a SPIFFE ID begins with spiffe://',
-      '--identity-key must be one of ecdsa-p256, rsa-2048, rsa-3072, rsa-4096, not "dsa"',
+      '--identity-key must be one of ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096, not "dsa"',
       '--allow-expired-renewal-s must be a whole number, not "-1"',
     ]);
   });
