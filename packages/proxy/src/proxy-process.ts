@@ -142,6 +142,12 @@ export class ProxyProcess {
         for (const line of lines)
           logger.warning('a configured field has no effect', { kind, name, field: line });
       },
+      wentWithout: (kind, name, missing) =>
+        logger.warning('goes live without what did not come in time', {
+          kind,
+          name,
+          missing: missing.join(', '),
+        }),
     };
     this.#workload = new WorkloadSecrets({
       ...common,

@@ -142,6 +142,9 @@ describe('a listener with a certificate by SDS', () => {
       const { ads, proxy } = await setUp('DELTA_GRPC', { ads: {}, initial_fetch_timeout: '0.2s' });
       await proxy.ready();
       const address = await proxy.address('web');
+      expect(proxy.log()).toContain(
+        'goes live without what did not come in time\tkind=listener name=web missing="secret \\"kubernetes://web\\""',
+      );
       expect(await shownSerial(address)).toBe('refused');
       ads.put(xdsTypes.secret, { 'kubernetes://web': certificate('kubernetes://web', first) });
       await waitFor(async () => (await shownSerial(address)) === first.certificate.serial);

@@ -12,4 +12,6 @@ export interface ActivationBase {
   changed(): void;
   /** A field is set and has no effect (`--unsupported-fields warn`). */
   warn(kind: string, name: string, lines: readonly string[]): void;
+  /** The time to wait is over: a resource goes live without what it names, told in words. */
+  wentWithout(kind: string, name: string, missing: readonly string[]): void;
 }

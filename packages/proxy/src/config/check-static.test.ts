@@ -25,6 +25,10 @@ function check(
   });
 }
 
+const router = {
+  name: 'router',
+  typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+};
 const upstream = (common_tls_context: object): object => ({
   name: 'envoy.transport_sockets.tls',
   typed_config: { '@type': `${typed}.UpstreamTlsContext`, common_tls_context },
@@ -84,6 +88,31 @@ describe('certificates of a bootstrap', () => {
     writeFileSync(path, leaf.keyPem);
     expect(check(bootstrap)).toEqual([]);
   });
+});
+
+test('what would come over ADS needs an ads_config: without one it would be waited for in vain', () => {
+  const rds = { route_config_name: 'table', config_source: { ads: {} } };
+  const manager =
+    'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+  const filters = [
+    { name: 'http', typed_config: { '@type': manager, stat_prefix: 'in', rds, http_filters: [router] } },
+  ];
+  const address = { socket_address: { address: '127.0.0.1', port_value: 0 } };
+  const bootstrap = {
+    static_resources: {
+      clusters: [
+        cluster('one', { tls_certificate_sds_secret_configs: [{ name: 'a', sds_config: { ads: {} } }] }),
+        { name: 'two', type: 'EDS', eds_cluster_config: { eds_config: { ads: {} } } },
+      ],
+      listeners: [{ name: 'in', address, filter_chains: [{ filters }] }],
+    },
+  };
+  const none = 'the bootstrap has no dynamic_resources.ads_config';
+  expect(check(bootstrap)).toEqual([
+    `static_resources.clusters[0] (one): transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs[0].sds_config.ads: nobody can be asked for "a": ${none}`,
+    `static_resources.clusters[1] (two): eds_cluster_config: nobody can be asked for "two": ${none}`,
+    `static_resources.listeners[0] (in): nobody can be asked for route table "table": ${none}`,
+  ]);
 });
 
 describe('the way to the control plane', () => {

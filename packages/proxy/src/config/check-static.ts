@@ -6,6 +6,7 @@ import { sourceReader, type SourceReader } from './data-sources.ts';
 import { inlineContexts, inlineSecret } from './inline-secret.ts';
 import { formatProblem, newProblems, type ProblemScope } from './problems.ts';
 import { judgeSecret } from './secret-judgement.ts';
+import { endpointsOf, routeTablesOf } from './references.ts';
 import { judgeReference, secretsOf } from './secret-references.ts';
 import { joined } from './verdict.ts';
 
@@ -19,6 +20,7 @@ export interface StaticFacts {
 export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts: StaticFacts): string[] {
   const { clusters = [], listeners = [], secrets = [] } = bootstrap.staticResources ?? {};
   const control = controlPlaneClusters(bootstrap);
+  const hasAds = bootstrap.dynamicResources?.adsConfig !== undefined;
   const reader = sourceReader({ allowedPaths: [], environment: facts.environment }, true);
   const served = new Set([...facts.agentSecrets, ...secrets.map(({ name }) => name)]);
   const problems: string[] = [];
@@ -30,7 +32,10 @@ export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts:
   for (const [i, cluster] of clusters.entries()) {
     const scope = newProblems();
     const inlined = inlineContexts(cluster, reader, scope);
-    for (const one of secretsOf(cluster)) judgeReference(one, served.has(one.name), scope);
+    for (const one of secretsOf(cluster)) judgeReference(one, served.has(one.name), hasAds, scope);
+    const list = endpointsOf(cluster);
+    if (list !== null && !hasAds)
+      scope.at('eds_cluster_config').error(`nobody can be asked for "${list.name}": ${noAds}`);
     const own = control.has(cluster.name)
       ? checkControlPlaneTls(inlined, facts.agentSecrets).join('\n') || null
       : checker.cluster(inlined, null).rejection;
@@ -38,7 +43,9 @@ export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts:
   }
   for (const [i, listener] of listeners.entries()) {
     const scope = newProblems();
-    for (const one of secretsOf(listener)) judgeReference(one, served.has(one.name), scope);
+    for (const one of secretsOf(listener)) judgeReference(one, served.has(one.name), hasAds, scope);
+    for (const { name } of hasAds ? [] : routeTablesOf(listener))
+      scope.error(`nobody can be asked for route table "${name}": ${noAds}`);
     const own = checker.listener(inlineContexts(listener, reader, scope), null).rejection;
     report(`static_resources.listeners[${i}]`, listener.name, joined(textOf(scope), own));
   }
@@ -48,6 +55,8 @@ export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts:
   problems.push(...checkDynamic(bootstrap, control));
   return problems;
 }
+
+const noAds = 'the bootstrap has no dynamic_resources.ads_config';
 
 function checkSecret(secret: Secret, reader: SourceReader, nowWallMs: number): string | null {
   const scope = newProblems();

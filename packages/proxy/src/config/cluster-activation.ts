@@ -225,12 +225,22 @@ export class ClusterActivation {
   #warm(name: string): void {
     const held = this.#warming.get(name);
     if (held === undefined || (held.settings.dns !== null && !this.#resolved.has(name))) return;
+    const { timeoutsMs } = this.#missing(held);
+    if (timeoutsMs.length === 0) return this.#activate(name, held);
+    if (timeoutsMs.every((timeoutMs) => timeoutMs > 0)) this.#arm(name, Math.max(...timeoutsMs));
+  }
+
+  #missing(held: Held): { readonly words: readonly string[]; readonly timeoutsMs: readonly number[] } {
+    const secrets = this.#deps.secrets.missingFor(held.given);
     const source = held.settings.dns === null ? endpointsOf(held.message) : null;
-    const missing = [...this.#deps.secrets.missingFor(held.given)];
-    if (source !== null && !this.#assignments.has(source.name)) missing.push(source);
-    if (missing.length === 0) return this.#activate(name, held);
-    const timeouts = missing.map(({ fetchTimeoutMs }) => fetchTimeoutMs);
-    if (timeouts.every((timeoutMs) => timeoutMs > 0)) this.#arm(name, Math.max(...timeouts));
+    const lists = source === null || this.#assignments.has(source.name) ? [] : [source];
+    return {
+      words: [
+        ...secrets.map((secret) => `secret "${secret.name}"`),
+        ...lists.map((list) => `endpoint list "${list.name}"`),
+      ],
+      timeoutsMs: [...secrets, ...lists].map(({ fetchTimeoutMs }) => fetchTimeoutMs),
+    };
   }
 
   #arm(name: string, timeoutMs: number): void {
@@ -239,7 +249,10 @@ export class ClusterActivation {
       const held = this.#warming.get(name);
       this.#timers.delete(name);
       // Envoy's initial_fetch_timeout: better live without endpoints than holding up everything after it.
-      if (held !== undefined) this.#activate(name, held);
+      if (held !== undefined) {
+        this.#deps.wentWithout('cluster', name, this.#missing(held).words);
+        this.#activate(name, held);
+      }
       this.#deps.changed();
     });
     this.#timers.set(name, timer);

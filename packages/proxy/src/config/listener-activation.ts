@@ -247,8 +247,7 @@ export class ListenerActivation {
   /** What a warming listener waits for, in words. */
   waitingFor(name: string): string {
     const held = this.#warming.get(name);
-    const [secret] = held === undefined ? [] : this.#deps.secrets.missingFor(held.given);
-    return secret === undefined ? 'its route table' : `secret "${secret.name}"`;
+    return (held === undefined ? undefined : this.#missing(held).words[0]) ?? 'its route table';
   }
 
   /** What is live, with its files read in. */
@@ -269,11 +268,21 @@ export class ListenerActivation {
   #warm(name: string): void {
     const held = this.#warming.get(name);
     if (held === undefined) return;
+    const { timeoutsMs } = this.#missing(held);
+    if (timeoutsMs.length === 0) return this.#activate(name, held);
+    if (timeoutsMs.every((timeoutMs) => timeoutMs > 0)) this.#arm(name, Math.max(...timeoutsMs));
+  }
+
+  #missing(held: Held): { readonly words: readonly string[]; readonly timeoutsMs: readonly number[] } {
+    const secrets = this.#deps.secrets.missingFor(held.given);
     const tables = routeTablesOf(held.message).filter((table) => !this.#tables.has(table.name));
-    const missing = [...tables, ...this.#deps.secrets.missingFor(held.given)];
-    if (missing.length === 0) return this.#activate(name, held);
-    const timeouts = missing.map(({ fetchTimeoutMs }) => fetchTimeoutMs);
-    if (timeouts.every((timeoutMs) => timeoutMs > 0)) this.#arm(name, Math.max(...timeouts));
+    return {
+      words: [
+        ...secrets.map((secret) => `secret "${secret.name}"`),
+        ...tables.map((table) => `route table "${table.name}"`),
+      ],
+      timeoutsMs: [...secrets, ...tables].map(({ fetchTimeoutMs }) => fetchTimeoutMs),
+    };
   }
 
   #arm(name: string, timeoutMs: number): void {
@@ -281,7 +290,10 @@ export class ListenerActivation {
     const timer = new TimerNode(() => {
       this.#timers.delete(name);
       const held = this.#warming.get(name);
-      if (held !== undefined) this.#activate(name, held);
+      if (held !== undefined) {
+        this.#deps.wentWithout('listener', name, this.#missing(held).words);
+        this.#activate(name, held);
+      }
       this.#deps.changed();
     });
     this.#timers.set(name, timer);

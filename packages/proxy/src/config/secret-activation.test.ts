@@ -49,6 +49,7 @@ function world(rules: { allowedPaths?: string[]; environment?: Record<string, st
     send: (message) => void sent.push(message),
     changed: () => undefined,
     warn: () => undefined,
+    wentWithout: () => undefined,
     arrived: (name) => void arrived.push(name),
     removed: (name) => void arrived.push(`-${name}`),
     replaced: (kind, name) => void replaced.push(`${kind}/${name}`),

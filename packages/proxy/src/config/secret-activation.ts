@@ -225,7 +225,8 @@ export class SecretActivation {
   #judgeReference(reference: SecretReference, isStatic: boolean, scope: ProblemScope): void {
     const { origin, name, path } = reference;
     const isServed = this.#own.has(name) || this.#shared.has(name) || this.#live.has(name);
-    judgeReference(reference, isServed, scope);
+    // What came over ADS can ask there; static resources were judged before the start.
+    judgeReference(reference, isServed, true, scope);
     if (origin.kind === 'path' && !isStatic)
       sourceReader(this.#deps.rules, false).read({ filename: origin.path }, scope.at(path).at('sds_config'));
   }

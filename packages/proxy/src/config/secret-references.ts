@@ -39,13 +39,25 @@ export function secretsOf(message: Listener | Cluster): readonly SecretReference
   return references;
 }
 
-/** Tells what is wrong with a reference. `isServed`: the secret is there, or its source is known to be. */
-export function judgeReference(reference: SecretReference, isServed: boolean, scope: ProblemScope): void {
+/**
+ * Tells what is wrong with a reference. `isServed`: the secret is there, or its source is known to be;
+ * `hasAds`: there is a control plane to ask.
+ */
+export function judgeReference(
+  reference: SecretReference,
+  isServed: boolean,
+  hasAds: boolean,
+  scope: ProblemScope,
+): void {
   const { origin, name, path } = reference;
   const at = scope.at(path);
   if (name === '') at.at('name').error('must not be empty');
   if (isServed) return;
   if (origin.kind === 'unsupported') at.at('sds_config').error(origin.why);
+  if (origin.kind === 'ads' && !hasAds)
+    at.at('sds_config.ads').error(
+      `nobody can be asked for "${name}": the bootstrap has no dynamic_resources.ads_config`,
+    );
   if (origin.kind === 'static') at.at('name').error(`there is no static secret "${name}"`);
 }
 
