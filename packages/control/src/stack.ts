@@ -8,7 +8,7 @@ import type { MeshSettings } from '@sluice/api';
 import { spiffeId } from '@sluice/identity';
 import { MetricsRegistry, systemClock, type Clock, type Logger } from '@sluice/runtime';
 import { openAuthority, type IdentityOptions, type OpenedAuthority } from './authority/open-authority.ts';
-import { advertisedAddress, controlAccount } from './authority/server-credential.ts';
+import { advertisedAddress, controlAccount, localAddresses } from './authority/server-credential.ts';
 import { InstanceRegistry } from './registry/instance-registry.ts';
 import { checkIntervalMs } from './registry/lease-table.ts';
 import { sqliteRegistryTable } from './registry/registry-table.ts';
@@ -127,7 +127,7 @@ async function compose(
     clock,
     log: log.child('identity'),
     hasReachedAll: () => serving?.hasReachedAll() ?? false,
-    secureAddress: () => advertisedAddress(addresses.secure, options.identity.names),
+    secureAddress: () => addresses.secure,
   });
   closers.push(() => identity.close());
   const mesh = dependencies.serving({
@@ -137,7 +137,12 @@ async function compose(
     metrics,
     clock,
     log: log.child('ads'),
-    ownAddresses: () => [addresses.xds, addresses.secure, addresses.api, addresses.metrics],
+    ownAddresses: () => [
+      addresses.xds,
+      ...localAddresses(addresses.secure),
+      addresses.api,
+      addresses.metrics,
+    ],
     xdsAddress: options.xdsAddress,
     identity,
   });
@@ -179,7 +184,9 @@ async function compose(
   });
   closers.push(() => api.close());
 
-  Object.assign(addresses, { metrics: metricsServer.address, api: api.address, ...(await mesh.listen()) });
+  const { xds, secure } = await mesh.listen();
+  const reached = advertisedAddress(secure, options.identity.names);
+  Object.assign(addresses, { metrics: metricsServer.address, api: api.address, xds, secure: reached });
   isServing = true;
   log.info('control plane ready', {
     ...addresses,
@@ -238,7 +245,7 @@ function bootstrapOf(
       return addresses.xds;
     },
     get secureAddress() {
-      return advertisedAddress(addresses.secure, options.identity.names);
+      return addresses.secure;
     },
     controlId: spiffeId(settings.trustDomain, settings.rootNamespace, controlAccount),
     clusterDomain: settings.clusterDomain,

@@ -3,7 +3,12 @@ import { isProblem, parseChain } from '@sluice/identity';
 import { cleanUp, onCleanUp } from '@sluice/testkit';
 import { AuthorityFixture } from './authority.fixture.ts';
 import { expiringSoon, ExpiryAlarm } from './expiry-alarm.ts';
-import { advertisedAddress, serverNames, ServerCredentialKeeper } from './server-credential.ts';
+import {
+  advertisedAddress,
+  localAddresses,
+  serverNames,
+  ServerCredentialKeeper,
+} from './server-credential.ts';
 
 afterEach(cleanUp);
 
@@ -60,6 +65,11 @@ describe('the control plane’s own certificate', () => {
       '[2001:db8::1]:15012',
     );
     expect(advertisedAddress('127.0.0.1:15012', named)).toBe('127.0.0.1:15012');
+    expect(localAddresses('mesh.example:15012')).toEqual([
+      'mesh.example:15012',
+      '127.0.0.1:15012',
+      '[::1]:15012',
+    ]);
   });
 });
 

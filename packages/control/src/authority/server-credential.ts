@@ -39,6 +39,12 @@ export function advertisedAddress(bound: string, { dnsSans, ipSans }: ServerName
   return `${isIP(name) === 6 ? `[${name}]` : name}:${bound.slice(bound.lastIndexOf(':') + 1)}`;
 }
 
+/** Under which this machine itself reaches it: what a forward proxy must not dial. */
+export function localAddresses(address: string): readonly string[] {
+  const port = address.slice(address.lastIndexOf(':') + 1);
+  return [...new Set([address, `127.0.0.1:${port}`, `[::1]:${port}`])];
+}
+
 function hostOf(address: string): string {
   return address.slice(0, Math.max(0, address.lastIndexOf(':'))).replace(/^\[|\]$/g, '');
 }
