@@ -168,7 +168,7 @@ async function compose(
     fetch: createMetricsHandler({ metrics, log: log.child('metrics'), store, registry, readiness, access }),
   });
   closers.push(() => metricsServer.close());
-  const bootstrap = bootstrapOf(addresses, options, settings);
+  const bootstrap = bootstrapOf(addresses, settings);
   const api = startApi(options, {
     log,
     clock,
@@ -235,11 +235,7 @@ function openSources(
 }
 
 /** Asked for when an instance registers: by then the ports are known. */
-function bootstrapOf(
-  addresses: ControlAddresses,
-  options: ControlOptions,
-  settings: MeshSettings,
-): BootstrapOptions {
+function bootstrapOf(addresses: ControlAddresses, settings: MeshSettings): BootstrapOptions {
   return {
     get xdsAddress() {
       return addresses.xds;
