@@ -225,27 +225,25 @@ async function start(kind: 'envoy' | 'sluice', origins: Origins, refusing: numbe
 async function observe(proxy: Proxy, origins: Origins): Promise<Map<string, Observation>> {
   const observations = new Map<string, Observation>();
   const lines = (): string[] => readFileSync(proxy.log, 'latin1').split('\n').filter(Boolean);
-  const note = async (name: string, run: () => Promise<Seen>, isLogged: boolean): Promise<void> => {
+  const note = async (name: string, run: () => Promise<Seen>): Promise<void> => {
     const before = lines().length;
     origins.take();
     const seen = await run();
-    if (isLogged)
-      await waitFor(() => lines().length > before, { what: `a log line of ${name}`, timeoutMs: 3000 }).catch(
-        () => undefined,
-      );
-    // What is malformed Envoy logs and we only count.
-    observations.set(name, { seen, received: origins.take(), log: isLogged ? lines().slice(before) : [] });
+    await waitFor(() => lines().length > before, { what: `a log line of ${name}`, timeoutMs: 3000 }).catch(
+      () => undefined,
+    );
+    observations.set(name, { seen, received: origins.take(), log: lines().slice(before) });
   };
   for (const pairing of ['h2 → h1', 'h2 → h2'] as const) {
     const port = proxy.ports.get(pairing) ?? 0;
     const cases: readonly H2Case[] = [...wellFormed, ...(pairing === 'h2 → h2' ? onlyH2 : [])];
-    for (const one of cases) await note(`${pairing}: ${one.name}`, () => one.run(port), true);
+    for (const one of cases) await note(`${pairing}: ${one.name}`, () => one.run(port));
   }
   const port = proxy.ports.get('h1 → h2') ?? 0;
-  for (const one of h1Cases) await note(`h1 → h2: ${one.name}`, () => overH1(port, one), true);
+  for (const one of h1Cases) await note(`h1 → h2: ${one.name}`, () => overH1(port, one));
   for (const pairing of ['h2 → h1', 'h2 → h2'] as const) {
     const to = proxy.ports.get(pairing) ?? 0;
-    for (const one of malformed) await note(`${pairing}: ${one.name}`, () => one.run(to), false);
+    for (const one of malformed) await note(`${pairing}: ${one.name}`, () => one.run(to));
   }
   return observations;
 }

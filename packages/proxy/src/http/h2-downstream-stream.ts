@@ -6,8 +6,8 @@
  *                                     └─ the client still sends ──► discarding ──► free
  *
  * What differs from HTTP/1 is settled here, so that filters and routes see one form: extended CONNECT is an
- * Upgrade (RFC 8441), cookie crumbs are one field (RFC 9113 §8.2.3), and what frames a message is made to
- * agree with what it says.
+ * Upgrade (RFC 8441), and what frames a message is made to agree with what it says. (The session joins cookie
+ * crumbs, RFC 9113 §8.2.3.)
  */
 import { H, H2ErrorCode, HeaderList } from '@sluice/wire';
 import type { H2Stream } from '@sluice/wire';
@@ -74,7 +74,6 @@ export class H2DownstreamStream implements DownstreamStream {
     this.#isHead = pseudo.method === 'HEAD';
     if (pseudo.method === 'CONNECT') this.#beUpgrade(pseudo.protocol);
     message.expectsContinue = !isEnd && headers.has(H.expect) && this.#readExpect(passesExpect);
-    joinCookies(headers);
     const isUpgrade = message.upgrade !== '';
     if (!isEnd && !isUpgrade && requestTimeoutMs > 0) this.#armDeadline(requestTimeoutMs);
     this.#take().onRequestHead(message, isEnd && !isUpgrade);
@@ -228,13 +227,6 @@ export class H2DownstreamStream implements DownstreamStream {
     this.#deadline ??= new Deadline(timers, this, onDeadline);
     this.#deadline.setIn(timeoutMs, clock.nowMs());
   }
-}
-
-/** HTTP/2 may split the cookie field; everyone else expects one (RFC 9113 §8.2.3). */
-function joinCookies(headers: HeaderList): void {
-  const first = headers.indexOf(H.cookie);
-  if (first < 0 || headers.indexOf(H.cookie, first + 1) < 0) return;
-  headers.set(H.cookie, headers.getAll(H.cookie).join('; '));
 }
 
 function onDeadline(owner: unknown): void {

@@ -21,6 +21,7 @@ import { H2StatsReporter } from './h2-codec-stats.ts';
 import { H2DownstreamStream, type H2StreamOwner } from './h2-downstream-stream.ts';
 import { H2ServerSink, type H2ServerOwner } from './h2-server-sink.ts';
 import { serverSessionOptions } from './h2-settings.ts';
+import { logMalformedRequest } from './malformed-request.ts';
 import { H2Watch, type H2WatchOwner } from './h2-watch.ts';
 import type { RequestMessage } from './streams.ts';
 
@@ -154,6 +155,11 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
       'request-headers-too-large',
       'The header list is larger than the listener allows.',
     );
+  }
+
+  onRequestMalformed(isField: boolean): void {
+    const details = isField ? 'http2.invalid.header.field' : 'http2.violation.of.messaging.rule';
+    logMalformedRequest(details, this.#facts, this.#binding, this.#services);
   }
 
   onPong(): void {

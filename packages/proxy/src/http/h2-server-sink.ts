@@ -8,6 +8,7 @@ export interface H2ServerOwner {
   readonly isLost: boolean;
   onRequest(stream: H2Stream, isEnd: boolean): void;
   onRequestTooLarge(stream: H2Stream): void;
+  onRequestMalformed(isField: boolean): void;
   onPong(): void;
   onFailure(detail: string): void;
   onDrained(): void;
@@ -26,6 +27,10 @@ export class H2ServerSink implements H2SessionSink {
 
   onHeadTooLarge(stream: H2Stream): void {
     this.#owner.onRequestTooLarge(stream);
+  }
+
+  onMalformed(_detail: string, isField: boolean): void {
+    this.#owner.onRequestMalformed(isField);
   }
 
   /** Of the client role. */

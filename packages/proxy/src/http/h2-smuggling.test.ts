@@ -1,6 +1,7 @@
 /** Nothing passes from one protocol into the other that would mean more there than it did here. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
+import { FLAG } from '../telemetry/response-flags.ts';
 import { defaultH2Settings } from './h2-settings.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
 import { H2TestClient, H2TestUpstream } from './test-h2.ts';
@@ -98,6 +99,10 @@ describe('HTTP/2 → HTTP/1.1: a malformed request is reset, and nothing of it f
       expect(frames.map(({ type }) => type)).toEqual([RST_STREAM]);
       expect(resetCode(frames[0]!)).toBe(H2ErrorCode.PROTOCOL_ERROR);
       expect(texts()).toBe('');
+      expect(world.log.lines[0]).toMatchObject({ status: 0, flags: FLAG.DPE, path: '' });
+      expect(world.log.lines[0]!.details).toMatch(
+        /^http2\.(invalid\.header\.field|violation\.of\.messaging\.rule)$/,
+      );
       // The connection lives on.
       client.send(headers(3, get));
       await client.until(() => received(client).some(({ stream, type }) => stream === 3 && type === HEADERS));

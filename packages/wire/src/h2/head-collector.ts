@@ -29,6 +29,8 @@ const noPseudo = new PseudoFields();
 export class HeadCollector implements FieldSink {
   /** Why the head is malformed; '' if it is not. */
   malformed = '';
+  /** It is one field that is wrong, not what they mean together. */
+  hasBadField = false;
   isTooLarge = false;
   /** -1 without content-length. */
   contentLength = -1;
@@ -58,6 +60,7 @@ export class HeadCollector implements FieldSink {
     this.#list = list;
     this.#pseudo = pseudo;
     this.malformed = '';
+    this.hasBadField = false;
     this.isTooLarge = false;
     this.contentLength = -1;
     this.droppedTrailers = 0;
@@ -230,6 +233,7 @@ export class HeadCollector implements FieldSink {
 
   #refuse(why: string): void {
     if (this.malformed === '') this.malformed = why;
+    this.hasBadField = true;
   }
 }
 

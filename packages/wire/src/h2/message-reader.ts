@@ -219,6 +219,8 @@ export class MessageReader {
     if (!this.#decode('request', stream.headers, stream.pseudo, buf, start, end)) return giveStream(stream);
     if (collector.malformed !== '' || dependsOnItself || !this.#setExpected(stream, isEnd)) {
       table.opened(streamId);
+      const why = collector.malformed === '' ? 'its length or priority cannot be' : collector.malformed;
+      core.sink.onMalformed?.(why, collector.hasBadField);
       core.streamError(streamId, undefined, PROTOCOL_ERROR);
       return giveStream(stream);
     }

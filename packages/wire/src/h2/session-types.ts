@@ -60,6 +60,11 @@ export interface H2SessionSink {
    * fields are not kept. The owner answers 431 or resets. A client resets such a response by itself.
    */
   onHeadTooLarge(stream: H2Stream, isEnd: boolean): void;
+  /**
+   * Server: a request whose head is malformed, for a log. Its stream is reset and nothing of it kept.
+   * `isField`: one of its fields is wrong, rather than what they mean together.
+   */
+  onMalformed?(detail: string, isField: boolean): void;
   /** Client: a 1xx response; `stream.headers` hold it until the next head. */
   onInformational(stream: H2Stream): void;
   /** Octets of content. The owner says `stream.consumed(n)` when it is done with them; `buf` is never reused by the session. */
