@@ -11,6 +11,7 @@ import { createIdentityMetrics } from './identity-metrics.ts';
 import type { IdentityOptions } from './identity-options.ts';
 import { requestCertificate } from './signing-client.ts';
 import { SigningTls } from './signing-tls.ts';
+import { readTokenFile } from './token-file.ts';
 
 /** SDS names, Istio's. */
 export const workloadSecret = 'default';
@@ -46,7 +47,7 @@ export function createIdentityAgent(wiring: IdentityWiring): IdentityAgent {
     metrics: createIdentityMetrics(metrics),
     store: options.dir === null ? null : openDir(options.dir),
     metadata: nodeMetadata,
-    readToken: () => (options.tokenFile === null ? null : readToken(options.tokenFile)),
+    readToken: () => (options.tokenFile === null ? null : readTokenFile(options.tokenFile)),
     readRoots: () => (options.rootFile === null ? null : readFileSync(options.rootFile, 'utf8')),
     sign: (call) => sign(wiring, call),
     onCredential(credential) {
@@ -88,12 +89,6 @@ async function sign(wiring: IdentityWiring, call: SigningCall): Promise<SigningO
 
 function isOfTrust(failure: TlsFailure | null): boolean {
   return failure !== null && failure.kind !== 'closed' && failure.kind !== 'timeout';
-}
-
-/** An empty file is no token: one that was used up may be emptied. */
-function readToken(path: string): string | null {
-  const token = readFileSync(path, 'utf8').trim();
-  return token === '' ? null : token;
 }
 
 function certificateSecret({ shownPem, keyPem }: Credential): Secret {

@@ -79,7 +79,7 @@ export class TrustRoots {
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
-    return 'nothing says whom to trust: the token pins no root, so --ca-root-file must name one';
+    return 'nothing says whom to trust: the token pins no root (it is no join token), so --ca-root-file must name one';
   }
 
   #change(pem: string): void {
