@@ -11,6 +11,7 @@ import {
   END_STREAM,
   frame,
   get,
+  GOAWAY,
   headers,
   HEADERS,
   received,
@@ -300,6 +301,20 @@ describe('connections', () => {
     await client.until(() => client.receivedBytes > 0);
     world.clock.advance(10_010);
     await client.untilClosed();
+  });
+
+  test('whose client does not finish a head are given up', async () => {
+    const { port, upstream } = proxy(undefined, { requestHeadersTimeoutMs: 1000 });
+    const client = await world.client(port);
+    begin(client);
+    client.send(headers(1, get).subarray(0, 20));
+    while (world.accepted.length === 0 || world.accepted[0]!.bytesRead < 62)
+      await new Promise((done) => setImmediate(done));
+    world.clock.advance(1010);
+    await client.untilClosed();
+    expect(received(client).some(({ type }) => type === GOAWAY)).toBe(true);
+    expect(world.log.lines[0]).toMatchObject({ flags: FLAG.DT, details: 'request_header_timeout' });
+    expect(upstream.connectionCount).toBe(0);
   });
 
   test('take no more streams than they say', async () => {

@@ -12,6 +12,7 @@ import type { H2SessionOptions, H2Stream } from '@sluice/wire';
 import type { Clock, TimerWheel } from '@sluice/runtime';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import { FLAG } from '../telemetry/response-flags.ts';
 import { idleDelayMs } from './connection-age.ts';
 import { Deadline } from './deadline.ts';
 import type { Exchange } from './exchange.ts';
@@ -21,7 +22,7 @@ import { H2StatsReporter } from './h2-codec-stats.ts';
 import { H2DownstreamStream, type H2StreamOwner } from './h2-downstream-stream.ts';
 import { H2ServerSink, type H2ServerOwner } from './h2-server-sink.ts';
 import { serverSessionOptions } from './h2-settings.ts';
-import { logMalformedRequest } from './malformed-request.ts';
+import { logRequestWithoutHead } from './request-without-head.ts';
 import { H2Watch, type H2WatchOwner } from './h2-watch.ts';
 import type { RequestMessage } from './streams.ts';
 
@@ -47,6 +48,8 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
   readonly #phaseDeadline: Deadline;
   readonly #ageDeadline: Deadline | null;
   #stallDeadline: Deadline | null = null;
+  /** Of a head that has begun. */
+  #headDeadline: Deadline | null = null;
   readonly #openedMs: number;
   #requestCount = 0;
   #streamErrors = 0;
@@ -131,6 +134,7 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
     this.#phaseDeadline.dispose();
     this.#ageDeadline?.dispose();
     this.#stallDeadline?.dispose();
+    this.#headDeadline?.dispose();
     this.#watch.dispose();
     this.#reporter.report(this.session.stats);
     this.#onGone();
@@ -159,7 +163,7 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
 
   onRequestMalformed(isField: boolean): void {
     const details = isField ? 'http2.invalid.header.field' : 'http2.violation.of.messaging.rule';
-    logMalformedRequest(details, this.#facts, this.#binding, this.#services);
+    logRequestWithoutHead(details, FLAG.DPE, this.#facts, this.#binding, this.#services);
   }
 
   onPong(): void {
@@ -214,6 +218,14 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
     }
   }
 
+  /** What a client does not finish holds up every stream of its connection. */
+  onHeadTooLate(): void {
+    logRequestWithoutHead('request_header_timeout', FLAG.DT, this.#facts, this.#binding, this.#services);
+    this.session.goAway(H2ErrorCode.ENHANCE_YOUR_CALM);
+    this.#lose();
+    this.#linger();
+  }
+
   onTooOld(): void {
     this.#binding.connectionStats.maxDurationReached();
     this.drain();
@@ -236,8 +248,10 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
 
   /** After each chunk: what was counted, and whether the connection may go on. */
   #judge(): void {
-    const { stats } = this.session;
+    const { stats, isInsideHead } = this.session;
     this.#reporter.report(stats);
+    if (isInsideHead) this.#armHead();
+    else this.#headDeadline?.clear();
     if (stats.streamErrors !== this.#streamErrors) {
       this.#streamErrors = stats.streamErrors;
       this.#binding.connectionStats.protocolError();
@@ -281,6 +295,13 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
     if (delayMs !== Infinity) this.#phaseDeadline.setIn(delayMs, nowMs);
   }
 
+  #armHead(): void {
+    const { requestHeadersTimeoutMs } = this.#binding.config;
+    if (requestHeadersTimeoutMs <= 0 || this.#headDeadline?.isSet === true) return;
+    this.#headDeadline ??= new Deadline(this.#services.timers, this, onHeadTooLate);
+    this.#headDeadline.setIn(requestHeadersTimeoutMs, this.#services.clock.nowMs());
+  }
+
   #armStall(): void {
     const nowMs = this.#services.clock.nowMs();
     this.session.oldestStallMs(nowMs);
@@ -311,6 +332,10 @@ function optionsOf(binding: HttpBinding): H2SessionOptions {
 
 function onPhaseTimeout(owner: unknown): void {
   (owner as H2DownstreamConnection).onPhaseTimeout();
+}
+
+function onHeadTooLate(owner: unknown): void {
+  (owner as H2DownstreamConnection).onHeadTooLate();
 }
 
 function onTooOld(owner: unknown): void {

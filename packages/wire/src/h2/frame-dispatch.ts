@@ -29,6 +29,11 @@ export class FrameDispatch implements FrameHandler {
     return this.#core.isDead;
   }
 
+  /** A header block is under way: CONTINUATION must follow. */
+  get isBlockOpen(): boolean {
+    return this.#messages.pendingBlockId !== 0;
+  }
+
   onPrefaceInvalid(): void {
     this.#core.fail(PROTOCOL_ERROR, 'the client preface is invalid');
   }

@@ -47,6 +47,12 @@ export class FrameReader {
     this.#prefaceLeft = expectsPreface ? CLIENT_PREFACE.length : 0;
   }
 
+  /** Octets of the preface or of a header block have come, and more of them must. */
+  get isInsideHead(): boolean {
+    const type = this.#type;
+    return this.#prefaceLeft > 0 || type === FrameType.HEADERS || type === FrameType.CONTINUATION;
+  }
+
   /** `data` is never rewritten by its giver. */
   receive(data: Uint8Array, start: number, end: number): void {
     let at = start;

@@ -161,6 +161,10 @@ export class H2Session {
   get stats(): H2Stats {
     return this.#core.stats;
   }
+  /** A head has begun to come and is not whole: nothing else can be read before it is. */
+  get isInsideHead(): boolean {
+    return this.#reader.isInsideHead || this.#dispatch.isBlockOpen;
+  }
   /** True until our SETTINGS were acknowledged; the owner runs the timer. */
   get awaitsSettingsAck(): boolean {
     return this.#dispatch.awaitsSettingsAck;
