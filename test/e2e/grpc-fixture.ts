@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { freePort, makeTempDir, spawnBun, spawnCommand, waitFor, type TestProcess } from '@sluice/testkit';
 import { admin, proxyMain, type ProxyUnderTest } from './proxy-fixture.ts';
 
+/** For what programs print on a busy machine. */
+export const patience = { timeoutMs: 30_000 };
+
 const programs = join(import.meta.dir, 'grpc');
 const types = 'type.googleapis.com/envoy.extensions';
 
@@ -157,7 +160,7 @@ export async function startGrpcServer(
     name: `server ${name}`,
     env: { GRPC_SERVER_OPTIONS: JSON.stringify(channel) },
   });
-  const line = await process.waitForLine(/^listening (\d+)$/);
+  const line = await process.waitForLine(/^listening (\d+)$/, patience);
   return { process, port: Number(line.split(' ')[1]) };
 }
 

@@ -1,7 +1,7 @@
 /** grpc-js clients and servers on Node, with the proxy between them: every kind of call, and how calls end. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { cleanUp, waitFor } from '@sluice/testkit';
-import { startGrpcProxy, startGrpcServer, runGrpcClient, type GrpcServer } from './grpc-fixture.ts';
+import { startGrpcProxy, startGrpcServer, runGrpcClient, type GrpcServer, patience } from './grpc-fixture.ts';
 import { admin, residentMb, type ProxyUnderTest } from './proxy-fixture.ts';
 
 let server: GrpcServer;
@@ -72,8 +72,8 @@ describe('ends', () => {
   });
 
   test("the client's deadline ends the call on both sides", async () => {
-    expect(await run('deadline', { ms: 300 })).toMatchObject({ code: 4, messages: 1 });
-    await server.process.waitForLine(/"cancelled":"deadline"/);
+    expect(await run('deadline', { ms: 2000 })).toMatchObject({ code: 4, messages: 1 });
+    await server.process.waitForLine(/"cancelled":"deadline"/, patience);
   });
 
   test('the server is told the deadline', async () => {
@@ -84,7 +84,7 @@ describe('ends', () => {
 
   test('cancellation by the client reaches the server', async () => {
     expect(await run('cancel')).toMatchObject({ code: 1, messages: 1 });
-    await server.process.waitForLine(/"cancelled":"cancel me"/);
+    await server.process.waitForLine(/"cancelled":"cancel me"/, patience);
   });
 
   test('a deadline of the route is DEADLINE_EXCEEDED, and the server hears of it', async () => {

@@ -1,7 +1,7 @@
 /** Python's grpcio at either end and at both: another implementation of gRPC and HTTP/2 than grpc-js. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { cleanUp } from '@sluice/testkit';
-import { runGrpcClient, startGrpcProxy, startGrpcServer, type GrpcServer } from './grpc-fixture.ts';
+import { runGrpcClient, startGrpcProxy, startGrpcServer, type GrpcServer, patience } from './grpc-fixture.ts';
 
 setDefaultTimeout(60_000);
 afterAll(cleanUp, 60_000);
@@ -48,10 +48,10 @@ for (const [client, language] of pairs) {
       expect(await run('metadata')).toEqual({ code: 0, initial: fields, trailer: fields });
       expect(await run('fail', { code: 5 })).toEqual({ code: 5, details: 'nö: 100%', server: 'only' });
       expect(await run('failLate')).toMatchObject({ code: 10, details: 'enough', messages: 3 });
-      expect(await run('deadline', { ms: 300 })).toMatchObject({ code: 4, messages: 1 });
-      await server.process.waitForLine(/"cancelled": ?"deadline"/);
+      expect(await run('deadline', { ms: 2000 })).toMatchObject({ code: 4, messages: 1 });
+      await server.process.waitForLine(/"cancelled": ?"deadline"/, patience);
       expect(await run('cancel')).toMatchObject({ code: 1, messages: 1 });
-      await server.process.waitForLine(/"cancelled": ?"cancel me"/);
+      await server.process.waitForLine(/"cancelled": ?"cancel me"/, patience);
     });
   });
 }

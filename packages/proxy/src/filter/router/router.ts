@@ -8,7 +8,7 @@
  *                  answering ──────────────────► over
  *
  * Four kinds of second try, from cheap to dear: a kept-alive connection that died before its first byte
- * (safe when the method is idempotent or nothing was sent); a stream that was refused unprocessed, once; an
+ * (safe when the method is idempotent or nothing was sent); a stream that was refused unprocessed; an
  * endpoint that refuses connections is passed over; the retry policy, with its count, budget and backoff.
  * Only the last counts against the policy.
  */
@@ -59,7 +59,6 @@ export class Router implements AttemptHost {
   #retry: RetryPolicy | null = null;
   #retriesUsed = 0;
   #freeTries = 0;
-  #wasRefused = false;
   #holdsRetryBudget = false;
   #isRetry = false;
   #hasStarted = false;
@@ -169,7 +168,6 @@ export class Router implements AttemptHost {
     this.#retry = null;
     this.#retriesUsed = 0;
     this.#freeTries = 0;
-    this.#wasRefused = false;
     clearPickContext(this.#pick);
   }
 
@@ -387,8 +385,7 @@ export class Router implements AttemptHost {
       this.#try(false);
       return true;
     }
-    if (failure === 'refused-stream' && !this.#wasRefused) {
-      this.#wasRefused = true;
+    if (failure === 'refused-stream') {
       this.#freeTries++;
       this.#host.record.decide('resend', '', `${attempt.endpoint!.label} refused the stream unprocessed`);
       this.#try(true);
