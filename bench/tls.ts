@@ -27,8 +27,7 @@ interface Row {
   readonly rss: number;
   readonly handshakeMicros: number;
   readonly idleKb: number;
-  readonly bulkMbPerSecond: number;
-  readonly bulkRss: number;
+  readonly bulk: Bulk;
 }
 
 /** Full handshakes with a client certificate, as many as one OpenSSL client manages. */
@@ -95,9 +94,17 @@ http { access_log off; sendfile on; server { listen 127.0.0.1:${port}; root ${fo
   return port;
 }
 
-/** MB a second through the pair, and the largest resident set of both meanwhile. */
-async function bulk(pair: Pair): Promise<readonly [number, number]> {
+interface Bulk {
+  readonly mbPerSecond: number;
+  /** Of both proxies, for the whole of it. */
+  readonly cpuSeconds: number;
+  /** The largest resident set of both meanwhile. */
+  readonly rss: number;
+}
+
+async function bulk(pair: Pair): Promise<Bulk> {
   let peak = 0;
+  const before = cpuMicros(pair.pids);
   const timer = setInterval(() => (peak = Math.max(peak, memoryMb(pair.pids).rss)), 50);
   const child = Bun.spawn(
     [
@@ -115,7 +122,8 @@ async function bulk(pair: Pair): Promise<readonly [number, number]> {
   );
   const [speed = 0, size = 0] = (await new Response(child.stdout).text()).split(' ').map(Number);
   clearInterval(timer);
-  return [size === bulkBytes ? speed / 1e6 : Number.NaN, peak];
+  const cpuSeconds = (cpuMicros(pair.pids) - before) / 1e6;
+  return { mbPerSecond: size === bulkBytes ? speed / 1e6 : Number.NaN, cpuSeconds, rss: peak };
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-tls-bulk-'));
@@ -131,8 +139,7 @@ try {
     const handshakeMicros = await handshakes(pair);
     const idleKb = await idleMemory(pair);
     const bulkPair = await startPair(kind, bulkOrigin);
-    const [bulkMbPerSecond, bulkRss] = await bulk(bulkPair);
-    rows.push({ name: pair.name, micros, rps, rss, handshakeMicros, idleKb, bulkMbPerSecond, bulkRss });
+    rows.push({ name: pair.name, micros, rps, rss, handshakeMicros, idleKb, bulk: await bulk(bulkPair) });
     for (const pid of [...pair.pids, ...bulkPair.pids]) process.kill(pid);
   }
   const [haproxy, envoy] = ['HAProxy, pair', 'Envoy, pair'].map((name) =>
@@ -153,15 +160,27 @@ try {
   );
   printTable(
     'Full mutual handshakes, idle connections, 1 GB through the pair',
-    ['proxies', 'CPU µs / handshake', '× HAProxy', 'idle KB', 'MB / s', '× HAProxy', 'RSS MB'],
+    [
+      'proxies',
+      'CPU µs / handshake',
+      '× HAProxy',
+      'idle KB',
+      'MB / s',
+      '× HAProxy',
+      'CPU s / GB',
+      '× HAProxy',
+      'RSS MB',
+    ],
     rows.map((row) => [
       row.name,
       row.handshakeMicros.toFixed(0),
       ratio(row.handshakeMicros, haproxy?.handshakeMicros),
       row.idleKb.toFixed(1),
-      row.bulkMbPerSecond.toFixed(0),
-      ratio(row.bulkMbPerSecond, haproxy?.bulkMbPerSecond),
-      row.bulkRss.toFixed(0),
+      row.bulk.mbPerSecond.toFixed(0),
+      ratio(row.bulk.mbPerSecond, haproxy?.bulk.mbPerSecond),
+      row.bulk.cpuSeconds.toFixed(2),
+      ratio(row.bulk.cpuSeconds, haproxy?.bulk.cpuSeconds),
+      row.bulk.rss.toFixed(0),
     ]),
   );
 } finally {

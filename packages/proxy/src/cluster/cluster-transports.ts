@@ -16,6 +16,7 @@ import {
 const matchNamespace = 'envoy.transport_socket_match';
 
 type Metadata = NonNullable<Endpoint['metadata']>;
+const noMetadata: Metadata = {};
 
 export class ClusterTransports {
   readonly #matches: readonly { readonly match: TransportMatch; readonly live: LiveTransport }[];
@@ -33,8 +34,7 @@ export class ClusterTransports {
 
   of(endpoint: Endpoint): UpstreamTransport {
     if (this.#matches.length === 0) return this.#fallback.now();
-    const { metadata } = endpoint;
-    if (metadata === null) return this.#choose({}).now();
+    const metadata = endpoint.metadata ?? noMetadata;
     let live = this.#chosen.get(metadata);
     if (live === undefined) this.#chosen.set(metadata, (live = this.#choose(metadata)));
     return live.now();
