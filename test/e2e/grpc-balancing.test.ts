@@ -1,6 +1,6 @@
 /** gRPC over long-lived connections: per-request balancing, limits, connection age, keepalive, a killed server. */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { cleanUp } from '@sluice/testkit';
+import { cleanUp, waitFor } from '@sluice/testkit';
 import {
   outcomeOf,
   runGrpcClient,
@@ -125,11 +125,11 @@ test('a server that is killed takes with it only the calls that it held', async 
   const width = 6;
   const client = startGrpcClient(proxy.port, 'load', { ms: 2500, width });
   await client.waitForLine(/^loading$/, patience);
-  await Bun.sleep(700);
+  await waitFor(async () => (await stat(proxy, 'cluster.echo.upstream_rq_total')) > 50, { what: 'load' });
   process.kill(servers[1]!.process.pid, 'SIGKILL');
   const { codes, details } = await outcomeOf(client);
   const { '0': succeeded = 0, '14': unavailable = 0, ...others } = codes as Record<string, number>;
   expect(others).toEqual({});
   expect(unavailable, JSON.stringify(details)).toBeLessThanOrEqual(width);
-  expect(succeeded).toBeGreaterThan(100);
+  expect(succeeded).toBeGreaterThan(50);
 });
