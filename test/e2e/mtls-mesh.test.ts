@@ -101,6 +101,10 @@ describe.if(process.platform === 'linux')('a mesh', () => {
         what: 'the sidecar to log why',
       });
 
+      expect((await edges()).out).toMatch(
+        new RegExp(`refused: api\\.default closed \\d+ plaintext connections? to port ${apiPort} `),
+      );
+
       const pki = new Pki();
       const stranger = pki.files('stranger', pki.authority.leaf({ account: 'web' }));
       for (const certificate of [[], ['-cert', stranger.chain, '-key', stranger.key]]) {

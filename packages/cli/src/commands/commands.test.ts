@@ -203,17 +203,25 @@ describe('edges', () => {
       `istio_requests_total${labels('destination', caller, 'mutual_tls')} 12`,
       `istio_requests_total${labels('source', 'unknown', 'unknown')} 13`,
       `istio_tcp_connections_opened_total${labels('destination', 'unknown', 'none')} 7`,
+      'sluice_unmatched_connections_total{listener="in",destination_port="8080",transport="raw_buffer"} 2',
+      'sluice_unmatched_connections_total{listener="in",destination_port="8080",transport="tls"} 1',
     ].join('\n');
     const others = ['job', 'cron', 'batch', 'test'].map((name) => edge(name, 'plaintext'));
     const text = renderEdges(
       [edge('web', 'mutual-tls'), ...others],
-      readObserved([page]),
+      readObserved([{ instance: 'api-0.default', text: page }]),
       createPalette(false),
     );
     expect(text).toMatch(/web\.default +api\S+:80 +mutual TLS +12 +because/);
     expect(text).toMatch(/job\.default, cron\.default and 2 more +api\S+:80 +plaintext +- +because/);
     expect(text).toContain('1 of 5 edges are mutual TLS');
     expect(text).toContain('plaintext: api.default.svc.cluster.local took 7 calls of unknown callers');
+    expect(text).toContain(
+      'refused: api-0.default closed 2 plaintext connections to port 8080 that it does not take',
+    );
+    expect(text).toContain(
+      'refused: api-0.default closed 1 TLS connection to port 8080 that it does not take',
+    );
   });
 });
 

@@ -81,12 +81,18 @@ async function showEdges({ args, out }: CommandContext, client: ApiClient): Prom
     client.get<{ edges: readonly EdgeView[] }>(`${viewPaths.edges}?${query.toString()}`),
     client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
   ]);
-  const pages = await Promise.all(instances.map(({ registration }) => statsPage(registration.adminPort)));
+  const pages = await Promise.all(
+    instances.map(async ({ instance, registration }) => ({
+      instance,
+      text: await statsPage(registration.adminPort),
+    })),
+  );
   const observed = readObserved(pages);
   const format = args.text('output');
   if (format === 'json' || format === 'yaml') {
     const seen = shown.map((edge) => ({ ...edge, callsSeen: observed.mutualTls(edge) }));
-    out.write(renderAs(format, { edges: seen, plaintextCallsSeen: Object.fromEntries(observed.plaintext) }));
+    const plaintextCallsSeen = Object.fromEntries(observed.plaintext);
+    out.write(renderAs(format, { edges: seen, plaintextCallsSeen, connectionsRefused: observed.refused }));
   } else out.write(renderEdges(shown, observed, out.palette));
   return shown.some((edge) => edge.security === 'refused') ? exitStatus.failed : exitStatus.done;
 }

@@ -36,12 +36,18 @@ export function renderEdges(edges: readonly EdgeView[], observed: ObservedCalls,
     ]),
   ];
   const plain = [...observed.plaintext].map(
-    ([service, count]) => `${palette.warn('plaintext')}: ${service} took ${count} calls of unknown callers`,
+    ([service, count]) =>
+      `${palette.warn('plaintext')}: ${service} took ${counted(count, 'call')} of unknown callers`,
+  );
+  const refused = observed.refused.map(
+    ({ instance, port, transport, count }) =>
+      `${palette.bad('refused')}: ${instance} closed ${counted(count, `${transport} connection`)} to port ${port} that it does not take`,
   );
   return [
     renderTable(['CLIENT', 'SERVICE', 'SECURED BY', 'CALLS SEEN', 'BECAUSE'], rows),
     summarizeEdges(edges, palette),
     ...plain,
+    ...refused,
     '',
   ].join('\n');
 }
@@ -52,6 +58,10 @@ export function summarizeEdges(edges: readonly EdgeView[], palette: Palette): st
   const mutual = used.filter((edge) => edge.security === 'mutual-tls').length;
   const text = `${mutual} of ${used.length} edges are mutual TLS`;
   return mutual === used.length ? palette.good(text) : palette.warn(text);
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 export interface EdgeGroup {

@@ -9,20 +9,42 @@ export interface ObservedCalls {
   mutualTls(edge: Pick<EdgeView, 'client' | 'service'>): number;
   /** Service → calls that came in plaintext. */
   readonly plaintext: ReadonlyMap<string, number>;
+  /** Connections that sidecars closed since none of their filter chains takes them, as under STRICT. */
+  readonly refused: readonly RefusedConnections[];
+}
+
+export interface RefusedConnections {
+  readonly instance: string;
+  readonly port: number;
+  readonly transport: 'plaintext' | 'TLS';
+  readonly count: number;
+}
+
+/** The statistics of one sidecar, as Prometheus reads them. */
+export interface StatsPage {
+  readonly instance: string;
+  readonly text: string;
 }
 
 const families =
-  /^(?:istio_requests_total|istio_tcp_connections_opened_total)\{(.*)\} (\d+(?:\.\d+)?(?:e\+\d+)?)/;
+  /^(istio_requests_total|istio_tcp_connections_opened_total|sluice_unmatched_connections_total)\{(.*)\} (\d+(?:\.\d+)?(?:e\+\d+)?)/;
 
-export function readObserved(pages: readonly string[]): ObservedCalls {
+export function readObserved(pages: readonly StatsPage[]): ObservedCalls {
   const mutual = new Map<string, number>();
   const plaintext = new Map<string, number>();
-  for (const line of pages.flatMap((page) => page.split('\n'))) {
+  const refused: RefusedConnections[] = [];
+  for (const { instance, line } of linesOf(pages)) {
     const found = families.exec(line);
     if (found === null) continue;
-    const labels = readLabels(found[1] ?? '');
+    const labels = readLabels(found[2] ?? '');
+    const count = Number(found[3]);
+    if (found[1] === 'sluice_unmatched_connections_total') {
+      const transport = labels.get('transport') === 'tls' ? 'TLS' : 'plaintext';
+      if (count > 0)
+        refused.push({ instance, port: Number(labels.get('destination_port')), transport, count });
+      continue;
+    }
     if (labels.get('reporter') !== 'destination') continue;
-    const count = Number(found[2]);
     const service = labels.get('destination_service') ?? '';
     const policy = labels.get('connection_security_policy');
     if (policy === 'none') add(plaintext, service, count);
@@ -33,7 +55,12 @@ export function readObserved(pages: readonly string[]): ObservedCalls {
   return {
     mutualTls: ({ client, service }) => mutual.get(`${client.namespace}/${client.account} ${service}`) ?? 0,
     plaintext,
+    refused,
   };
+}
+
+function linesOf(pages: readonly StatsPage[]): { instance: string; line: string }[] {
+  return pages.flatMap(({ instance, text }) => text.split('\n').map((line) => ({ instance, line })));
 }
 
 function add(counts: Map<string, number>, key: string, count: number): void {

@@ -40,6 +40,7 @@ export function startConnection(
     const chain = target.selectChain(facts);
     if (chain === null) {
       stats.noFilterChainMatch();
+      services.unmatchedConnection(target, facts);
       services.logRefusedConnection(target, facts, 'NR', 'filter_chain_not_found');
       connection.terminate();
       return;

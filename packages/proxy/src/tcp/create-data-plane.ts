@@ -30,6 +30,7 @@ import { responseFlagBit } from '../telemetry/response-flags.ts';
 import { createConnector } from '../upstream/connector.ts';
 import type { DataPlane, DataPlaneDeps } from '../workers/data-plane.ts';
 import { createProtocolFallback } from './protocol-fallback.ts';
+import { createUnmatchedConnections } from './unmatched-connections.ts';
 import { ConnectionServer } from './serve-connection.ts';
 import type { ServeServices } from './serve-services.ts';
 
@@ -190,6 +191,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
     connectionMetrics: (listener, chain) =>
       createConnectionMetrics(metrics, peerOptions(metricsOf(listener, chain))),
     protocolFallback: createProtocolFallback(metrics, timers.clock, logger),
+    unmatchedConnection: createUnmatchedConnections(metrics, timers.clock, logger),
     upstreamFilters: () => options.upstreamFilters ?? [],
     logRefusedConnection(listener, facts, flag, details) {
       const record = createRequestRecord(processFacts);

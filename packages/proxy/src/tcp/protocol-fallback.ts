@@ -6,11 +6,8 @@
 import type { Clock, Counter, Family, Logger, MetricsRegistry } from '@sluice/runtime';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { ListenerRuntime } from '../listener/listener.ts';
+import { SparseReports } from './sparse-reports.ts';
 
-/** A port is reported this often at most. */
-const REPORT_INTERVAL_MS = 60_000;
-/** Ports of which the time of the last report is kept; clients choose them on a catch-all listener. */
-const MAX_KEPT_PORTS = 1_024;
 /** Series beyond this share one. */
 const MAX_SERIES = 256;
 
@@ -22,7 +19,7 @@ export function createProtocolFallback(
   logger: Logger,
 ): OnProtocolFallback {
   let family: Family<Counter> | null = null;
-  const reportedMs = new Map<number, number>();
+  const reports = new SparseReports(clock);
   return (listener, facts) => {
     const port = facts.destinationPort;
     family ??= metrics.family(
@@ -33,10 +30,7 @@ export function createProtocolFallback(
       { maxSeries: MAX_SERIES },
     );
     family.labels([listener.name, String(port)]).inc();
-    const nowMs = clock.nowMs();
-    if (nowMs - (reportedMs.get(port) ?? -Infinity) < REPORT_INTERVAL_MS) return;
-    if (reportedMs.size >= MAX_KEPT_PORTS) reportedMs.clear();
-    reportedMs.set(port, nowMs);
+    if (!reports.isDue(String(port))) return;
     logger.warning('no bytes came in time to tell the protocol; taken as TCP', {
       listener: listener.name,
       port,

@@ -9,6 +9,7 @@ import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
 import type { ListenerStats, ManagerStats, TcpStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestMetrics } from '../telemetry/record.ts';
 import type { OnProtocolFallback } from './protocol-fallback.ts';
+import type { OnUnmatchedConnection } from './unmatched-connections.ts';
 
 export interface ServeServices extends ExchangeServices {
   readonly sockets: SocketProvider;
@@ -22,6 +23,8 @@ export interface ServeServices extends ExchangeServices {
   connectionMetrics(listener: ListenerRuntime, chain: FilterChain): ConnectionMetrics;
   /** A connection was taken as opaque TCP because its first bytes did not come in time. */
   readonly protocolFallback: OnProtocolFallback;
+  /** A connection was closed because no filter chain takes it. */
+  readonly unmatchedConnection: OnUnmatchedConnection;
   upstreamFilters(chain: FilterChain): readonly UpstreamHttpFilter[];
   /** Writes a connection that never reached a chain to the listener's access log. */
   logRefusedConnection(

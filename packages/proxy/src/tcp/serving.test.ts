@@ -139,9 +139,11 @@ describe('TCP proxy', () => {
 
 describe('listeners', () => {
   test('no chain: closed with NR, and logged', async () => {
-    const client = await world.client(world.serve(() => null));
+    const port = world.serve(() => null);
+    const client = await world.client(port);
     await client.untilClosed();
     expect(world.refused).toEqual(['NR']);
+    expect(world.unmatched).toEqual([port]);
   });
 
   test('a peeking filter decides the chain, and no octet is lost', async () => {

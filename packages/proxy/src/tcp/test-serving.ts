@@ -17,6 +17,8 @@ export class ServingWorld extends World {
   readonly refused: string[] = [];
   /** Destination ports of connections taken as TCP for want of bytes. */
   readonly fallbacks: number[] = [];
+  /** Destination ports of connections that no chain took. */
+  readonly unmatched: number[] = [];
   /** Bytes that TCP metrics were told of. */
   readonly moved = { sent: 0, received: 0 };
   readonly serving: ServeServices;
@@ -43,6 +45,7 @@ export class ServingWorld extends World {
         onConnectionClosed() {},
       }),
       protocolFallback: (_listener, facts) => void this.fallbacks.push(facts.destinationPort),
+      unmatchedConnection: (_listener, facts) => void this.unmatched.push(facts.destinationPort),
       upstreamFilters: () => [],
       logRefusedConnection: (_listener, _facts, flag, details) => void this.refused.push(flag || details),
     };
