@@ -3,8 +3,8 @@ import { isProblem, parseChain } from '@sluice/identity';
 import { contentHash } from '@sluice/runtime';
 import type { TlsCertificate } from '@sluice/xds';
 import type { ClientHello, TlsCredential } from '../io/tls-context.ts';
-import { textOf } from './peer-rules.ts';
 import { dnsMatches } from './san-rules.ts';
+import { textOf } from './trust.ts';
 
 export interface Credential extends TlsCredential {
   /** Host names it is for, wildcards included; the common name where there is no DNS name. */

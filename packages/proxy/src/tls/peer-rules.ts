@@ -3,15 +3,14 @@
  * name. The engine judges chains; everything it cannot be asked is judged here, resumed sessions included,
  * whose certificates the engine does not look at again.
  */
-import { isProblem, parseChain, parseCrl, parsePem, verifyChain, verifyCrl } from '@sluice/identity';
+import { isProblem, verifyChain, verifyCrl } from '@sluice/identity';
 import type { Certificate, Crl } from '@sluice/identity';
-import { contentHash } from '@sluice/runtime';
-import type { CertificateValidationContext, DataSource } from '@sluice/xds';
+import type { CertificateValidationContext } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { HandshakeOutcome, TlsFailure } from '../io/tls-context.ts';
-import { systemRoots } from '../io/tls-engine.ts';
 import type { PeerCertificate } from '../io/tls-facts.ts';
 import { compileSanRules, type SanRule } from './san-rules.ts';
+import { crlsOf, trustOf } from './trust.ts';
 
 export interface PeerRules {
   /** Null = chains are not judged. */
@@ -31,16 +30,15 @@ export interface PeerRules {
 
 /** Every DataSource is inline. */
 export function compilePeerRules(message: CertificateValidationContext, scope: ProblemScope): PeerRules {
-  const trustedPem = trustedOf(message);
-  let roots: readonly Certificate[] | null = null;
+  const trust = trustOf(message);
   return {
-    trustedPem,
-    trustKey: trustedPem === null ? '' : contentHash(trustedPem),
-    roots: () => (roots ??= rootsOf(trustedPem)),
+    trustedPem: trust.pem,
+    trustKey: trust.key,
+    roots: trust.roots,
     spki: new Set(message.verifyCertificateSpki),
     hashes: new Set(message.verifyCertificateHash.map((hash) => hash.replaceAll(':', '').toLowerCase())),
     sans: compileSanRules(message, scope),
-    crls: compileCrls(textOf(message.crl), scope.at('crl')),
+    crls: crlsOf(message.crl, scope.at('crl')),
     isLeafCrlOnly: message.onlyVerifyLeafCertCrl,
     allowsExpired: message.allowExpiredCertificate,
     acceptsUntrusted: message.trustChainVerification === 'ACCEPT_UNTRUSTED',
@@ -119,38 +117,6 @@ function isGenuine(crl: Crl, issuers: readonly Certificate[]): boolean {
   return known;
 }
 const genuine = new WeakMap<Crl, boolean>();
-
-function trustedOf({ trustedCa, systemRootCerts }: CertificateValidationContext): string | null {
-  if (trustedCa !== undefined) return textOf(trustedCa);
-  return systemRootCerts === undefined ? null : systemRoots();
-}
-
-function rootsOf(pem: string | null): readonly Certificate[] {
-  const roots = pem === null ? [] : parseChain(pem);
-  return isProblem(roots) ? [] : roots;
-}
-
-function compileCrls(pem: string, scope: ProblemScope): Crl[] {
-  if (pem === '') return [];
-  const blocks = parsePem(pem);
-  if (isProblem(blocks)) {
-    scope.error(blocks.message);
-    return [];
-  }
-  const crls: Crl[] = [];
-  for (const { label, der } of blocks) {
-    const crl = label === 'X509 CRL' ? parseCrl(der) : null;
-    if (crl === null) continue;
-    if (isProblem(crl)) scope.error(crl.message);
-    else crls.push(crl);
-  }
-  return crls;
-}
-
-export function textOf(source: DataSource | undefined): string {
-  if (source?.inlineString !== undefined) return source.inlineString;
-  return source?.inlineBytes === undefined ? '' : Buffer.from(source.inlineBytes).toString('latin1');
-}
 
 function namesOf(peer: PeerCertificate): string {
   const names = [...peer.uriSans, ...peer.dnsSans, ...peer.ipSans, ...peer.emailSans];
