@@ -170,6 +170,8 @@ export class PairOfSidecars {
     ]);
     await Promise.all([this.#startSidecar(api, 'api'), this.#startSidecar(web, 'web')]);
     this.#web = web;
+    // Now: the control plane may be away when it is called.
+    this.#ports.set('api', await web.localPort('api'));
   }
 
   /** From the application of `web` to that of `api`. */
