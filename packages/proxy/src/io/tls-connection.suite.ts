@@ -122,10 +122,13 @@ export function tlsConnectionSuite(name: string, create: (loop: IoLoop) => Provi
     });
 
     test('without a common ALPN protocol the connection goes on without one', async () => {
-      const at = await serve(server({ alpn: ['h2'] }));
+      const serving = server({ alpn: ['h2'] });
+      const at = await serve(serving);
       const { recorder, connection } = dial(at.port, client({ alpn: ['istio'] }));
       await recorder.until(() => recorder.isConnected);
       expect((await at.next()).connection.tls!.alpn).toBe('');
+      // Nor is a name sent where none was asked for: an address would not be one.
+      expect(serving.hellos[0]!.serverName).toBe('');
       connection.terminate();
       at.stop();
     });

@@ -8,6 +8,7 @@ import type { TlsFailure, TlsSettings } from '../io/tls-context.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
 import { loadCredential, type Credential } from './credential.ts';
 import { compilePeerRules, isRevoked, isStillTrusted, type PeerRules } from './peer-rules.ts';
+import type { LoadedSecret } from './secret-set.ts';
 import type { Review } from './secured-connections.ts';
 import type { TlsEnvironment } from './tls-environment.ts';
 import { compileTlsParams, type TlsParams } from './tls-params.ts';
@@ -74,6 +75,8 @@ export class LiveMaterial {
   readonly common: CommonTls;
   readonly #environment: TlsEnvironment;
   #revision = -1;
+  /** The secrets that the material was made of, null where one was missing. */
+  #loaded: readonly (LoadedSecret | null)[] = [];
   #material: Material | TlsFailure = { kind: 'no-credential', reason: '' };
 
   constructor(common: CommonTls, environment: TlsEnvironment) {
@@ -84,8 +87,14 @@ export class LiveMaterial {
   now(): Material | TlsFailure {
     const { revision } = this.#environment.secrets;
     if (revision !== this.#revision) {
+      const isFirst = this.#revision < 0;
       this.#revision = revision;
-      this.#material = this.#load();
+      const named = this.#named();
+      // Sessions live with the material: a secret of somebody else's must not end them.
+      if (isFirst || named.some((secret, i) => secret !== this.#loaded[i])) {
+        this.#loaded = named;
+        this.#material = this.#load();
+      }
     }
     return this.#material;
   }
@@ -107,6 +116,12 @@ export class LiveMaterial {
     const isCurrent =
       facts.credential === '' || credentials.some(({ generation }) => generation === facts.credential);
     return isCurrent ? 'keep' : 'renew';
+  }
+
+  #named(): readonly (LoadedSecret | null)[] {
+    const { credentialSecrets, validationSecret } = this.common;
+    const names = validationSecret === null ? credentialSecrets : [...credentialSecrets, validationSecret];
+    return names.map((name) => this.#environment.secrets.get(name));
   }
 
   #load(): Material | TlsFailure {

@@ -293,7 +293,10 @@ describe('secrets', () => {
   test('an unchanged state of the secrets costs no work', () => {
     const { tls, environment } = serverTls(fromSecrets);
     withSecrets(environment);
-    expect(tls.settingsFor(hello())).toBe(tls.settingsFor(hello()));
+    const settings = tls.settingsFor(hello());
+    expect(tls.settingsFor(hello())).toBe(settings);
+    environment.secrets.put('of somebody else', '1', leafSecret('of somebody else', client));
+    expect(tls.settingsFor(hello())).toBe(settings);
   });
 
   test('the key of a pool changes with the credential, not with the roots', () => {
