@@ -107,7 +107,7 @@ export interface ResponseSink {
 export interface UpstreamRequest {
   method: string;
   scheme: 'http' | 'https';
-  /** What `host` in `headers` says too; counts where HTTP/2 or CONNECT needs it. */
+  /** Where a CONNECT goes. Else `host` in `headers` counts, which edits may have changed since. */
   authority: string;
   path: string;
   readonly headers: HeaderList;

@@ -88,7 +88,8 @@ export class H2UpstreamStream implements UpstreamStream {
     this.#upgrade = request.upgrade;
     reduceTe(request.headers);
     if (request.upgrade === '') {
-      const { method, scheme, authority, path, headers } = request;
+      const { method, scheme, path, headers } = request;
+      const authority = authorityOf(request);
       agreeOnLength(headers, request.contentLength, isEnd);
       this.#h2!.sendRequestHead(method, scheme, authority, path, '', headers, isEnd);
     } else if (request.upgrade === 'connect') {
@@ -206,7 +207,8 @@ export class H2UpstreamStream implements UpstreamStream {
       this.onReset('protocol-error', 'the endpoint takes no extended CONNECT');
       return false;
     }
-    const { scheme, authority, path, upgrade, headers } = request;
+    const { scheme, path, upgrade, headers } = request;
+    const authority = authorityOf(request);
     const key = headers.get(H.secWebSocketKey) ?? '';
     headers.remove(H.secWebSocketKey);
     this.#h2!.sendRequestHead('CONNECT', scheme, authority, path, upgrade, headers, false);
@@ -215,6 +217,11 @@ export class H2UpstreamStream implements UpstreamStream {
     this.#webSocketKey = key;
     return true;
   }
+}
+
+/** Makes a string only where an edit has changed the host. */
+function authorityOf({ authority, headers }: UpstreamRequest): string {
+  return headers.valueEquals(H.host, authority) ? authority : (headers.get(H.host) ?? '');
 }
 
 /** Of TE only `trailers` goes on, and in HTTP/2 nothing else may stand there (RFC 9113 §8.2.2). */

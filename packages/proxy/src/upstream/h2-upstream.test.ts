@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
 import { defaultH2Settings } from '../http/h2-settings.ts';
-import { forwardTo, retryOn, testRoute } from '../http/test-doubles.ts';
+import { forwardTo, retryOn, testEndpoint, testRoute } from '../http/test-doubles.ts';
 import { H2TestClient, H2TestUpstream, answersWith, type H2Script } from '../http/test-h2.ts';
 import {
   ACK,
@@ -347,6 +347,20 @@ describe('protocols', () => {
     for (const call of calls) expect(call.body).toBe('one');
     expect(upstream.connectionCount).toBe(3);
   });
+});
+
+test('the authority is the host that the last edit left', async () => {
+  const upstream = await new H2TestUpstream(answersWith('x')).listen();
+  stops.push(upstream);
+  world.cluster('a', [testEndpoint(upstream.port, '127.0.0.1', 'endpoint.test')], { protocol: 'h2' });
+  const port = world.listen(() => testRoute(forwardTo('a', { hostRewrite: { kind: 'auto' } })));
+  const client = new H2TestClient(port);
+  stops.push(client);
+  await client.get('/', { ':authority': 'asked.test' });
+  const old = await world.client(port);
+  old.send('GET / HTTP/1.1\r\nHost: asked.test\r\n\r\n');
+  await old.until(() => old.text.includes('\r\n\r\n'));
+  expect(upstream.requests.map((fields) => fields[':authority'])).toEqual(['endpoint.test', 'endpoint.test']);
 });
 
 test('a client that resets its stream resets the one behind, and no other', async () => {

@@ -1,6 +1,6 @@
 /** What a route does to the head of a request before its first attempt, and to the head of its response. */
-import { H, type HeaderList } from '@sluice/wire';
-import type { RequestMessage, ResponseMessage } from '../../http/streams.ts';
+import { H } from '@sluice/wire';
+import type { ResponseMessage } from '../../http/streams.ts';
 import type { ForwardAction, HeaderOperation } from '../../route/route.ts';
 import { applyHeaderOperations } from '../header-operations.ts';
 import { rewritePath, rewrittenHost, setHost } from './rewrite.ts';
@@ -43,11 +43,4 @@ export function editResponseHead(host: RouterHost, response: ResponseMessage): v
     headers.set(H.xEnvoyAttemptCount, smallDecimal(record.attempts));
   applyHeaderOperations(headers, weighted?.responseHeaders ?? NONE, record);
   applyHeaderOperations(headers, route?.responseHeaders ?? NONE, record);
-}
-
-/** What the attempt's `host` says, after all edits; a CONNECT goes where it asked. */
-export function authorityOf(message: RequestMessage, headers: HeaderList): string {
-  const { authority } = message;
-  if (message.upgrade === 'connect' || headers.valueEquals(H.host, authority)) return authority;
-  return headers.get(H.host) ?? '';
 }

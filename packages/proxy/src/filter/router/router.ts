@@ -30,7 +30,7 @@ import { chooseClusterName } from './choose-cluster.ts';
 import { detailsAfterResponse, failureCode, failureFlag, failureReply } from './failure-reply.ts';
 import { answerOfRoute } from './route-answer.ts';
 import { isIdempotent, retriesFailure, retriesResponse, type AttemptFailure } from './retry-decision.ts';
-import { authorityOf, editRequestHead, editResponseHead } from './head-edits.ts';
+import { editRequestHead, editResponseHead } from './head-edits.ts';
 import { clearPickContext, fillPickContext, newPickContext } from './pick-context.ts';
 import { withRequestedRetries } from './requested-retries.ts';
 import { RequestClocks } from './request-clocks.ts';
@@ -208,7 +208,7 @@ export class Router implements AttemptHost {
       if (verdict === 'answered' || !attempt.isOpen) return null;
     }
     request.scheme = message.scheme;
-    request.authority = authorityOf(message, request.headers);
+    request.authority = message.authority;
     return request;
   }
 
