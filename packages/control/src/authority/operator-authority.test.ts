@@ -63,6 +63,22 @@ describe('an authority that the operator brings', () => {
     expect(fixture.authority.verify(chain)).toMatchObject({ code: 'revoked' });
   });
 
+  test('revokes for good: the next authority of the operator brings nothing back', () => {
+    const [first, second] = [new TestAuthority({ nowMs }), new TestAuthority({ nowMs })];
+    const both = first.rootPem + second.rootPem;
+    const trustingBoth = (ca: TestAuthority): OperatorAuthority =>
+      read(parts(ca).set(operatorFiles.root, both));
+    const fixture = new AuthorityFixture({ operator: trustingBoth(first) });
+    onCleanUp(() => fixture.close());
+    const [bad, good] = [fixture.issue(), fixture.issue()];
+    fixture.authority.revoke(({ serial }) => serial === bad.leaf.serial);
+    fixture.authority.replaceOperator(trustingBoth(second));
+    fixture.passMs(1000);
+    expect(fixture.authority.verify(bad.chain)).toMatchObject({ code: 'revoked' });
+    expect(fixture.authority.verify(good.chain)).toHaveLength(3);
+    expect(fixture.authority.crlPem.match(/BEGIN X509 CRL/g)).toHaveLength(2);
+  });
+
   test('may be a root that signs leaves itself, without a chain file', () => {
     const ca = new TestAuthority({ nowMs, isFlat: true });
     const flat = parts(ca);

@@ -4,8 +4,11 @@
  * whose issuer has none once there is any.
  *
  * A list is good until its authority ends: a control plane that is away must not turn into refused connections.
+ *
+ * Lists of an authority that signs no more (the operator brought another one, and the key went with it) are kept as
+ * they were last signed: what they revoke would be good again, as long as its root is trusted.
  */
-import { crlPem, issueCrl, type Authority } from '@sluice/identity';
+import { crlPem, isProblem, issueCrl, parseCrl, parsePem, verifyCrl, type Authority } from '@sluice/identity';
 import type { AuthorityTable, IssuedRow } from './authority-table.ts';
 
 const listName = 'crl';
@@ -38,11 +41,29 @@ export class RevocationLists {
     if (cover === (this.#table.text(coverName) ?? '')) return false;
     const number = Number(this.#table.text(numberName) ?? 0) + 1;
     this.#pem =
-      cover === '' ? '' : authorities.map((one) => this.#list(one, revoked, number, nowMs)).join('');
+      cover === ''
+        ? ''
+        : [
+            ...authorities.map((one) => this.#list(one, revoked, number, nowMs)),
+            ...this.#listsOfOthers(authorities, nowMs),
+          ].join('');
     this.#table.putText(numberName, String(number));
     this.#table.putText(listName, this.#pem);
     this.#table.putText(coverName, cover);
     return true;
+  }
+
+  /** As they were signed, until their authorities end. */
+  #listsOfOthers(authorities: readonly Authority[], nowMs: number): readonly string[] {
+    const blocks = parsePem(this.#pem);
+    if (isProblem(blocks)) return [];
+    return blocks.flatMap(({ der }) => {
+      const list = parseCrl(der);
+      if (isProblem(list) || (list.nextUpdateMs ?? Infinity) <= nowMs) return [];
+      return authorities.some(({ certificate }) => verifyCrl(list, certificate) === null)
+        ? []
+        : [crlPem(der)];
+    });
   }
 
   #list(authority: Authority, revoked: readonly IssuedRow[], number: number, nowMs: number): string {

@@ -2,10 +2,11 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import type { Registration } from '@sluice/api';
 import { generateKeySync, type Certificate } from '@sluice/identity';
-import { cleanUp, onCleanUp, TestAuthority } from '@sluice/testkit';
+import { cleanUp, FakeClock, onCleanUp, TestAuthority } from '@sluice/testkit';
 import { createMessage, NodeTable, type Node } from '@sluice/xds';
 import { AuthorityFixture } from '../authority/authority.fixture.ts';
 import type { Binding } from '../authority/authority-table.ts';
+import type { OperatorAuthority } from '../authority/operator-authority.ts';
 import type { RegisteredInstance } from '../registry/registry.ts';
 import { admitByCertificate, judgePresented } from './mesh-identity.ts';
 
@@ -61,6 +62,24 @@ describe('an instance is', () => {
     const message = 'the certificate is not that of the instance’s namespace and account';
     expect(admit(fixture, fixture.issue({ account: 'other' }).chain)).toBe(message);
     expect(admit(fixture, fixture.issue({ namespace: 'bank' }).chain)).toBe(message);
+  });
+
+  test('none whose certificate was revoked when the authority that could list it had gone', () => {
+    const nowMs = new FakeClock().wallMs();
+    const [first, second] = [new TestAuthority({ nowMs }), new TestAuthority({ nowMs })];
+    const operator = ({ signing, root }: TestAuthority): OperatorAuthority => ({
+      signing,
+      chain: [signing.certificate],
+      root: root.certificate,
+      roots: [first.root.certificate, second.root.certificate],
+    });
+    const fixture = new AuthorityFixture({ operator: operator(first) });
+    onCleanUp(() => fixture.close());
+    const { chain } = fixture.issue();
+    fixture.authority.replaceOperator(operator(second));
+    expect(admit(fixture, chain)).toBe('cart-0.shop');
+    fixture.authority.revoke(() => true);
+    expect(admit(fixture, chain)).toBe('the certificate has been revoked');
   });
 
   test('none that is not registered', () => {

@@ -68,6 +68,9 @@ export function judgePresented(authority: MeshAuthority, chain: readonly Uint8Ar
     return { ok: false, reason: 'the certificate names no workload' };
   if (id.trustDomain !== authority.trustDomain)
     return { ok: false, reason: 'the certificate is of another trust domain' };
+  // Beside the lists: an authority whose key is gone can put nothing on its own.
+  if ((authority.issuedRow(leaf.serial)?.revokedMs ?? 0) > 0)
+    return { ok: false, reason: 'the certificate has been revoked' };
   return { ok: true, spiffeId: id.text, serial: leaf.serial, notAfterMs: leaf.notAfterMs };
 }
 
