@@ -34,7 +34,7 @@ export function toWorkloadEntry(registration: Registration): KubeObject {
     metadata: { name, namespace, labels: { ...labels }, annotations: annotationsOf(registration) },
     spec: {
       address,
-      labels: labelsOf(registration),
+      labels: workloadLabels(registration),
       serviceAccount,
       ...(registration.ports.length === 0 ? {} : { ports: portsOf(registration) }),
       ...(locality === undefined ? {} : { locality }),
@@ -90,7 +90,12 @@ function portsOf({ ports, interceptionMode }: Registration): Record<string, numb
 }
 
 /** The labels by which services select, and the workload's name for metrics where they do not say it. */
-function labelsOf({ labels, app, replicaOf, capabilities }: Registration): Record<string, string> {
+export function workloadLabels({
+  labels,
+  app,
+  replicaOf,
+  capabilities,
+}: Registration): Record<string, string> {
   const named: Record<string, string> = { ...labels };
   if (app !== undefined) named['app'] ??= app;
   if (replicaOf !== undefined) named['service.istio.io/workload-name'] ??= replicaOf;

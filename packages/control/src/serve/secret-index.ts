@@ -1,6 +1,6 @@
 /**
  * Which Secrets a proxy may have, by the namespace that its certificate names: those that a DestinationRule of the
- * namespace gives its clients, those that a Gateway of the namespace serves with, and those of other namespaces that
+ * namespace gives its clients (the workloads that it selects, where it selects some), those that a Gateway of the namespace serves with, and those of other namespaces that
  * such a Gateway names and a ReferenceGrant there allows. A Secret that nothing refers to goes to nobody.
  */
 import type { KubeObject } from '@sluice/api';
@@ -10,6 +10,8 @@ export interface SecretRef {
   readonly name: string;
   /** As Istio's sidecars and gateways ask for them. */
   readonly form: 'kubernetes' | 'kubernetes-gateway';
+  /** Labels that a workload must have; absent for any of the namespace. */
+  readonly selector?: Readonly<Record<string, string>>;
 }
 
 /** Kinds whose changes may change who may have what. */
@@ -44,8 +46,14 @@ export function secretReferences(
 }
 
 function referencesOf(group: string, { kind, spec }: KubeObject, namespace: string): readonly SecretRef[] {
-  if (kind === 'DestinationRule')
-    return texts(spec, 'credentialName').map((name) => ({ namespace, name, form: 'kubernetes' }));
+  if (kind === 'DestinationRule') {
+    const selector = selectorOf(spec);
+    return texts(spec, 'credentialName').map((name) =>
+      selector === null
+        ? { namespace, name, form: 'kubernetes' }
+        : { namespace, name, form: 'kubernetes', selector },
+    );
+  }
   if (kind !== 'Gateway') return [];
   if (group === 'networking.istio.io') {
     return [...texts(spec, 'credentialName'), ...texts(spec, 'credentialNames')].map((name) => ({
@@ -59,6 +67,14 @@ function referencesOf(group: string, { kind, spec }: KubeObject, namespace: stri
     name: String(reference['name']),
     form: 'kubernetes-gateway',
   }));
+}
+
+/** `workloadSelector` of a DestinationRule; null where it applies to all. */
+function selectorOf(spec: unknown): Readonly<Record<string, string>> | null {
+  const selector = isRecord(spec) ? spec['workloadSelector'] : undefined;
+  const labels = isRecord(selector) ? selector['matchLabels'] : undefined;
+  if (!isRecord(labels) || Object.keys(labels).length === 0) return null;
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]));
 }
 
 /** `certificateRefs` and `caCertificateRefs` of Secrets, wherever they stand in the listeners. */

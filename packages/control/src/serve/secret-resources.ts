@@ -3,11 +3,13 @@
  * everybody with a certificate; Secrets go by namespace (secret-index.ts). `default`, the workload's own certificate,
  * is never here: its key never leaves the workload.
  *
- * Proxies of one namespace share one map, which stays the same object while nothing of it changed.
+ * Proxies of one namespace that the same references mean share one map, which stays the same object while nothing of
+ * it changed.
  */
 import { readCredential, type KubeObject, type Secret } from '@sluice/api';
 import { SecretTable, type AdsResources, type Init, type Secret as SecretMessage } from '@sluice/xds';
 import type { MeshAuthority } from '../authority/mesh-authority.ts';
+import { hasLabels } from '../model/instance.ts';
 import type { ResourceStore, StoreChange } from '../source/store.ts';
 import { encodeResource, resourceSet, type NamedResource } from '../translate/resources.ts';
 import { secretKinds, secretReferences, type SecretRef } from './secret-index.ts';
@@ -54,17 +56,21 @@ export class SecretResources {
     this.#invalidate();
   }
 
-  of(namespace: string): AdsResources {
+  /** `labels`: of the workload, by which rules select. */
+  of(namespace: string, labels: Readonly<Record<string, string>>): AdsResources {
     if (this.#isStale) {
       this.#fresh = new Set();
       this.#isStale = false;
     }
-    const known = this.#sets.get(namespace);
-    if (known !== undefined && this.#fresh.has(namespace)) return known;
-    const references = (this.#references ??= this.#readReferences()).get(namespace) ?? [];
+    const all = (this.#references ??= this.#readReferences()).get(namespace) ?? [];
+    const isMeant = all.map(({ selector }) => selector === undefined || hasLabels(selector, labels));
+    const key = `${namespace} ${isMeant.map(Number).join('')}`;
+    const known = this.#sets.get(key);
+    if (known !== undefined && this.#fresh.has(key)) return known;
+    const references = all.filter((_, i) => isMeant[i]);
     const set = resourceSet(known, [this.#rootResource(), ...references.flatMap((one) => this.#secret(one))]);
-    this.#sets.set(namespace, set);
-    this.#fresh.add(namespace);
+    this.#sets.set(key, set);
+    this.#fresh.add(key);
     return set;
   }
 

@@ -89,7 +89,7 @@ function gatewayReferences(certificateRef: object, grantedName?: string): readon
 describe('everybody with a certificate', () => {
   test('gets the trust bundle, and the revocation lists once there are some', () => {
     const { secrets, fixture } = open('');
-    const before = secrets.of('shop');
+    const before = secrets.of('shop', {});
     expect(names(before)).toEqual(['ROOTCA']);
     expect(secretOf(before, 'ROOTCA').validationContext).toMatchObject({
       trustedCa: { inlineString: fixture.authority.bundle.rootsPem },
@@ -98,7 +98,7 @@ describe('everybody with a certificate', () => {
     fixture.issue();
     fixture.authority.revoke(() => true);
     secrets.trustChanged();
-    expect(secretOf(secrets.of('shop'), 'ROOTCA').validationContext).toMatchObject({
+    expect(secretOf(secrets.of('shop', {}), 'ROOTCA').validationContext).toMatchObject({
       crl: { inlineString: fixture.authority.crlPem },
       onlyVerifyLeafCertCrl: true,
     });
@@ -106,11 +106,11 @@ describe('everybody with a certificate', () => {
 
   test('has the same map as before while nothing of it changed', () => {
     const { secrets, apply, moved } = open(secret('a', 'shop'));
-    const before = secrets.of('shop');
+    const before = secrets.of('shop', {});
     secrets.trustChanged();
     apply(rule('b', 'bank'));
     expect(moved.at(-1)).toBe(true);
-    expect(secrets.of('shop')).toBe(before);
+    expect(secrets.of('shop', {})).toBe(before);
     apply('apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: 80}]}\n');
     expect(moved.at(-1)).toBe(false);
   });
@@ -119,7 +119,7 @@ describe('everybody with a certificate', () => {
 describe('a sidecar', () => {
   test('gets the Secrets that rules of its namespace give to clients, certificate and authorities apart', () => {
     const { secrets } = open([secret('client', 'shop'), rule('client', 'shop')].join('---\n'));
-    const set = secrets.of('shop');
+    const set = secrets.of('shop', {});
     expect(names(set)).toEqual(['ROOTCA', 'kubernetes://client', 'kubernetes://client-cacert']);
     expect(secretOf(set, 'kubernetes://client').tlsCertificate).toMatchObject({
       certificateChain: { inlineString: 'CHAIN client' },
@@ -128,6 +128,21 @@ describe('a sidecar', () => {
     expect(secretOf(set, 'kubernetes://client-cacert').validationContext).toMatchObject({
       trustedCa: { inlineString: 'CA client' },
     });
+  });
+
+  test('gets the Secret of a rule that selects workloads only where it is one of them', () => {
+    const selecting = rule('client', 'shop').replace(
+      'spec:\n',
+      'spec:\n  workloadSelector: {matchLabels: {app: cart, tier: front}}\n',
+    );
+    const { secrets, apply } = open([secret('client', 'shop'), selecting].join('---\n'));
+    const cart = { app: 'cart', tier: 'front', version: 'v1' };
+    expect(names(secrets.of('shop', cart))).toContain('kubernetes://client');
+    expect(names(secrets.of('shop', { app: 'cart' }))).toEqual(['ROOTCA']);
+    expect(names(secrets.of('shop', {}))).toEqual(['ROOTCA']);
+    expect(secrets.of('shop', cart)).toBe(secrets.of('shop', { ...cart, version: 'v2' }));
+    apply(rule('client', 'shop'));
+    expect(names(secrets.of('shop', {}))).toContain('kubernetes://client');
   });
 
   test('gets no Secret that nothing names, none of another namespace, and none for a rule elsewhere', () => {
@@ -139,14 +154,14 @@ describe('a sidecar', () => {
         rule('unnamed', 'bank'),
       ].join('---\n'),
     );
-    expect(names(secrets.of('shop'))).toEqual(['ROOTCA']);
-    expect(names(secrets.of('bank'))).toEqual(['ROOTCA']);
+    expect(names(secrets.of('shop', {}))).toEqual(['ROOTCA']);
+    expect(names(secrets.of('bank', {}))).toEqual(['ROOTCA']);
   });
 
   test('gets a Secret as it changes, and loses it with the rule', () => {
     const { secrets, apply, store } = open([secret('client', 'shop'), rule('client', 'shop')].join('---\n'));
     apply(secret('client', 'shop').replace('KEY client', 'KEY two'));
-    expect(secretOf(secrets.of('shop'), 'kubernetes://client').tlsCertificate?.privateKey).toMatchObject({
+    expect(secretOf(secrets.of('shop', {}), 'kubernetes://client').tlsCertificate?.privateKey).toMatchObject({
       inlineString: 'KEY two',
     });
     const key = {
@@ -156,7 +171,7 @@ describe('a sidecar', () => {
       name: 'r-client',
     };
     store.delete(key, { origin: { source: 'api' } });
-    expect(names(secrets.of('shop'))).toEqual(['ROOTCA']);
+    expect(names(secrets.of('shop', {}))).toEqual(['ROOTCA']);
   });
 });
 

@@ -6,6 +6,7 @@ import type { AdsResources, AdsSnapshot, Node } from '@sluice/xds';
 import { xdsTypes } from '@sluice/xds';
 import type { GrpcPeer } from '@sluice/wire';
 import type { RegisteredInstance } from '../registry/registry.ts';
+import { workloadLabels } from '../registry/workload-entry.ts';
 import type { StoreChange } from '../source/store.ts';
 import type { AdsServer } from './ads/ads-server.ts';
 import type { AdmittedInstance } from './ads/ads-stream.ts';
@@ -70,7 +71,7 @@ export function openSecurePort(
   return {
     admit: (node, peer) => admitByCertificate(authority, registry, node, peer),
     withSecrets(snapshot, { registration }) {
-      const own = secrets.of(registration.namespace);
+      const own = secrets.of(registration.namespace, workloadLabels(registration));
       const known = joined.get(snapshot);
       if (known?.secrets === own) return known.snapshot;
       const whole = {
