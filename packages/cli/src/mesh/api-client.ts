@@ -87,7 +87,10 @@ export class ApiClient {
   async open(path: string, request: ApiRequest = {}): Promise<Response> {
     const response = await this.#fetch(path, request);
     if (response.ok) return response;
-    throw new ApiRefusal(response.status, readStatus(await response.text()));
+    const status = readStatus(await response.text());
+    // Without a running mesh's record the address is a guess: another mesh may listen there.
+    const asked = response.status === 401 ? { message: `${this.url} says: ${status.message ?? '401'}` } : {};
+    throw new ApiRefusal(response.status, { ...status, ...asked });
   }
 
   async #fetch(path: string, request: ApiRequest): Promise<Response> {

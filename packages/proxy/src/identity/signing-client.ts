@@ -69,6 +69,12 @@ export function requestCertificate(
   return promise;
 }
 
+/** An engine's words for a peer that speaks no TLS help nobody who mixed up two ports. */
+export function explainRefusal(message: string, target: string): string {
+  if (!message.includes('WRONG_VERSION_NUMBER')) return message;
+  return `what listens at ${target} does not speak TLS: --ca-address must name the secure port, 15012 by default (${message})`;
+}
+
 const noAnswer: SigningAnswer = {
   kind: 'refused',
   code: GrpcStatus.internal,

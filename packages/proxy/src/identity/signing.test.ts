@@ -6,7 +6,7 @@ import { cleanUp, onCleanUp, refusingPort, TestAuthority, type TestLeaf } from '
 import { http2Transport } from '../io/grpc-http2.ts';
 import type { TlsFailure } from '../io/tls-context.ts';
 import { credentialOf } from './credential.ts';
-import { requestCertificate } from './signing-client.ts';
+import { explainRefusal, requestCertificate } from './signing-client.ts';
 import { pinOf, rootOf, serverLeaf, SigningPeer } from './signing-peer.test-double.ts';
 import { bearsName, SigningTls, type SigningTlsOptions } from './signing-tls.ts';
 
@@ -129,6 +129,22 @@ test('an authority that is not there is UNAVAILABLE', async () => {
     message: expect.stringContaining('ECONNREFUSED'),
   });
   expect(failures.map(({ kind }) => kind)).toEqual(['closed']);
+});
+
+test('a port without TLS is told as what it is', async () => {
+  const plain = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: { data: (socket) => void socket.write('HTTP/1.1 400 Bad Request\r\n\r\n') },
+  });
+  onCleanUp(() => plain.stop(true));
+  const target = `127.0.0.1:${plain.port}`;
+  const { answer } = await ask(target, {});
+  const message = answer.kind === 'refused' ? answer.message : '';
+  expect(explainRefusal(message, target)).toStartWith(
+    `what listens at ${target} does not speak TLS: --ca-address must name the secure port`,
+  );
+  expect(explainRefusal('the join token has expired', target)).toBe('the join token has expired');
 });
 
 test('names are matched exactly, by one wildcard label, addresses by address', () => {

@@ -9,7 +9,7 @@ import type { Credential } from './credential.ts';
 import { IdentityDir } from './identity-dir.ts';
 import { createIdentityMetrics } from './identity-metrics.ts';
 import type { IdentityOptions } from './identity-options.ts';
-import { requestCertificate } from './signing-client.ts';
+import { explainRefusal, requestCertificate } from './signing-client.ts';
 import { SigningTls } from './signing-tls.ts';
 import { readTokenFile } from './token-file.ts';
 
@@ -82,8 +82,9 @@ async function sign(wiring: IdentityWiring, call: SigningCall): Promise<SigningO
   });
   const target = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const connection = transport(target, timers, tls);
-  const answer = await requestCertificate(connection, timers, call.request);
+  const said = await requestCertificate(connection, timers, call.request);
   connection.close();
+  const answer = said.kind === 'refused' ? { ...said, message: explainRefusal(said.message, target) } : said;
   return { answer, pinnedRootPem: tls.pinnedRootPem, isUntrusted: isOfTrust(failure) };
 }
 
