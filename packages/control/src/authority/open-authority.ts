@@ -6,6 +6,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { secretContent, type MeshSettings, type Secret } from '@sluice/api';
+import { spiffeId } from '@sluice/identity';
 import type { Clock, Logger, MetricsRegistry } from '@sluice/runtime';
 import { isControlError } from '../errors.ts';
 import type { MeshIdentity } from '../serve/mesh-identity.ts';
@@ -24,7 +25,12 @@ import {
   readOperatorFolder,
   type OperatorAuthority,
 } from './operator-authority.ts';
-import { serverNames, ServerCredentialKeeper, type ServerNames } from './server-credential.ts';
+import {
+  controlAccount,
+  serverNames,
+  ServerCredentialKeeper,
+  type ServerNames,
+} from './server-credential.ts';
 import { ServiceAccountTokens, type ServiceAccountSettings } from './service-account-tokens.ts';
 import { signingHandler } from './signing-service.ts';
 
@@ -96,6 +102,7 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
     serviceAccounts,
     expiredRenewalMs: options.settings.expiredRenewalMs,
     metrics,
+    controlId: spiffeId(settings.trustDomain, settings.rootNamespace, controlAccount),
     log: log.child('audit'),
   });
   const alarm = new ExpiryAlarm(authority, wallMs, log);

@@ -74,6 +74,7 @@ class Served extends AuthorityFixture {
       serviceAccounts,
       expiredRenewalMs,
       metrics,
+      controlId: 'spiffe://cluster.local/ns/istio-system/sa/sluice-control',
       log,
     });
     const identity = { authority, keeper: this.keeper, signing, secureAddress: '' };
@@ -188,6 +189,20 @@ describe('a join token', () => {
     expect(refused(await served.ask({ bearer: other }))).toContain('is not one of this mesh');
     expect(refused(await served.ask({ bearer: 'sluice-join.v1.x' }))).toContain(
       '16: a join token whose content',
+    );
+  });
+
+  test('does not make its holder the control plane, which proxies know by its identity', async () => {
+    const served = await new Served().listen();
+    const { text } = served.tokens.create({
+      namespace: 'istio-system',
+      account: 'sluice-control',
+      binding: anyInstance,
+      ttlMs: 0,
+    });
+    const csr = csrPem(createCsr(generateKeySync(), {}));
+    expect(refused(await served.ask({ csr, bearer: text }))).toBe(
+      '7: spiffe://cluster.local/ns/istio-system/sa/sluice-control is the control plane’s own identity',
     );
   });
 

@@ -31,6 +31,8 @@ export interface SigningServiceOptions extends CallerSources {
   readonly authority: Pick<MeshAuthority, 'verify' | 'issuedRow' | 'trustDomain' | 'issue'>;
   readonly joinTokens: Pick<JoinTokens, 'judge' | 'spend'>;
   readonly metrics: AuthorityMetrics;
+  /** SPIFFE ID of the control plane, by which proxies know it: given to nobody who asks. */
+  readonly controlId: string;
   /** The audit log. */
   readonly log: Logger;
 }
@@ -113,7 +115,10 @@ async function sign(
   if (!judged.ok) return refuse('authentication', GrpcStatus.unauthenticated, judged.reason);
   const { caller } = judged;
   asked.caller = caller;
-  const wrong = judgeNames(csr, spiffeId(options.authority.trustDomain, caller.namespace, caller.account));
+  const granted = spiffeId(options.authority.trustDomain, caller.namespace, caller.account);
+  if (granted === options.controlId)
+    return refuse('identity', GrpcStatus.permissionDenied, `${granted} is the control plane’s own identity`);
+  const wrong = judgeNames(csr, granted);
   if (wrong !== null) return refuse('identity', GrpcStatus.permissionDenied, wrong);
   if (caller.tokenId !== '' && !options.joinTokens.spend(caller.tokenId, keyHash))
     return refuse(
