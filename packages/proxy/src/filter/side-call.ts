@@ -92,6 +92,7 @@ class SideCall implements ResponseSink, Cancel {
       path,
       headers,
       upgrade: '',
+      needsWebSocketKey: false,
       contentLength: body === null ? -1 : body.length,
     };
     stream.sendHead(head, body === null || body.length === 0);

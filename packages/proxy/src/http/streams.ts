@@ -112,6 +112,8 @@ export interface UpstreamRequest {
   path: string;
   readonly headers: HeaderList;
   upgrade: string;
+  /** The client spoke HTTP/2, where a WebSocket has no key (RFC 8441 §5): a hop of HTTP/1 makes one. */
+  needsWebSocketKey: boolean;
   contentLength: number;
 }
 

@@ -24,10 +24,10 @@ export class WebSocketHandshake {
     this.#expected = expected;
   }
 
-  /** Null when the client's own key goes through, whose answer is for the client to check. */
+  /** Null when the client's own words go through, key or none: the answer is for the client to check. */
   static of(request: UpstreamRequest, random: Random): WebSocketHandshake | null {
-    const { headers } = request;
-    if (headers.has(H.secWebSocketKey)) return null;
+    const { headers, needsWebSocketKey } = request;
+    if (!needsWebSocketKey || headers.has(H.secWebSocketKey)) return null;
     const bytes = new Uint8Array(16);
     random.bytes(bytes);
     const key = Buffer.from(bytes).toString('base64');

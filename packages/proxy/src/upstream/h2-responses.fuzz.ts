@@ -43,6 +43,7 @@ class Waiting implements ResponseSink {
       path: '/',
       headers,
       upgrade: '',
+      needsWebSocketKey: false,
       contentLength: -1,
     };
     stream.sendHead(request, !this.#isUpload);

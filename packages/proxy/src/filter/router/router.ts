@@ -79,6 +79,7 @@ export class Router implements AttemptHost {
       path: '',
       headers: message.headers,
       upgrade: '',
+      needsWebSocketKey: false,
       contentLength: -1,
     };
   }
@@ -208,6 +209,7 @@ export class Router implements AttemptHost {
       if (verdict === 'answered' || !attempt.isOpen) return null;
     }
     request.scheme = message.scheme;
+    request.needsWebSocketKey = message.protocol === 'HTTP/2';
     request.authority = message.authority;
     return request;
   }
