@@ -1,6 +1,6 @@
 /** Hot restart of real processes under load: no request may be lost, whoever dies when. */
 import { afterEach, expect, test } from 'bun:test';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cleanUp, connectPeer, makeTempDir, onCleanUp, waitFor } from '@sluice/testkit';
 import {
@@ -13,13 +13,8 @@ import {
   type MessageTable,
 } from '@sluice/xds';
 import { AdsPeer } from '../xds/ads-peer.test-double.ts';
-import {
-  httpListener,
-  routeTo,
-  startProxy,
-  staticCluster,
-  type StartedProxy,
-} from '../proxy-process.test-double.ts';
+import { httpListener, routeTo, startProxy, staticCluster } from '../proxy-process.test-double.ts';
+import { Generations } from './generations.test-double.ts';
 import { startH2Load } from './h2-load.test-double.ts';
 import { startLoad } from './restart-load.test-double.ts';
 
@@ -35,44 +30,6 @@ function origin(): number {
 }
 
 const portOf = (address: string): number => Number(address.split(':').at(-1));
-
-class Generations {
-  readonly bootstrap: object;
-  readonly #args: readonly string[];
-  readonly #baseIdPath = join(makeTempDir(), 'base-id');
-  #epoch = 0;
-
-  constructor(bootstrap: object, args: readonly string[] = []) {
-    this.bootstrap = bootstrap;
-    this.#args = args;
-  }
-
-  get baseId(): string {
-    return readFileSync(this.#baseIdPath, 'utf8').trim();
-  }
-
-  async first(): Promise<StartedProxy> {
-    const proxy = startProxy(this.bootstrap, [
-      '--use-dynamic-base-id',
-      '--base-id-path',
-      this.#baseIdPath,
-      ...this.#args,
-    ]);
-    await proxy.ready();
-    return proxy;
-  }
-
-  /** The next epoch, not waited for. */
-  next(bootstrap: object = this.bootstrap): StartedProxy {
-    const epoch = String(++this.#epoch);
-    return startProxy(bootstrap, ['--restart-epoch', epoch, '--base-id', this.baseId, ...this.#args]);
-  }
-
-  /** The epoch is given again, after its process has died. */
-  forget(): void {
-    this.#epoch--;
-  }
-}
 
 function bootstrapOf(originPort: number): object {
   return {
