@@ -15,7 +15,7 @@ import type { Clock, TimerWheel } from '@sluice/runtime';
 import { Deadline } from './deadline.ts';
 import type { Exchange } from './exchange.ts';
 import { agreeOnLength } from './h2-content-length.ts';
-import type { DownstreamStream, RequestMessage, ResponseMessage } from './streams.ts';
+import { TUNNEL, type DownstreamStream, type RequestMessage, type ResponseMessage } from './streams.ts';
 
 /** What a stream needs of its connection. */
 export interface H2StreamOwner {
@@ -31,6 +31,8 @@ export interface H2StreamOwner {
 
 const NONE = new HeaderList();
 const CONTINUE = '100-continue';
+/** For a :protocol that is our word for a tunnel, which only CONNECT itself may open: no token, so never allowed. */
+const UNNAMEABLE = ':connect';
 
 type MutableMessage = { -readonly [K in keyof RequestMessage]: RequestMessage[K] };
 
@@ -206,12 +208,13 @@ export class H2DownstreamStream implements DownstreamStream {
   #beUpgrade(protocol: string): void {
     const message = this.#message;
     if (protocol === '') {
-      message.upgrade = 'connect';
+      message.upgrade = TUNNEL;
       message.path = '';
       return;
     }
     message.method = 'GET';
-    message.upgrade = protocol.toLowerCase();
+    const name = protocol.toLowerCase();
+    message.upgrade = name === TUNNEL ? UNNAMEABLE : name;
     message.headers.append(H.upgrade, protocol);
   }
 

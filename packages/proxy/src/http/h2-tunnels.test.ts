@@ -253,6 +253,16 @@ describe('WebSocket', () => {
 describe('CONNECT', () => {
   const proxied = { upgrades: new Map([['connect', true]]), isForwardProxy: true };
 
+  test('is not what :protocol “connect” means: no tunnel of a request with a path', async () => {
+    const upstream = world.upstream((peer, text) => peer.send(`echo ${text}`));
+    world.cluster('a', [upstream.port]);
+    const call = await connect(listen(proxied), { ':protocol': 'Connect' });
+    await call.until(() => call.status !== 0);
+    expect(call.status).toBe(403);
+    expect(call.headers['x-sluice-reason']).toBe('upgrade-refused');
+    expect(upstream.connectionCount).toBe(0);
+  });
+
   test('over HTTP/2 reaches the endpoint as plain TCP', async () => {
     const upstream = world.upstream((peer, text) => peer.send(`echo ${text}`));
     world.cluster('a', [upstream.port]);

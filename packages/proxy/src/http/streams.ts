@@ -19,6 +19,9 @@ import type { Cluster, Endpoint, PriorityLimits } from '../cluster/cluster.ts';
 /** Octets of body that a stream hands out before it wants credit. */
 export const STREAM_WINDOW_BYTES = 64 * 1024;
 
+/** In `RequestMessage.upgrade`: CONNECT, and nothing that a field of a request may say. */
+export const TUNNEL = 'connect';
+
 /** A request as all protocols mean it. One per stream, reused. `headers` always holds `host`. */
 export interface RequestMessage {
   method: string;
@@ -28,7 +31,7 @@ export interface RequestMessage {
   path: string;
   protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
   readonly headers: HeaderList;
-  /** Lower-case Upgrade protocol, `connect` for CONNECT, empty for a plain request. */
+  /** Lower-case Upgrade protocol, `TUNNEL` for CONNECT, empty for a plain request. */
   upgrade: string;
   expectsContinue: boolean;
   /** Declared length of the body, -1 when it is not known: framing follows this, not the header field. */

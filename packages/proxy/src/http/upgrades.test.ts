@@ -110,6 +110,45 @@ test('CONNECT on a forward proxy reaches the endpoint as plain TCP', async () =>
   expect(cluster.limits.connections.current).toBe(0);
 });
 
+describe('where CONNECT is allowed', () => {
+  const listen = (): number =>
+    world.listen(() => testRoute(forwardTo('a')), {
+      isForwardProxy: true,
+      upgrades: new Map([['connect', true]]),
+    });
+
+  test('an Upgrade to “connect” opens no tunnel: it is a request like any other', async () => {
+    const upstream = world.upstream((peer, text) => {
+      if (!text.endsWith('\r\n\r\n')) return;
+      peer.clear();
+      peer.send(reply('plain'));
+    });
+    world.cluster('a', [upstream.port]);
+    const client = await world.client(listen());
+    client.send('GET /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: Connect\r\n\r\n');
+    expect(await client.response()).toMatchObject({ status: 200, body: 'plain' });
+    // What follows is the next request, for the proxy to judge, and no longer the tunnel's.
+    client.send('GET /y HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect(await client.response()).toMatchObject({ status: 200, body: 'plain' });
+    await world.log.until(2);
+    expect(world.log.lines.map(({ path }) => path)).toEqual(['/x', '/y']);
+  });
+
+  test('an Upgrade beside CONNECT changes nothing', async () => {
+    const upstream = world.upstream((peer, text) => peer.send(`echo ${text}`));
+    world.cluster('a', [upstream.port]);
+    const client = await world.client(listen());
+    client.send(
+      'CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    );
+    await client.until(() => client.text.endsWith('\r\n\r\n'));
+    client.text = '';
+    client.send('hello');
+    await client.until(() => client.text === 'echo hello');
+    expect(upstream.texts[0]).toBe('hello');
+  });
+});
+
 test('CONNECT to a dead endpoint is a 503', async () => {
   const upstream = world.upstream(() => {});
   upstream.stop(true);
