@@ -5,7 +5,8 @@ import { TUNNEL, type RequestMessage } from './streams.ts';
 /** `passesExpect`: the client's wish for 100 goes on to the endpoint instead of being met here. */
 export function fillFromHead(message: RequestMessage, head: RequestHead, passesExpect: boolean): void {
   const isConnect = head.targetForm === 'authority';
-  const asked = head.isUpgrade ? (head.headers.get(H.upgrade) ?? '').toLowerCase() : '';
+  // All of it: of several protocols the endpoint would choose, and it might be one that nobody has allowed.
+  const asked = head.isUpgrade ? (head.headers.joined(H.upgrade) ?? '').toLowerCase() : '';
   // A wish that is not met may be answered in HTTP/1.1 (RFC 9110 §7.8): for HTTP/2, which Java's client has; beside
   // CONNECT, which is a tunnel already; and for what is no protocol but our word for a tunnel, which only the method
   // may ask for, or a GET that policies have let pass would open one.

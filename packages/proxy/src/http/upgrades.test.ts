@@ -70,6 +70,18 @@ test('an upgrade that the route does not allow is refused with 403', async () =>
   expect(response.head).toContain('x-sluice-reason: upgrade-refused');
 });
 
+test('an upgrade to one of several protocols is refused: the endpoint might choose h2c', async () => {
+  const upstream = world.upstream(() => {});
+  world.cluster('a', [upstream.port]);
+  const port = world.listen(() => testRoute(forwardTo('a')), { upgrades: new Map([['websocket', true]]) });
+  for (const lines of ['websocket\r\nUpgrade: h2c', 'websocket, h2c', 'h2c\r\nUpgrade: websocket']) {
+    const client = await world.client(port);
+    client.send(upgrade.replace('websocket', lines));
+    expect(await client.response()).toMatchObject({ status: 403 });
+  }
+  expect(upstream.connectionCount).toBe(0);
+});
+
 test('an upstream that declines answers as usual, and both connections live on', async () => {
   const upstream = world.upstream((peer, text) => {
     if (!text.endsWith('\r\n\r\n')) return;
