@@ -154,6 +154,49 @@ describe('a listener with a certificate by SDS', () => {
 });
 
 test(
+  'a cluster without its certificate refuses by a reply that says so, and serves when it has come',
+  async () => {
+    let handshakes = 0;
+    const tls = { cert: second.chainPem, key: second.keyPem };
+    const server = Bun.serve({
+      hostname: '127.0.0.1',
+      port: 0,
+      tls,
+      fetch: () => new Response(`secured ${++handshakes}`),
+    });
+    onCleanUp(() => server.stop(true));
+    const { ads, proxy } = await setUp('DELTA_GRPC', { ads: {} });
+    const typed_config = {
+      '@type': `${typed}.UpstreamTlsContext`,
+      common_tls_context: {
+        tls_certificate_sds_secret_configs: [
+          { name: 'kubernetes://mine', sds_config: { ads: {}, initial_fetch_timeout: '0.2s' } },
+        ],
+        validation_context: { trusted_ca: { inline_string: authority.rootPem } },
+      },
+    };
+    const secured = {
+      ...staticCluster('origin', server.port ?? 0),
+      transport_socket: { name: 'envoy.transport_sockets.tls', typed_config },
+    };
+    ads.put(xdsTypes.cluster, { origin: any(ClusterTable, secured) });
+    ads.put(xdsTypes.listener, {
+      web: any(ListenerTable, httpListener('web', { route_config: routeTo('origin') })),
+    });
+    await proxy.ready();
+    await waitFor(() => proxy.log().includes('kind=cluster name=origin missing="secret'));
+    const url = `http://${await proxy.address('web')}`;
+    const refused = await fetch(url, { method: 'POST', body: 'pay 5' });
+    expect([refused.status, refused.headers.get('x-sluice-reason')]).toEqual([503, 'identity-missing']);
+    expect(await refused.json()).toMatchObject({ cluster: 'origin', reason: 'identity-missing' });
+    expect(handshakes).toBe(0);
+    ads.put(xdsTypes.secret, { 'kubernetes://mine': certificate('kubernetes://mine', first) });
+    await waitFor(async () => (await (await fetch(url)).text()).startsWith('secured'));
+  },
+  limitMs,
+);
+
+test(
   'keys show nowhere: not on a page, not in the log',
   async () => {
     const inline = {
