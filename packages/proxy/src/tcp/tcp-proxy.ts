@@ -190,6 +190,7 @@ export class TcpProxy implements ConnectHandler, Served {
     const cluster = this.#cluster!;
     this.#server = null;
     cluster.limits.connections.release();
+    endpoint.stats.connections++;
     endpoint.stats.connectFailures++;
     cluster.stats.connectFailed();
     if (failure === 'timeout') cluster.stats.connectTimeout();

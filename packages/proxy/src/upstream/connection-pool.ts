@@ -152,6 +152,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   onOpenFailed(opening: OpeningConnection, failure: ConnectFailure, detail: string): void {
     this.#forgetOpening(opening);
     opening.limits.connections.release();
+    this.endpoint.stats.connections++;
     this.endpoint.stats.connectFailures++;
     const { stats } = this.#cluster;
     stats.connectFailed();

@@ -104,6 +104,7 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     this.#sink?.onUpstreamReady(this);
   }
   onConnectError(connection: Connection, failure: ConnectFailure): void {
+    this.endpoint.stats.connections++;
     this.endpoint.stats.connectFailures++;
     this.#cluster.stats.connectFailed();
     if (failure === 'timeout') this.#cluster.stats.connectTimeout();

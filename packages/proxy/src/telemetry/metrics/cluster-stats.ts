@@ -39,7 +39,7 @@ const DEFINITIONS = {
   pendingOverflow: counter('upstream_rq_pending_overflow', 'Requests refused by the circuit breaker.'),
   cancelled: counter('upstream_rq_cancelled', 'Requests given up before they got a connection.'),
   noneHealthy: counter('upstream_cx_none_healthy', 'Requests that found no healthy endpoint.'),
-  connections: counter('upstream_cx_total', 'Connections opened.'),
+  connections: counter('upstream_cx_total', 'Connections begun, those that failed included.'),
   http1Connections: counter('upstream_cx_http1_total', 'Connections opened that speak HTTP/1.1.'),
   http2Connections: counter('upstream_cx_http2_total', 'Connections opened that speak HTTP/2.'),
   activeConnections: gauge('upstream_cx_active', 'Open connections.'),
@@ -154,7 +154,9 @@ class BoundClusterStats implements ClusterStats {
     (this.#activeConnections ??= this.#families.gauge('activeConnections', this.#label)).add(-1);
   }
 
+  /** Envoy's total counts every attempt, whether or not the connection came to stand. */
   connectFailed(): void {
+    this.#count('connections');
     this.#count('connectFail');
   }
 

@@ -91,6 +91,7 @@ describe("Envoy's counters", () => {
       'cluster.c.upstream_rq_pending_overflow': 1,
       'cluster.c.upstream_rq_cancelled': 1,
       'cluster.c.upstream_cx_none_healthy': 1,
+      'cluster.c.upstream_cx_total': 1,
       'cluster.c.upstream_cx_connect_fail': 1,
       'cluster.c.upstream_cx_connect_timeout': 1,
       'cluster.c.upstream_cx_overflow': 1,
