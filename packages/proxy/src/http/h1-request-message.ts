@@ -8,9 +8,10 @@ export function fillFromHead(message: RequestMessage, head: RequestHead, passesE
   // All of it: of several protocols the endpoint would choose, and it might be one that nobody has allowed.
   const asked = head.isUpgrade ? (head.headers.joined(H.upgrade) ?? '').toLowerCase() : '';
   // A wish that is not met may be answered in HTTP/1.1 (RFC 9110 §7.8): for HTTP/2, which Java's client has; beside
-  // CONNECT, which is a tunnel already; and for what is no protocol but our word for a tunnel, which only the method
-  // may ask for, or a GET that policies have let pass would open one.
-  const isUnmet = isConnect || asked === 'h2c' || asked === TUNNEL;
+  // CONNECT, which is a tunnel already; with content, whose end a tunnel could not tell; and for what is no protocol
+  // but our word for a tunnel, which only the method may ask for, or a GET that policies let pass would open one.
+  const hasContent = head.bodyKind === 'chunked' || head.contentLength > 0;
+  const isUnmet = isConnect || hasContent || asked === 'h2c' || asked === TUNNEL;
   if (asked !== '' && isUnmet) head.headers.remove(H.upgrade);
   message.method = head.method;
   message.protocol = head.version === 11 ? 'HTTP/1.1' : 'HTTP/1.0';

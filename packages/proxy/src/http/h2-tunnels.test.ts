@@ -99,8 +99,8 @@ async function h2Upstream(script: H2Script = h2Socket): Promise<H2TestUpstream> 
   return upstream;
 }
 
-const listen = (more = {}): number =>
-  world.listen(() => testRoute(forwardTo('a', { timeoutMs: 100 })), { upgrades, http2, ...more });
+const listen = (more = {}, forward = {}): number =>
+  world.listen(() => testRoute(forwardTo('a', { timeoutMs: 100, ...forward })), { upgrades, http2, ...more });
 
 describe('WebSocket', () => {
   test('over HTTP/2 becomes an Upgrade for an endpoint of HTTP/1.1, with a key of our own', async () => {
@@ -248,6 +248,54 @@ describe('WebSocket', () => {
     await second.end();
     expect(second.isClosed).toBe(true);
   });
+});
+
+describe('octets that a client sends before the answer', () => {
+  const early = 'GET /admin HTTP/1.1\r\nHost: a\r\n\r\n';
+  const asks: readonly (readonly [string, object])[] = [
+    ['a WebSocket', { ':protocol': 'websocket', ':scheme': 'http', ':authority': 'a', ':path': '/chat' }],
+    ['CONNECT', { ':authority': 'a:80' }],
+  ];
+  const open = async (fields: object): Promise<H2Call> => {
+    const one = client(
+      listen({ upgrades: new Map([...upgrades, ['connect', true]]) }, { terminatesConnect: false }),
+    );
+    await one.until(() => one.session.remoteSettings?.enableConnectProtocol === true);
+    const call = one.call({ ':method': 'CONNECT', ...fields }, { end: false });
+    call.stream.write(early);
+    return call;
+  };
+  for (const [what, fields] of asks) {
+    test(`of ${what} are no requests to an endpoint that declines`, async () => {
+      const upstream = world.upstream((peer, text) => {
+        if (text.endsWith('\r\n\r\n')) peer.send(reply('no', 'HTTP/1.1 403 Forbidden'));
+      });
+      world.cluster('a', [upstream.port]);
+      const call = await open(fields);
+      await call.until(() => call.hasEnded);
+      expect(call).toMatchObject({ status: 403, body: 'no' });
+      await upstream.until(() => upstream.openCount === 0);
+      expect(upstream.texts.join('')).not.toContain('/admin');
+    });
+
+    test(`of ${what} reach an endpoint that accepts, after it has, and their end as well`, async () => {
+      const upstream = world.upstream((peer, text) => {
+        if (!text.endsWith('\r\n\r\n') || text.includes('/admin')) return;
+        const accept = acceptOf(text);
+        peer.send(
+          what === 'CONNECT'
+            ? 'HTTP/1.1 200 OK\r\n\r\n'
+            : `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+        );
+      });
+      world.cluster('a', [upstream.port]);
+      const call = await open(fields);
+      call.stream.end();
+      await upstream.until(() => upstream.texts[0]?.endsWith(`\r\n\r\n${early}`) === true);
+      await upstream.until(() => upstream.openCount === 0);
+      expect(call.status).toBe(200);
+    });
+  }
 });
 
 describe('CONNECT', () => {

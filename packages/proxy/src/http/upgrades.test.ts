@@ -82,6 +82,23 @@ test('an upgrade to one of several protocols is refused: the endpoint might choo
   expect(upstream.connectionCount).toBe(0);
 });
 
+test('content beside an Upgrade stays content: no endpoint reads requests in it', async () => {
+  const hidden = 'GET /admin HTTP/1.1\r\nHost: a\r\n\r\n';
+  const upstream = world.upstream((peer, text) => {
+    if (text.endsWith(hidden)) peer.send(reply('plain'));
+  });
+  world.cluster('a', [upstream.port]);
+  const client = await world.client(
+    world.listen(() => testRoute(forwardTo('a')), { upgrades: new Map([['websocket', true]]) }),
+  );
+  client.send(upgrade.replace('GET', 'POST').replace('Host', `Content-Length: ${hidden.length}\r\nHost`));
+  client.send(hidden);
+  expect(await client.response()).toMatchObject({ status: 200, body: 'plain' });
+  const [head = ''] = upstream.texts[0]!.split('\r\n\r\n');
+  expect(head).toMatch(new RegExp(`^POST /chat[^]*\\r\\ncontent-length: ${hidden.length}\\r\\n`, 'i'));
+  expect(head).not.toMatch(/upgrade/i);
+});
+
 test('an upstream that declines answers as usual, and both connections live on', async () => {
   const upstream = world.upstream((peer, text) => {
     if (!text.endsWith('\r\n\r\n')) return;

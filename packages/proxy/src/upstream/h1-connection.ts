@@ -70,6 +70,9 @@ export class H1UpstreamConnection
   #trailers: HeaderList | null = null;
   #isTainted = false;
   #isTunnel = false;
+  /** What follows an upgrade or CONNECT waits for the answer: before it, an endpoint would read it as requests. */
+  #awaitsTunnel = false;
+  #hasHeldEnd = false;
   #isRetired = false;
   #uncreditedBytes = 0;
   #reportedSent = 0;
@@ -103,7 +106,7 @@ export class H1UpstreamConnection
     return this.requestCount > 1;
   }
   get isWritable(): boolean {
-    return this.#connection.isWritable;
+    return !this.#awaitsTunnel && this.#connection.isWritable;
   }
   get isOpen(): boolean {
     return this.#connection.isOpen && !this.#isRetired;
@@ -154,6 +157,8 @@ export class H1UpstreamConnection
     this.#parser.expectResponseTo(request.method, isUpgrade);
     this.#parser.resume();
     this.#hasSentEnd = isEnd && !isUpgrade && !isConnect;
+    this.#awaitsTunnel = isUpgrade || isConnect;
+    this.#hasHeldEnd = false;
     const connection = this.#connection;
     let buffer = connection.reserve(USUAL_HEAD_BYTES);
     let end = writeRequestHead(
@@ -193,7 +198,8 @@ export class H1UpstreamConnection
   sendEnd(trailers: HeaderList | null): void {
     const connection = this.#connection;
     this.#hasSentEnd = true;
-    if (this.#isTunnel) connection.end();
+    if (this.#awaitsTunnel) this.#hasHeldEnd = true;
+    else if (this.#isTunnel) connection.end();
     else if (this.#options.bodyKind === 'chunked') {
       const room = connection.reserve(64 + (trailers === null ? 0 : trailers.byteSize));
       connection.commit(writeLastChunk(room, connection.writeOffset, trailers ?? undefined));
@@ -281,10 +287,15 @@ export class H1UpstreamConnection
       this.#connection.terminate();
       return;
     }
+    const isOpening = this.#isTunnel && this.#awaitsTunnel;
+    if (isOpening) this.#awaitsTunnel = false;
     this.#sink?.onResponseHead(
       response,
       head.bodyKind === 'none' || (head.bodyKind === 'length' && head.contentLength === 0),
     );
+    if (!isOpening || this.#sink === null) return;
+    if (this.#hasHeldEnd) this.#connection.end();
+    else this.#sink.onUpstreamWritable();
   }
 
   onBodyData(buf: Uint8Array, start: number, end: number): void {
