@@ -1,6 +1,6 @@
 /** Finding meshes, remembering them, and agreeing on ports. */
 import { describe, expect, test } from 'bun:test';
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeTempDir } from '@sluice/testkit';
@@ -123,6 +123,13 @@ describe('the state directory', () => {
       expect(fallbackReason).toBe('/proc cannot be written');
       expect(path.startsWith(tmpdir())).toBe(true);
       expect(chooseStateDir('/proc', undefined).path).toBe(path);
+      rmSync(path, { recursive: true });
+      symlinkSync(makeTempDir(), path);
+      try {
+        expect(() => chooseStateDir('/proc', undefined)).toThrow('belongs to another user');
+      } finally {
+        rmSync(path);
+      }
     },
   );
 });

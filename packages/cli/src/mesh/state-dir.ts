@@ -1,8 +1,9 @@
 /** The state directory: where it is, what is in it, and how its files are written. */
-import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
+import { cliError } from '../errors.ts';
 
 export const stateDirName = '.sluice';
 
@@ -24,13 +25,17 @@ export interface ChosenStateDir {
   readonly fallbackReason?: string;
 }
 
-/** The state directory of a mesh folder: inside it, or in the temporary folder when it cannot be written. */
+/**
+ * The state directory of a mesh folder: inside it, or in the temporary folder when it cannot be written. Throws
+ * `file-unusable` when somebody else is there.
+ */
 export function chooseStateDir(meshDir: string, explicit: string | undefined): ChosenStateDir {
   if (explicit !== undefined) return { path: resolve(explicit) };
   const inside = join(meshDir, stateDirName);
   if (canHoldState(inside)) return { path: inside };
   const id = createHash('sha256').update(resolve(meshDir)).digest('hex').slice(0, 12);
   const path = join(tmpdir(), `sluice-${process.getuid?.() ?? 0}-${basename(resolve(meshDir))}-${id}`);
+  claimShared(path);
   return { path, fallbackReason: `${meshDir} cannot be written` };
 }
 
@@ -45,6 +50,22 @@ export function writeFileWhole(path: string, text: string): void {
   const incoming = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   writeFileSync(incoming, text, { mode: 0o600 });
   renameSync(incoming, path);
+}
+
+/**
+ * Anybody can make a folder of this name before us, keep it his own, and read the keys that come to be in it: even
+ * root, whom it would be writable for, takes only what it has made itself.
+ */
+function claimShared(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+    return;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  const found = lstatSync(path);
+  if (found.isDirectory() && found.uid === process.getuid?.()) return;
+  throw cliError('file-unusable', `${path} belongs to another user: name a folder with --state-dir`);
 }
 
 /** Tried rather than asked: permissions, read-only file systems and users without limits all answer differently. */

@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backUpState, restoreState } from './backup.ts';
@@ -32,6 +32,13 @@ test('a backup made beside a running control plane puts everything back', () => 
   const kept = new Database(at('state/state.db.before-restore'), { readonly: true });
   expect(kept.query<{ n: number }, []>('SELECT count(*) AS n FROM object').get()?.n).toBe(2);
   kept.close();
+});
+
+test('a backup that fails leaves nothing behind', () => {
+  mkdirSync(at('broken'));
+  writeFileSync(at('broken/state.db'), 'not a database, but long enough to have a header'.repeat(4));
+  expect(() => backUpState(at('broken'), at('left.db'))).toThrow();
+  expect(existsSync(at('left.db'))).toBe(false);
 });
 
 test('what is not a backup, damaged, newer, or in the way is refused in words', () => {

@@ -3,7 +3,16 @@
  * while none does. A copy is complete (resources, registrations, allotted ports, revision) and checked both ways.
  */
 import { Database } from 'bun:sqlite';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isControlError, localError } from '../errors.ts';
 import { checkVersion, lockStateDir, stateFileName } from './state-file.ts';
@@ -21,14 +30,18 @@ export function backUpState(stateDir: string, path: string): BackupSummary {
   if (!existsSync(source)) throw localError('state-missing', `there is no state in ${stateDir}`);
   if (existsSync(path))
     throw localError('backup-exists', `${path} exists already; name another file, or move it away`);
+  // Before a key of the authority is in it; SQLite takes a file that is there while it is empty.
+  closeSync(openSync(path, 'wx', 0o600));
   const database = new Database(source, { readonly: true });
   try {
     database.run('PRAGMA busy_timeout = 5000');
     database.run('VACUUM INTO ?', [path]);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
   } finally {
     database.close();
   }
-  chmodSync(path, 0o600);
   return inspect(path);
 }
 
