@@ -197,12 +197,25 @@ export class PairOfSidecars {
     return found;
   }
 
+  /** A further token in the file of web's sidecar, which runs on. */
+  async giveWebAToken(): Promise<void> {
+    if (this.#web !== null) await this.#writeToken(this.#web, 'web');
+  }
+
+  #identityDir(account: string): string {
+    return join(this.control.root, `identity-${account}`);
+  }
+
+  async #writeToken(instance: Instance, account: string): Promise<void> {
+    const { token } = await makeToken(this.control, 'default', account, instance.id);
+    writeFileSync(join(this.#identityDir(account), 'join-token'), token, { mode: 0o600 });
+  }
+
   async #startSidecar(instance: Instance, account: string): Promise<void> {
-    const folder = join(this.control.root, `identity-${account}`);
+    const folder = this.#identityDir(account);
     mkdirSync(folder, { mode: 0o700 });
     const tokenFile = join(folder, 'join-token');
-    const { token } = await makeToken(this.control, 'default', account, instance.id);
-    writeFileSync(tokenFile, token, { mode: 0o600 });
+    await this.#writeToken(instance, account);
     const flags = [
       '--ca-address',
       this.control.secureAddress,

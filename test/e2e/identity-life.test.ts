@@ -91,6 +91,15 @@ describe.if(process.platform === 'linux')('certificates', () => {
       expect(refused.status).toBe(503);
       // Nothing of the revoked one's gets in any more, by whatever connection.
       for (let round = 0; round < 5; round++) expect((await pair.call()).status).toBe(503);
+      // It learns of it though the stream that would bring the list is the first to go; a token is the way back.
+      await waitFor(() => pair.proxy('web').output.includes('certificate has been revoked'), {
+        what: 'the revoked sidecar to know',
+      });
+      await pair.giveWebAToken();
+      await waitFor(async () => (await pair.call()).status === 200, {
+        what: 'the sidecar to come back with a new token',
+        timeoutMs: 30_000,
+      });
     },
     timeoutMs,
   );

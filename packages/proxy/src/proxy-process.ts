@@ -321,6 +321,7 @@ export class ProxyProcess {
       onConnected: (isConnected) => {
         this.#isConnected = isConnected;
       },
+      onRefused: () => this.#workload.agent?.refusedByControlPlane(),
     });
     this.#ads.start();
     // As Envoy does: listeners are fetched when clusters are warm, so that none serves into the void.

@@ -361,6 +361,32 @@ describe('the end of a certificate', () => {
     expect(agent.current?.leaf.serial).not.toBe(serial);
   });
 
+  test('a control plane that does not take it makes the agent ask, and a new token gets its turn', async () => {
+    const w = world({}, 'one');
+    const agent = w.start();
+    await w.settle(agent, 1);
+    const serial = agent.current?.leaf.serial;
+    w.state.answer = refused(16, 'the certificate has been revoked');
+    agent.refusedByControlPlane();
+    await w.settle(agent, 2);
+    expect(w.calls[1]?.credential?.leaf.serial).toBe(serial);
+    agent.refusedByControlPlane();
+    expect(w.calls).toHaveLength(2);
+    w.state.answer = null;
+    w.state.token = 'two';
+    w.time.advance(1_000);
+    await w.settle(agent, 3);
+    expect(w.calls[2]).toMatchObject({ request: { token: 'two' }, credential: null });
+    expect(agent.current?.leaf.serial).not.toBe(serial);
+    // It was not the certificate, or the control plane has not heard of the new one: no storm of requests.
+    agent.refusedByControlPlane();
+    expect(w.calls).toHaveLength(3);
+    w.time.advance(600_000);
+    agent.refusedByControlPlane();
+    await w.settle(agent, 4);
+    expect(w.calls).toHaveLength(4);
+  });
+
   test('a certificate that is over on arrival is not used, and the clocks are blamed', async () => {
     const w = world();
     w.state.lifetimeMs = -1_000;

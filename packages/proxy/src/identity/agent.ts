@@ -66,6 +66,8 @@ export interface AgentDeps {
 
 /** How long a certificate lives is the authority's to say (its operator's `--leaf-ttl`): 0 asks for its default. */
 const wantedValidityS = 0;
+/** A control plane that refuses for another reason than the certificate makes us ask for a new one this often at most. */
+const doubtPauseMs = 600_000;
 /** First tries follow quickly: everything waits for the first certificate. */
 const backoff = { baseMs: 500, maxMs: 60_000 };
 
@@ -83,6 +85,7 @@ export class IdentityAgent {
   #isAsking = false;
   #isStopped = false;
   #isRevoked = false;
+  #doubtedAtMs = -Infinity;
   /** A proof that was refused lets the other one have the next try. */
   #refused: Proof | null = null;
 
@@ -152,6 +155,25 @@ export class IdentityAgent {
     this.#deps.logger.critical(
       'the workload certificate was revoked: its peers refuse it, and only a token can bring a new one',
       { id: this.#current?.spiffeId ?? '', serial: leaf.serial },
+    );
+    void this.#renew();
+  }
+
+  /**
+   * The control plane ended a stream since it does not take who we are. A revoked workload hears of it nowhere else:
+   * the stream that would bring the revocation list is the first to go. Asking for a certificate finds out, and
+   * gives a token that was put in place since then its turn.
+   */
+  refusedByControlPlane(): void {
+    const nowMs = this.#deps.timers.clock.nowMs();
+    if (this.#current === null || this.#failures > 0 || nowMs - this.#doubtedAtMs < doubtPauseMs) return;
+    this.#doubtedAtMs = nowMs;
+    this.#deps.logger.warning(
+      'the control plane does not take the workload certificate; a new one is asked for',
+      {
+        id: this.#current.spiffeId,
+        serial: this.#current.leaf.serial,
+      },
     );
     void this.#renew();
   }

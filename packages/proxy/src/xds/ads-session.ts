@@ -3,7 +3,7 @@
  * on meanwhile with what is held), and keeps its subscriptions at what the configuration names.
  */
 import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
-import type { GrpcClientStream, GrpcMetadata, GrpcStreamTransport } from '@sluice/wire';
+import { GrpcStatus, type GrpcClientStream, type GrpcMetadata, type GrpcStreamTransport } from '@sluice/wire';
 import {
   AdsClient,
   type AdsUpdate,
@@ -24,6 +24,8 @@ export interface AdsSessionDeps {
   /** Judges the resources of one response; what it returns is NACKed. */
   onUpdate(update: AdsUpdate): readonly RejectedResource[];
   onConnected(isConnected: boolean): void;
+  /** The control plane does not take who we are. */
+  onRefused(): void;
 }
 
 const methods: Readonly<Record<AdsVariant, string>> = {
@@ -139,6 +141,7 @@ export class AdsSession {
       retryInMs: Math.round(pauseMs),
     });
     this.#deps.timers.arm(this.#retry, pauseMs);
+    if (code === GrpcStatus.permissionDenied || code === GrpcStatus.unauthenticated) this.#deps.onRefused();
   }
 
   #flush(): void {
