@@ -91,7 +91,9 @@ describe('the command line', () => {
       const shown = await cli('cert', 'show', 'shop/cart');
       expect(shown.out).toMatch(/next renewal +in 1\dh to in 1\dh\n +chain\n +intermediate .*\n +root /);
       const revoked = await cli('cert', 'revoke', '--workload', 'shop/cart');
-      expect(revoked.out).toMatch(/^revoked [0-9a-f]+ of spiffe:\/\/cluster\.local\/ns\/shop\/sa\/cart\n$/);
+      expect(revoked.out).toMatch(
+        /^revoked [0-9a-f]+ of spiffe:\/\/cluster\.local\/ns\/shop\/sa\/cart\nconnections by them end within seconds; [^\n]+ needs a new token [^\n]+\n$/,
+      );
       expect((await cli('cert', 'revoke', '--workload', 'shop/cart')).err).toContain(
         'no certificate in force is meant',
       );
