@@ -12,7 +12,7 @@ for (const name of names) {
   const file = join(import.meta.dir, `${name}.ts`);
   if (!existsSync(file)) {
     console.error(
-      `there is no benchmark ${name}; there are hop, h2, grpc, tcp, latency, memory, propagation, reload, soak, plain-proxy, h1-codec, telemetry`,
+      `there is no benchmark ${name}; there are hop, h2, grpc, tcp, tls, tls-latency, latency, memory, propagation, reload, soak, plain-proxy, h1-codec, telemetry`,
     );
     process.exit(2);
   }
