@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { TestAuthority } from '@sluice/testkit';
 import { formatProblem, newProblems } from '../config/problems.ts';
+import { peerCertificate } from '../io/peer-certificate.ts';
 import { isTlsFailure, type TlsSettings } from '../io/tls-context.ts';
 import { compileDownstreamTls } from './downstream-tls.ts';
 import {
@@ -248,6 +249,24 @@ describe('who is let in', () => {
     // A list in the name of our authority that somebody else signed.
     const forged = new TestAuthority({ nowMs });
     expect(judge(forged.crl([client]))).toBe('accepted');
+  });
+
+  test('a revoked certificate, among more roots than a chain may be long and some that are none', () => {
+    const flat = new TestAuthority({ nowMs, name: 'flat', isFlat: true });
+    const others = Array.from(
+      { length: 20 },
+      (_, i) => new TestAuthority({ nowMs, name: `root ${i}` }).rootPem,
+    );
+    const unreadable = '-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n';
+    const revoked = flat.leaf({ account: 'client' });
+    const tls = judging({
+      trusted_ca: { inline_string: [...others, unreadable, flat.rootPem].join('') },
+      crl: { inline_string: flat.crl([revoked]) },
+    });
+    // Without the root that the engine finds for it.
+    const peer = peerCertificate([revoked.certificate.der]);
+    expect(kindOf(tls, revoked, { peer, isResumed: true })).toBe('revoked');
+  });
   });
 });
 
