@@ -267,7 +267,6 @@ describe('who is let in', () => {
     const peer = peerCertificate([revoked.certificate.der]);
     expect(kindOf(tls, revoked, { peer, isResumed: true })).toBe('revoked');
   });
-  });
 });
 
 describe('secrets', () => {
