@@ -19,7 +19,7 @@ export interface ServiceAccountSettings {
   readonly issuer: string;
   /** `aud` that they must name; Istio's agents ask for `istio-ca`. */
   readonly audience: string;
-  /** A file, or an https URL. */
+  /** A file, or an https URL; http on this machine. */
   readonly jwks: string;
 }
 
@@ -35,6 +35,7 @@ const clockToleranceS = 60;
 const jwksTimeoutMs = 5000;
 const maxTokenBytes = 16 * 1024;
 const maxRemembered = 4096;
+const loopbackHosts: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 export class ServiceAccountTokens {
   readonly #settings: ServiceAccountSettings;
@@ -87,8 +88,12 @@ export class ServiceAccountTokens {
 }
 
 function keySource(jwks: string): () => JWTVerifyGetKey {
-  if (/^https?:\/\//.test(jwks)) {
-    const remote = createRemoteJWKSet(new URL(jwks), { timeoutDuration: jwksTimeoutMs });
+  if (/^https?:\/\//i.test(jwks)) {
+    const url = new URL(jwks);
+    // Whoever could answer in its place would be any account of the mesh.
+    if (url.protocol !== 'https:' && !loopbackHosts.has(url.hostname))
+      throw localError('identity-invalid', `${jwks}: keys of service accounts are fetched by https only`);
+    const remote = createRemoteJWKSet(url, { timeoutDuration: jwksTimeoutMs });
     return () => remote;
   }
   let text = '';

@@ -312,6 +312,15 @@ describe('a service-account token', () => {
     expect(refused(await served.ask({ bearer }))).toBe('16: the service-account token has expired');
   });
 
+  test('is not judged by keys that anybody on the way could replace', () => {
+    const open = (jwks: string): ServiceAccountTokens =>
+      new ServiceAccountTokens({ ...settings, jwks }, () => 0);
+    expect(() => open('http://10.0.0.1/keys')).toThrow('by https only');
+    expect(() => open('HTTP://issuer.example/keys')).toThrow('by https only');
+    for (const jwks of ['https://issuer.example/keys', 'http://127.0.0.1:1/keys', 'http://[::1]:1/keys'])
+      expect(open(jwks)).toBeInstanceOf(ServiceAccountTokens);
+  });
+
   test('of another issuer, audience, key or form is refused with the reason', async () => {
     const { jwks, privateKey } = await issuer();
     const { privateKey: otherKey } = await issuer();
