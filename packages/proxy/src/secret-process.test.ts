@@ -185,6 +185,8 @@ test(
     });
     await proxy.ready();
     await waitFor(() => proxy.log().includes('kind=cluster name=origin missing="secret'));
+    const dump = await (await proxy.admin('/config_dump?resource=dynamic_warming_secrets')).json();
+    expect(dump).toMatchObject({ configs: [{ name: 'kubernetes://mine', client_status: 'REQUESTED' }] });
     const url = `http://${await proxy.address('web')}`;
     const refused = await fetch(url, { method: 'POST', body: 'pay 5' });
     expect([refused.status, refused.headers.get('x-sluice-reason')]).toEqual([503, 'identity-missing']);

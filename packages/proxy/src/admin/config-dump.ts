@@ -158,7 +158,7 @@ function endpointsDump(state: ConfigState, matches: NameFilter): JsonObject {
   };
 }
 
-/** Of a secret that was never accepted there is only the reason: Envoy lists it among the warming ones. */
+/** Of a secret that has not come, or was never accepted, there is no content: Envoy lists it among the warming ones. */
 function secretsDump(state: ConfigState, matches: NameFilter): JsonObject {
   const entries = state.secrets.filter(({ name }) => matches(name));
   const dump = (entry: ConfigEntry<object>): JsonObject => ({
@@ -186,8 +186,13 @@ function dumpEntry(field: string, table: MessageTable<object>, entry: ConfigEntr
     const { details, version, atMs } = entry.rejected;
     out['error_state'] = { last_update_attempt: timestamp(atMs), details, version_info: version };
   }
-  if (!entry.isStatic) out['client_status'] = entry.rejected === null ? 'ACKED' : 'NACKED';
+  if (!entry.isStatic) out['client_status'] = clientStatus(entry);
   return out;
+}
+
+function clientStatus({ message, rejected }: ConfigEntry<object>): string {
+  if (rejected !== null) return 'NACKED';
+  return message === null ? 'REQUESTED' : 'ACKED';
 }
 
 function unhonouredOf(state: ConfigState): JsonObject[] {

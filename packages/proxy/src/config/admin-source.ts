@@ -69,7 +69,7 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
       listeners: entries<Listener>(store, 'listener'),
       routes: entries<RouteConfiguration>(store, 'routes'),
       endpoints: entries<ClusterLoadAssignment>(store, 'endpoints'),
-      secrets: entries<Secret>(store, 'secret'),
+      secrets: [...entries<Secret>(store, 'secret'), ...missingSecrets(proxy)],
     }),
     certificates: () => proxy.certificates(),
     runtimeLayers: () => proxy.layers,
@@ -113,6 +113,26 @@ function listenerFacts(proxy: ProxyProcess): ListenerFacts[] {
     address: socket.spec.address,
     port: socket.port,
   }));
+}
+
+/** What listeners and clusters name and nobody has sent: the first thing to look for where handshakes are refused. */
+function missingSecrets({ store, listeners, clusters, secrets }: ProxyProcess): ConfigEntry<Secret>[] {
+  const missing = [...listeners.messages(), ...clusters.messages()].flatMap((message) =>
+    secrets.missingFor(message).map(({ name }) => name),
+  );
+  const refused = new Set(store.all('secret').map(({ name }) => name));
+  return [...new Set(missing)]
+    .filter((name) => !refused.has(name))
+    .map((name) => ({
+      name,
+      isStatic: false,
+      state: 'warming',
+      version: '',
+      updatedMs: 0,
+      message: null,
+      unhonoured: [],
+      rejected: null,
+    }));
 }
 
 function entries<T>(store: ConfigStore, kind: ResourceKind): ConfigEntry<T>[] {
