@@ -14,23 +14,22 @@ const MAX_31_BIT = 0x7fff_ffff;
 const MIN_WINDOW_BYTES = 65_535;
 const DEFAULT_JITTER_PERCENT = 15;
 
-/** `scope` is that of the options; `closesOnMalformed` is what holds where they do not say. */
+/** `scope` is that of the options; `defaults` is what holds where they do not say. */
 export function compileH2Settings(
   options: Http2ProtocolOptions | undefined,
   scope: ProblemScope,
-  closesOnMalformed = false,
+  defaults: H2Settings = defaultH2Settings,
 ): H2Settings {
-  if (options === undefined)
-    return closesOnMalformed ? { ...defaultH2Settings, closesOnMalformed } : defaultH2Settings;
+  if (options === undefined) return defaults;
   const connectionWindowBytes = inRange(
     options.initialConnectionWindowSize ?? DEFAULT_CONNECTION_WINDOW_BYTES,
     MIN_WINDOW_BYTES,
     scope.at('initial_connection_window_size'),
   );
   return {
-    headerTableBytes: options.hpackTableSize ?? defaultH2Settings.headerTableBytes,
+    headerTableBytes: options.hpackTableSize ?? defaults.headerTableBytes,
     maxConcurrentStreams: inRange(
-      options.maxConcurrentStreams ?? defaultH2Settings.maxConcurrentStreams,
+      options.maxConcurrentStreams ?? defaults.maxConcurrentStreams,
       1,
       scope.at('max_concurrent_streams'),
     ),
@@ -42,7 +41,7 @@ export function compileH2Settings(
     connectionWindowBytes,
     allowConnect: options.allowConnect,
     keepalive: compileKeepalive(options, scope.at('connection_keepalive')),
-    closesOnMalformed: malformedCloses(options, closesOnMalformed),
+    closesOnMalformed: malformedCloses(options, defaults.closesOnMalformed),
     limits: compileLimits(options, connectionWindowBytes, scope),
   };
 }

@@ -37,8 +37,13 @@ export interface H2Keepalive {
 
 export const DEFAULT_STREAM_WINDOW_BYTES = 512 * 1024;
 export const DEFAULT_CONNECTION_WINDOW_BYTES = 8 * 1024 * 1024;
-/** RFC 9113 §6.5.2 asks for at least 100; Envoy has 100 downstream of an edge and 1024 within. */
+/** Among workloads, as Envoy has it. */
 const DEFAULT_MAX_STREAMS = 1024;
+/**
+ * From strangers: the least that RFC 9113 §6.5.2 recommends, and Envoy's advice for an edge. Each stream may hold
+ * 64 KiB for a client that does not read.
+ */
+export const EDGE_MAX_STREAMS = 100;
 /** RFC 9113's own; larger frames only delay the neighbours. */
 const MAX_FRAME_BYTES = 16_384;
 

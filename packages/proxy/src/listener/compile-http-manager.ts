@@ -3,6 +3,7 @@ import { contentHash, canonicalJson } from '@sluice/runtime';
 import type { HttpConnectionManager, Listener as ListenerMessage } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import { compileH2Settings } from '../http/compile-h2-settings.ts';
+import { defaultH2Settings, EDGE_MAX_STREAMS } from '../http/h2-settings.ts';
 import { clientCertConfig } from '../http/forwarded-client-cert.ts';
 import { compileRouteTable } from '../route/compile-table.ts';
 import type { RouteTable } from '../route/route.ts';
@@ -43,12 +44,13 @@ export function compileHttpManager(
   reportUnhonouredHttp(message, scope);
   const common = message.commonHttpProtocolOptions;
   const http1 = message.httpProtocolOptions;
+  const traits = traitsOf(listener, message);
   return {
     kind: 'http',
     statPrefix: message.statPrefix.replace(/;$/, ''),
     filters: compileHttpFilters(message.httpFilters, context.httpFilters, scope),
     ...compileRoutes(message, context, scope),
-    ...traitsOf(listener, message),
+    ...traits,
     clientCert: clientCertOf(message),
     useRemoteAddress: message.useRemoteAddress ?? false,
     trustedHops: message.xffNumTrustedHops,
@@ -72,11 +74,11 @@ export function compileHttpManager(
     maxRequestHeadersBytes: (message.maxRequestHeadersKb ?? defaultHeadersKb) * 1024,
     maxRequestHeadersCount: common?.maxHeadersCount ?? defaultHeadersCount,
     codec: codecs[message.codecType],
-    http2: compileH2Settings(
-      message.http2ProtocolOptions,
-      scope.at('http2_protocol_options'),
-      message.streamErrorOnInvalidHttpMessage === false,
-    ),
+    http2: compileH2Settings(message.http2ProtocolOptions, scope.at('http2_protocol_options'), {
+      ...defaultH2Settings,
+      closesOnMalformed: message.streamErrorOnInvalidHttpMessage === false,
+      maxConcurrentStreams: traits.isEdge ? EDGE_MAX_STREAMS : defaultH2Settings.maxConcurrentStreams,
+    }),
     acceptHttp10: http1?.acceptHttp10 ?? false,
     defaultHostForHttp10: http1?.defaultHostForHttp10 ?? '',
     upgrades: compileUpgrades(message, scope),
