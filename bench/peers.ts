@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Subprocess } from 'bun';
+import { proxyCommand } from '../packages/cli/src/process/proxy-bundle.ts';
 
 export interface Hop {
   readonly name: string;
@@ -26,7 +27,6 @@ export interface EnvoyLikeOptions {
 const ticksPerSecond = 100;
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
 const running: Subprocess[] = [];
-const proxyMain = join(import.meta.dir, '../packages/proxy/src/main.ts');
 
 export async function stopAll(): Promise<void> {
   for (const process of running) process.kill();
@@ -118,8 +118,7 @@ export async function startSluice(
     'taskset',
     '-c',
     '1',
-    process.execPath,
-    proxyMain,
+    ...(await proxyCommand(console.warn)),
     '-c',
     config,
     '--concurrency',

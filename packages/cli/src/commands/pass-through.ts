@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { CommandContext, CommandModule } from '../context.ts';
 import { cliError } from '../errors.ts';
+import { proxyCommand } from '../process/proxy-bundle.ts';
 import { isCompiled, selfCommand, type Part } from '../process/self-command.ts';
 
 /** Exit statuses of programs ended by a signal, as shells count them. */
@@ -17,14 +18,15 @@ export function passThrough(part: Part): CommandModule {
   return { run: (context) => runPart(part, context) };
 }
 
-function runPart(part: Part, { args, signals, env }: CommandContext): Promise<number> {
+async function runPart(part: Part, { args, signals, env, out }: CommandContext): Promise<number> {
   // In the one-file executable these words are dispatched before this command line is asked.
   if (isCompiled)
     throw cliError(
       'process-failed',
       `this executable was built without its ${part}: build it from its own entry file`,
     );
-  const [command = '', ...first] = selfCommand(part);
+  const [command = '', ...first] =
+    part === 'proxy' ? await proxyCommand((text) => out.writeError(`sluice: ${text}\n`)) : selfCommand(part);
   const child = spawn(command, [...first, ...args.rest], { stdio: 'inherit', env: { ...env } });
   // The terminal signals the whole group; one meant for us alone is passed on, and twice does no harm to be told once.
   const listening = signals.listen((signal) => {

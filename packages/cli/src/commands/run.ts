@@ -11,6 +11,7 @@ import { PortReservations } from '../mesh/port-reservations.ts';
 import { makePrivateDir } from '../mesh/state-dir.ts';
 import { viewPaths, type ServiceView, type SummaryView } from '../mesh/views.ts';
 import { endLeftovers, ProcessLedger } from '../process/ledger.ts';
+import { proxyCommand } from '../process/proxy-bundle.ts';
 import { chooseCommand } from '../up/choose-command.ts';
 import { lockFolder } from '../up/folder-lock.ts';
 import { canBind } from '../up/free-port.ts';
@@ -53,11 +54,13 @@ export async function run(context: CommandContext): Promise<number> {
       return { result, spans: book.spans };
     });
     if (plan === undefined) throw cliError('usage', 'there is nothing to run');
+    const reporter = createReporter(out, [plan.name]);
     const runner = new InstanceRunner(plan, {
+      proxyCommand: proxyCommand((text) => reporter.warn(text)),
       client,
       stateDir,
       ledger: new ProcessLedger(ownDir),
-      reporter: createReporter(out, [plan.name]),
+      reporter,
       random: systemRandom,
       env,
       portNames: new Map(

@@ -25,6 +25,8 @@ import { LineCutter, type Reporter } from './reporter.ts';
 import { drainSeconds, Sidecar } from './sidecar.ts';
 
 export interface InstanceDependencies {
+  /** The argv of sidecars, their own arguments to follow. */
+  readonly proxyCommand: Promise<readonly string[]>;
   readonly client: ApiClient;
   readonly stateDir: string;
   readonly ledger: ProcessLedger;
@@ -189,7 +191,7 @@ export class InstanceRunner {
   }
 
   #createSidecar(): Sidecar {
-    const { client, stateDir, ledger, env, random, secureAddress } = this.#deps;
+    const { client, stateDir, ledger, env, random, secureAddress, proxyCommand } = this.#deps;
     const { name, workload, ports } = this.plan;
     const { namespace, serviceAccount } = workload;
     const identity = new IdentityFolder({
@@ -207,6 +209,7 @@ export class InstanceRunner {
       instance: `${name}.${workload.namespace}`,
       ports,
       stateDir,
+      proxyCommand,
       client,
       token: () => this.#registration.token,
       ledger,

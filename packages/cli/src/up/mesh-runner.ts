@@ -11,6 +11,7 @@ import type { PortReservations } from '../mesh/port-reservations.ts';
 import { stateFiles } from '../mesh/state-dir.ts';
 import { identify } from '../process/identity.ts';
 import { ProcessLedger } from '../process/ledger.ts';
+import { proxyCommand } from '../process/proxy-bundle.ts';
 import type { ChosenCommand } from './choose-command.ts';
 import { ControlEcho } from './control-echo.ts';
 import { ControlRunner, type ControlAddresses } from './control-runner.ts';
@@ -51,6 +52,8 @@ export class MeshRunner {
   readonly #control: ControlRunner;
   readonly #echo: ControlEcho;
   #instances: readonly InstanceRunner[] = [];
+  /** Made while the control plane starts. */
+  readonly #proxyCommand: Promise<readonly string[]>;
   #client: ApiClient | undefined;
   #logTimer: ReturnType<typeof setInterval> | undefined;
   #stopping: Promise<void> | undefined;
@@ -60,6 +63,7 @@ export class MeshRunner {
     const { stateDir, file, addresses, env, reporter } = options;
     this.#ledger = new ProcessLedger(stateDir);
     this.#echo = new ControlEcho(logPath(stateDir, 'control'), reporter);
+    this.#proxyCommand = proxyCommand((text) => reporter.warn(text));
     this.#control = new ControlRunner({
       stateDir,
       resources: [...file.resources, this.#generatedDir()],
@@ -187,6 +191,7 @@ export class MeshRunner {
     };
     const all = plans.map((plan) => {
       const runner = new InstanceRunner(plan, {
+        proxyCommand: this.#proxyCommand,
         client: this.client,
         stateDir,
         ledger: this.#ledger,

@@ -10,7 +10,6 @@ import type { ApiClient } from '../mesh/api-client.ts';
 import { stateFiles, writeFileWhole } from '../mesh/state-dir.ts';
 import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
 import type { ProcessLedger } from '../process/ledger.ts';
-import { selfCommand } from '../process/self-command.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
 import type { IdentityFolder } from './identity-folder.ts';
 import type { InstancePorts } from './port-book.ts';
@@ -23,6 +22,8 @@ export interface SidecarOptions {
   readonly stateDir: string;
   /** Absolute: what remote configuration may have it read. */
   readonly secretPaths: readonly string[];
+  /** The proxy's argv, its own arguments to follow. */
+  readonly proxyCommand: Promise<readonly string[]>;
   readonly client: ApiClient;
   readonly token: () => string;
   readonly identity: IdentityFolder;
@@ -48,6 +49,7 @@ export class Sidecar {
   readonly #bootstrapPath: string;
   #lastExit: ChildExit | undefined;
   #crashes = 0;
+  #command: readonly string[] = [];
   #wasReady = false;
 
   constructor(options: SidecarOptions) {
@@ -70,6 +72,7 @@ export class Sidecar {
   /** Resolves when the proxy has its configuration. Throws `process-failed` with the end of its log. */
   async start(): Promise<void> {
     beginLog(this.#log);
+    this.#command = await this.#options.proxyCommand;
     await this.#options.identity.prepare();
     await this.writeBootstrap();
     this.#supervisor.start();
@@ -126,7 +129,7 @@ export class Sidecar {
     const { name, env, ledger, ports, identity } = this.#options;
     const child = spawnChild({
       argv: [
-        ...selfCommand('proxy'),
+        ...this.#command,
         '-c',
         this.#bootstrapPath,
         '--health-address',

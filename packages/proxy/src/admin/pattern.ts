@@ -6,7 +6,8 @@
 /** Null when it is not a regular expression. */
 export function compilePattern(pattern: string): ((text: string) => boolean) | null {
   if (pattern === '') return () => true;
-  const { RE2JS, RE2JSSyntaxException } = require('re2js') as typeof import('re2js');
+  const { RE2JS, RE2JSSyntaxException } =
+    require('../route/linear-regex.ts') as typeof import('../route/linear-regex.ts');
   try {
     const compiled = RE2JS.compile(pattern);
     return (text) => compiled.matcher(text).find();

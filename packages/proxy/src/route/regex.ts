@@ -56,7 +56,7 @@ function compileProgram(matcher: RegexMatcher, scope: ProblemScope): RE2JS | nul
       .error(`is ${matcher.regex.length} characters long; at most ${maxPatternLength} are allowed`);
     return null;
   }
-  const engine = require('re2js') as typeof import('re2js');
+  const engine = require('./linear-regex.ts') as typeof import('./linear-regex.ts');
   try {
     const program = engine.RE2JS.compile(matcher.regex);
     const limit = Math.min(matcher.googleRe2?.maxProgramSize ?? maxProgramSize, maxProgramSize);

@@ -2,8 +2,11 @@
 import type { FromLoop, ToLoop } from '../data-loop.ts';
 import type { LoopPort } from './fleet.ts';
 
+/** Beside this file from source; a bundle has both as JavaScript, in one folder. */
+const workerFile = import.meta.url.endsWith('.js') ? './worker.js' : './worker.ts';
+
 export function spawnWorker(index: number): LoopPort {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url).href, {
+  const worker = new Worker(new URL(workerFile, import.meta.url).href, {
     name: `loop${index}`,
     smol: true,
   });
