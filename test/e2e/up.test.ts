@@ -90,11 +90,11 @@ test.if(isLinux)(
     await mesh.up.waitForLine(/was killed by SIGKILL: starting it again/);
     await waitFor(async () => (await text(`${web}/hop`)).startsWith('200 web > api'), { timeoutMs: 20_000 });
 
-    const sidecar = await mesh.pidOf(/proxy\/src\/main\.ts.*web\.json/);
+    const sidecar = await mesh.pidOf(/(?:proxy\/src\/main\.ts|proxy-\w+\/main\.js).*web\.json/);
     process.kill(sidecar, 'SIGKILL');
     await mesh.up.waitForLine(/its sidecar was killed by SIGKILL: starting it again/);
     await waitFor(async () => (await text(`${web}/hop`)).startsWith('200 web > api'), { timeoutMs: 20_000 });
-    expect(await mesh.pidOf(/proxy\/src\/main\.ts.*web\.json/)).not.toBe(sidecar);
+    expect(await mesh.pidOf(/(?:proxy\/src\/main\.ts|proxy-\w+\/main\.js).*web\.json/)).not.toBe(sidecar);
 
     const during = load(`${web}/hop`);
     process.kill(await mesh.pidOf(/control\/src\/main\.ts/), 'SIGKILL');

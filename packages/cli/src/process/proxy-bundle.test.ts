@@ -141,7 +141,17 @@ describe('a bundle', () => {
     expect(await proxyBundle({ root, warn: (text) => warnings.push(text) })).toBeNull();
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toStartWith('the proxy could not be bundled');
-    expect(warnings[0]).toEndWith('sidecars run from source, which takes more memory');
+    expect(warnings[0]).toEndWith('the proxy runs from source, which takes more memory');
+    expect(readdirSync(cacheOf(root))).toEqual([]);
+  });
+
+  test('is not had from sources that change while it is made', async () => {
+    const root = makeTree();
+    const warnings: string[] = [];
+    const made = proxyBundle({ root, warn: (text) => warnings.push(text) });
+    write(root, 'packages/proxy/src/shared.ts', 'export const greeting = "good day";\n');
+    expect(await made).toBeNull();
+    expect(warnings[0]).toContain('its sources changed meanwhile');
     expect(readdirSync(cacheOf(root))).toEqual([]);
   });
 
@@ -152,7 +162,7 @@ describe('a bundle', () => {
     const warnings: string[] = [];
     expect(await proxyBundle({ root, warn: (text) => warnings.push(text) })).toBeNull();
     expect(warnings).toEqual([
-      `${cacheOf(root)} cannot be written: sidecars run from source, which takes more memory`,
+      `${cacheOf(root)} cannot be written: the proxy runs from source, which takes more memory`,
     ]);
   });
 

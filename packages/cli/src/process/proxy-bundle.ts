@@ -60,15 +60,16 @@ export async function proxyCommand(warn: (text: string) => void): Promise<readon
 export async function proxyBundle({ root, warn }: ProxyBundleOptions): Promise<string | null> {
   const cache = join(root, 'node_modules', '.cache', 'sluice');
   try {
-    const folder = join(cache, `proxy-${sourceKey(root, buildOptions)}`);
+    const key = sourceKey(root, buildOptions);
+    const folder = join(cache, `proxy-${key}`);
     if (!isWhole(folder)) {
-      await build(root, cache, folder);
+      await build(root, cache, key);
       removeOld(cache, folder);
     }
     markUsed(folder);
     return join(folder, 'main.js');
   } catch (error) {
-    warn(`${describe(error, cache)}: sidecars run from source, which takes more memory`);
+    warn(`${describe(error, cache)}: the proxy runs from source, which takes more memory`);
     return null;
   }
 }
@@ -78,7 +79,7 @@ function isWhole(folder: string): boolean {
 }
 
 /** Beside its place, so that source maps, whose paths are relative, hold there too. */
-async function build(root: string, cache: string, folder: string): Promise<void> {
+async function build(root: string, cache: string, key: string): Promise<void> {
   const incoming = join(cache, `.build-${process.pid}-${crypto.randomUUID()}`);
   mkdirSync(incoming, { recursive: true });
   try {
@@ -89,7 +90,9 @@ async function build(root: string, cache: string, folder: string): Promise<void>
       outdir: incoming,
     });
     if (!isWhole(incoming)) throw new Error('the bundler gave no entry files');
-    putInPlace(incoming, folder);
+    // An editor saved meanwhile: what was read may be neither of the two.
+    if (sourceKey(root, buildOptions) !== key) throw new Error('its sources changed meanwhile');
+    putInPlace(incoming, join(cache, `proxy-${key}`));
   } finally {
     rmSync(incoming, { recursive: true, force: true });
   }
