@@ -119,7 +119,7 @@ function becomeLive(restart: HotRestart, openAdmin: () => Promise<void>, logger:
   });
 }
 
-/** Loaded by proxies that have a control plane: node:http2 costs 3 MB. */
+/** Loaded by proxies that have a control plane. */
 function grpcTransport(target: string, timers: TimerWheel, tls: TlsClientContext | null): ClientTransport {
   const { http2Transport } = require('./io/grpc-http2.ts') as typeof import('./io/grpc-http2.ts');
   return http2Transport({ target, timers, tls });
