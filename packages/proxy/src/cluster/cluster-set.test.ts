@@ -49,7 +49,8 @@ describe('clusters of a loop', () => {
     set.putEndpoints(assignment(1, 2), 'a', 0, true);
     const [first, second] = set.find('c')?.endpoints ?? [];
     let drained = 0;
-    for (const each of [first, second]) if (each) each.pool = { drain: () => void drained++, retireOutdated() {} };
+    for (const each of [first, second])
+      if (each) each.pool = { drain: () => void drained++, retireOutdated() {} };
     set.putEndpoints(assignment(2, 3), 'b', 0, true);
     expect(set.find('c')?.endpoints[0]).toBe(second!);
     expect(set.find('c')?.endpoints.map((each) => each.port)).toEqual([2, 3]);

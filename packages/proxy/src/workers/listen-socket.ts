@@ -82,7 +82,8 @@ export class ListenSocket {
     if (this.#fd < 0) return;
     libc().close(this.#fd);
     this.#fd = -1;
-    if (!this.#isHandedOver && isPath(this.spec.address) && existsSync(this.spec.address)) unlinkSync(this.spec.address);
+    if (!this.#isHandedOver && isPath(this.spec.address) && existsSync(this.spec.address))
+      unlinkSync(this.spec.address);
   }
 }
 

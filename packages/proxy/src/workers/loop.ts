@@ -62,12 +62,7 @@ export class Loop {
       bindStats: (cluster) => createClusterStats(metrics, cluster.statName),
     });
     this.#tls.secrets.onChange((name) => this.#clusters.renewConnections(name, this.#tls.soon));
-    const contexts = compileContexts(
-      init,
-      this.#sinks,
-      (name) => this.#routes.find(name),
-      this.#tls,
-    );
+    const contexts = compileContexts(init, this.#sinks, (name) => this.#routes.find(name), this.#tls);
     this.#routes = new RouteTables(contexts.routes);
     this.#listeners = new ListenerSet(contexts.listeners, {
       chainsRetired: (chains) => this.#plane.retireChains(chains),
