@@ -1,7 +1,7 @@
 /**
  * Runs every `*.fuzz.ts` under packages/ with mutated inputs.
  *
- *   npm run fuzz -- [--seconds N] [--seed N] [--target NAME] [--replay FILE --target NAME]
+ *   npm run fuzz -- [--seconds N] [--seed N] [--shard I/N] [--target NAME] [--replay FILE --target NAME]
  *
  * A target's default export is `{ name, seeds(), run(bytes) }`; `run` throws when an invariant is broken.
  * Mutations (bit flips, deletions, repetitions, splices, words of a dictionary) are coverage-less: the
@@ -68,6 +68,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '20' },
     seed: { type: 'string' },
+    shard: { type: 'string', default: '1/1' },
     target: { type: 'string' },
     replay: { type: 'string' },
   },
@@ -99,7 +100,8 @@ async function loadTargets(): Promise<FuzzTarget[]> {
     const { default: target } = (await import(root + path)) as { default: FuzzTarget };
     if (values.target === undefined || values.target === target.name) targets.push(target);
   }
-  return targets;
+  const [shard = 1, shards = 1] = values.shard.split('/').map(Number);
+  return targets.filter((_, index) => index % shards === shard - 1);
 }
 
 function fuzz(target: FuzzTarget, durationMs: number, seed: number): boolean {
