@@ -33,7 +33,7 @@ export interface Conversation {
 const stallMs = 4_000;
 
 export async function converse(port: number, { steps }: Case): Promise<Conversation> {
-  const peer = await connectPeer(port);
+  const peer = await connectAnew(port);
   const clientPort = peer.localPort;
   const outcomes: Outcome[] = [];
   const timer = setTimeout(() => {
@@ -56,6 +56,22 @@ export async function converse(port: number, { steps }: Case): Promise<Conversat
   await peer.closed;
   const stalledAt = outcomes.indexOf('stalled');
   return { clientPort, outcomes: stalledAt < 0 ? outcomes : outcomes.slice(0, stalledAt + 1) };
+}
+
+/** Log lines are told apart by the client's port, which the kernel may give again after a reset. */
+const usedPorts = new Set<string>();
+
+async function connectAnew(port: number): Promise<PeerConnection> {
+  const peer = await connectPeer(port);
+  const pair = `${port} ${peer.localPort}`;
+  if (!usedPorts.has(pair)) {
+    usedPorts.add(pair);
+    return peer;
+  }
+  // While this one is open, the next gets another port.
+  const next = await connectAnew(port);
+  peer.reset();
+  return next;
 }
 
 async function readResponse(peer: PeerConnection, step: Step): Promise<Outcome> {

@@ -42,7 +42,7 @@ export async function observe(
   const lines = await readLog(proxy);
   return new Map(
     [...seen].map(([key, { port, clientPort, outcomes, received }]) => {
-      // The kernel gives a client's port again, but not soon to connections to one listener.
+      // No two cases of one listener have the same client's port.
       const log = lines.filter(
         (line) => line.client.endsWith(`:${clientPort}`) && line.listener.endsWith(`:${port}`),
       );
