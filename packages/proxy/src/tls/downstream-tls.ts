@@ -4,18 +4,14 @@ import type { ProblemScope } from '../config/problems.ts';
 import type {
   ClientHello,
   HandshakeOutcome,
-  SecuredConnection,
   TlsFailure,
   TlsServerContext,
   TlsSettings,
 } from '../io/tls-context.ts';
-import type { TlsFacts } from '../io/tls-facts.ts';
 import { compileCommonTls, LiveMaterial, type Material } from './common-context.ts';
 import { chooseCredential, type Credential } from './credential.ts';
-import { judgePeer, toleratedError } from './peer-rules.ts';
-import type { Review, Reviewer } from './secured-connections.ts';
+import { JudgingContext } from './judging-context.ts';
 import type { TlsEnvironment } from './tls-environment.ts';
-import type { TlsStats } from './tls-stats.ts';
 import type { DownstreamTransport } from './transport.ts';
 
 /** `statAddress`: the listener's, under which handshakes are counted. */
@@ -35,11 +31,8 @@ export function compileDownstreamTls(
   };
 }
 
-class DownstreamTls implements TlsServerContext, Reviewer {
+class DownstreamTls extends JudgingContext implements TlsServerContext {
   readonly #message: DownstreamTlsContext;
-  readonly #live: LiveMaterial;
-  readonly #environment: TlsEnvironment;
-  readonly #stats: TlsStats;
   readonly #isCertificateRequired: boolean;
 
   constructor(
@@ -48,15 +41,13 @@ class DownstreamTls implements TlsServerContext, Reviewer {
     environment: TlsEnvironment,
     statAddress: string,
   ) {
+    super(live, environment, environment.listenerStats(statAddress));
     this.#message = message;
-    this.#live = live;
-    this.#environment = environment;
-    this.#stats = environment.listenerStats(statAddress);
     this.#isCertificateRequired = message.requireClientCertificate ?? false;
   }
 
   settingsFor(hello: ClientHello): TlsSettings | TlsFailure {
-    const material = this.#live.now();
+    const material = this.live.now();
     if ('reason' in material) return material;
     if (this.#message.requireSni === true && hello.serverName === '')
       return { kind: 'protocol', reason: 'the client names no server, which this listener requires' };
@@ -72,8 +63,8 @@ class DownstreamTls implements TlsServerContext, Reviewer {
   }
 
   #settings(credential: Credential, { rules }: Material): TlsSettings {
-    const { params, alpn } = this.#live.common;
-    return this.#environment.settings.of(
+    const { params, alpn } = this.live.common;
+    return this.environment.settings.of(
       {
         role: 'server',
         credential,
@@ -89,41 +80,11 @@ class DownstreamTls implements TlsServerContext, Reviewer {
     );
   }
 
-  judge(outcome: HandshakeOutcome): TlsFailure | null {
+  override judge(outcome: HandshakeOutcome): TlsFailure | null {
     if (!outcome.hasPeer)
       return this.#isCertificateRequired
         ? { kind: 'no-certificate', reason: 'the client showed no certificate, which this listener requires' }
         : null;
-    const material = this.#live.now();
-    if ('reason' in material) return material;
-    const { rules } = material;
-    if (rules === null) return null;
-    const error = toleratedError(outcome, rules);
-    if (error !== null) this.#stats.failure({ kind: 'untrusted', reason: error });
-    return judgePeer(outcome, rules, this.#environment.wallMs());
-  }
-
-  onHandshake(facts: TlsFacts): void {
-    this.#stats.handshake(facts);
-  }
-
-  onFailure(failure: TlsFailure): void {
-    this.#stats.failure(failure);
-  }
-
-  onSecured(connection: SecuredConnection): void {
-    this.#environment.connections.add(connection, this);
-  }
-
-  uses(secret: string): boolean {
-    return this.#live.uses(secret);
-  }
-
-  review(facts: TlsFacts): Review {
-    return this.#live.review(facts);
-  }
-
-  onRevoked(): void {
-    this.#stats.revoked();
+    return super.judge(outcome);
   }
 }

@@ -2,21 +2,11 @@
 import { canonicalJson, contentHash } from '@sluice/runtime';
 import type { UpstreamTlsContext } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
-import type {
-  HandshakeOutcome,
-  SecuredConnection,
-  TlsClientContext,
-  TlsCredential,
-  TlsFailure,
-  TlsSettings,
-} from '../io/tls-context.ts';
-import type { TlsFacts } from '../io/tls-facts.ts';
+import type { TlsClientContext, TlsCredential, TlsFailure, TlsSettings } from '../io/tls-context.ts';
 import { compileCommonTls, LiveMaterial, type CommonTls, type Material } from './common-context.ts';
 import { chooseCredential, type Credential } from './credential.ts';
-import { judgePeer, toleratedError } from './peer-rules.ts';
-import type { Review, Reviewer } from './secured-connections.ts';
+import { JudgingContext } from './judging-context.ts';
 import type { TlsEnvironment } from './tls-environment.ts';
-import type { TlsStats } from './tls-stats.ts';
 
 export interface UpstreamTlsSettings {
   readonly common: CommonTls;
@@ -45,21 +35,16 @@ export function compileUpstreamTls(message: UpstreamTlsContext, scope: ProblemSc
 const anyServer = { serverName: '', protocols: [], acceptsEcdsa: true };
 
 /** Of one cluster in one loop. */
-export class UpstreamTls implements TlsClientContext, Reviewer {
+export class UpstreamTls extends JudgingContext implements TlsClientContext {
   readonly serverName: string;
   readonly maxSessions: number;
   readonly #settings: UpstreamTlsSettings;
-  readonly #live: LiveMaterial;
-  readonly #environment: TlsEnvironment;
-  readonly #stats: TlsStats;
 
   constructor(settings: UpstreamTlsSettings, environment: TlsEnvironment, statName: string) {
+    super(new LiveMaterial(settings.common, environment), environment, environment.clusterStats(statName));
     this.serverName = settings.sni;
     this.maxSessions = settings.maxSessions;
     this.#settings = settings;
-    this.#live = new LiveMaterial(settings.common, environment);
-    this.#environment = environment;
-    this.#stats = environment.clusterStats(statName);
   }
 
   get offersAlpn(): readonly string[] {
@@ -68,7 +53,7 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
 
   /** Connections of equal keys are interchangeable. */
   key(): string {
-    const material = this.#live.now();
+    const material = this.live.now();
     if ('reason' in material) return `tls ${this.#settings.contentKey} none`;
     const [credential] = material.credentials;
     // Connections of a certificate that has expired meanwhile are not gone on with.
@@ -77,7 +62,7 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
   }
 
   settings(): TlsSettings | TlsFailure {
-    const material = this.#live.now();
+    const material = this.live.now();
     if ('reason' in material) return material;
     const credential =
       material.credentials.length === 0 ? null : chooseCredential(material.credentials, anyServer);
@@ -88,46 +73,12 @@ export class UpstreamTls implements TlsClientContext, Reviewer {
     return settings;
   }
 
-  judge(outcome: HandshakeOutcome): TlsFailure | null {
-    const material = this.#live.now();
-    if ('reason' in material) return material;
-    const { rules } = material;
-    if (rules === null) return null;
-    const error = toleratedError(outcome, rules);
-    if (error !== null) this.#stats.failure({ kind: 'untrusted', reason: error });
-    return judgePeer(outcome, rules, this.#environment.wallMs());
-  }
-
-  onHandshake(facts: TlsFacts): void {
-    this.#stats.handshake(facts);
-  }
-
-  onFailure(failure: TlsFailure): void {
-    this.#stats.failure(failure);
-  }
-
-  onSecured(connection: SecuredConnection): void {
-    this.#environment.connections.add(connection, this);
-  }
-
-  uses(secret: string): boolean {
-    return this.#live.uses(secret);
-  }
-
-  review(facts: TlsFacts): Review {
-    return this.#live.review(facts);
-  }
-
-  onRevoked(): void {
-    this.#stats.revoked();
-  }
-
   #isExpired({ facts }: TlsCredential): boolean {
-    return facts.notAfterMs <= this.#environment.wallMs();
+    return facts.notAfterMs <= this.environment.wallMs();
   }
 
   #settingsOf(credential: Credential | null, { rules }: Material): TlsSettings {
-    return this.#environment.settings.of(
+    return this.environment.settings.of(
       {
         role: 'client',
         credential,
