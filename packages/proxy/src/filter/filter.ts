@@ -160,6 +160,8 @@ export interface ListenerFilter {
   onPeek(facts: ConnectionFacts, bytes: Uint8Array, isEnd: boolean): 'continue' | 'needMore' | 'close';
   /** Read after `continue`: so many octets were no part of the stream (a PROXY header) and are dropped. */
   readonly consumedBytes?: number;
+  /** At the filters' timeout: what has come is the beginning of something that nobody else could read. */
+  isUnderWay?(bytes: Uint8Array): boolean;
 }
 
 /** What a listener filter may count. */

@@ -84,6 +84,10 @@ class ProxyHeaderFilter implements ListenerFilter {
     }
   }
 
+  isUnderWay(bytes: Uint8Array): boolean {
+    return bytes.length > 0 && readProxyHeader(bytes).kind === 'needMore';
+  }
+
   #absent(): 'continue' | 'close' {
     if (!this.#settings.allowsAbsent) return this.#refuse('missing');
     this.#stats.proxyHeader('absent');

@@ -15,6 +15,7 @@ const filter: ListenerFilter = {
     if (hello.protocols.length > 0) facts.applicationProtocols = hello.protocols;
     return 'continue';
   },
+  isUnderWay: (bytes) => bytes.length > 0 && readHello(bytes) === 'incomplete',
 };
 
 export const tlsInspector: ListenerFilterBinding = {

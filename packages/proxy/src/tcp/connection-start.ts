@@ -5,7 +5,9 @@
  *         ─► network filters ─► HTTP manager or TCP proxy
  *
  * A connection pins the chain it was matched to. Whoever takes longer than the listener filters' timeout
- * is closed, or goes on with what is known, as the listener says.
+ * is closed, or goes on with what is known, as the listener says. Going on is for servers that speak first:
+ * where the client has begun a hello, or nobody would speak to it before it speaks, it is waited for a while
+ * longer. On a busy machine a hello comes late, and one that is taken for plaintext is lost.
  */
 import { TimerNode } from '@sluice/runtime';
 import type { ListenerFilter, ListenerFilterBinding } from '../filter/filter.ts';
@@ -17,6 +19,9 @@ import type { ServeServices } from './serve-services.ts';
 
 /** `original_dst` restores the destination at accept; the name is Envoy's. */
 const ORIGINAL_DST = 'envoy.filters.listener.original_dst';
+
+/** How long a client that must speak first is waited for beyond the listener's timeout: Envoy's default for it. */
+const SPEAK_FIRST_TIMEOUT_MS = 15_000;
 
 export type OnChain = (
   facts: ConnectionFacts,
@@ -51,7 +56,11 @@ export function startConnection(
     select(null);
     return;
   }
-  const inspection = new Inspection(connection, listener, facts, services, select);
+  const mayBeSilent = (): boolean => {
+    const chain = listener.redirect(facts).selectChain(facts);
+    return chain !== null && chain.transport === null && chain.terminal.kind === 'tcp';
+  };
+  const inspection = new Inspection(connection, listener, facts, services, mayBeSilent, select);
   connection.handler = inspection;
   inspection.run(false);
 }
@@ -100,6 +109,7 @@ class Inspection implements ConnectionHandler {
   readonly #listener: ListenerRuntime;
   readonly #facts: ConnectionFacts;
   readonly #services: ServeServices;
+  readonly #mayBeSilent: () => boolean;
   readonly #onDone: (peeked: Uint8Array | null) => void;
   readonly #timer: TimerNode;
   #bytes: Uint8Array = EMPTY;
@@ -107,18 +117,21 @@ class Inspection implements ConnectionHandler {
   #filter: ListenerFilter | null = null;
   #isOver = false;
   #hasPeerEnded = false;
+  #isWaitingLonger = false;
 
   constructor(
     connection: Connection,
     listener: ListenerRuntime,
     facts: ConnectionFacts,
     services: ServeServices,
+    mayBeSilent: () => boolean,
     onDone: (peeked: Uint8Array | null) => void,
   ) {
     this.#connection = connection;
     this.#listener = listener;
     this.#facts = facts;
     this.#services = services;
+    this.#mayBeSilent = mayBeSilent;
     this.#onDone = onDone;
     this.#timer = new TimerNode(onInspectionTimeout);
     this.#timer.owner = this;
@@ -171,13 +184,23 @@ class Inspection implements ConnectionHandler {
   }
 
   onTimeout(): void {
-    this.#services.listenerStats(this.#listener).inspectionTimeout();
+    if (!this.#isWaitingLonger) this.#services.listenerStats(this.#listener).inspectionTimeout();
     if (!this.#listener.continueOnListenerFiltersTimeout) {
       this.#refuse('listener_filters_timeout');
       return;
     }
-    this.#services.protocolFallback(this.#listener, this.#facts);
+    if (!this.#isWaitingLonger && this.#isWorthWaiting()) {
+      this.#isWaitingLonger = true;
+      this.#services.timers.arm(this.#timer, SPEAK_FIRST_TIMEOUT_MS);
+      return;
+    }
+    if (this.#mayBeSilent()) this.#services.protocolFallback(this.#listener, this.#facts);
     this.#done();
+  }
+
+  #isWorthWaiting(): boolean {
+    if (this.#bytes.length === 0) return !this.#mayBeSilent();
+    return this.#filter?.isUnderWay?.(this.#bytes) ?? false;
   }
 
   #refuse(details: string): void {

@@ -235,6 +235,73 @@ describe('listeners', () => {
     upstream.stop(true);
   });
 
+  test('a hello that has begun is waited for, and so is a client that nobody would speak to first', async () => {
+    world.cluster('db', [world.upstream((peer, text) => peer.send(`tcp ${text}`)).port]);
+    world.cluster('tls', [world.upstream((peer, text) => peer.send(`tls ${text}`)).port]);
+    const seen = new Set<string>();
+    const inspector: ListenerFilterBinding = {
+      name: 'inspect',
+      maxPeekBytes: 4,
+      needsBytes: true,
+      create: () => ({
+        onPeek(facts, bytes) {
+          facts.serverName = Buffer.from(bytes).toString();
+          seen.add(facts.serverName);
+          return bytes.length < 4 ? 'needMore' : 'continue';
+        },
+        isUnderWay: (bytes) => bytes[0] === 0x68,
+      }),
+    };
+    const options = { listenerFilters: [inspector], continueOnListenerFiltersTimeout: true };
+    const http = chainOf(testManager(() => testRoute(forwardTo('a'))));
+    const tcp = chainOf(world.tcpTo('db'));
+    const tls = chainOf(world.tcpTo('tls'));
+    const either = world.serve(({ serverName }) => (serverName === 'helo' ? tls : tcp), options);
+    const begun = await world.client(either);
+    const other = await world.client(either);
+    const late = await world.client(
+      world.serve(({ serverName }) => (serverName === 'late' ? tcp : http), options),
+    );
+    const strict = await world.client(
+      world.serve(({ serverName }) => (serverName === 'tls!' ? tls : null), options),
+    );
+    begun.send('he');
+    other.send('no');
+    while (!seen.has('he') || !seen.has('no') || world.handles.some((one) => one.connectionCount === 0))
+      await new Promise((done) => setImmediate(done));
+    world.clock.advance(1010);
+    await other.until(() => other.text === 'tcp no');
+    begun.send('lo');
+    late.send('late');
+    strict.send('tls!');
+    await begun.until(() => begun.text === 'tls helo');
+    await late.until(() => late.text === 'tcp late');
+    await strict.until(() => strict.text === 'tls tls!');
+    expect(world.fallbacks).toHaveLength(1);
+    expect(world.refused).toEqual([]);
+  });
+
+  test('a client that must speak first and does not is not waited for without end', async () => {
+    const inspector: ListenerFilterBinding = {
+      name: 'inspect',
+      maxPeekBytes: 4,
+      needsBytes: true,
+      create: () => ({ onPeek: () => 'needMore' }),
+    };
+    const silent = await world.client(
+      world.serve(() => null, { listenerFilters: [inspector], continueOnListenerFiltersTimeout: true }),
+    );
+    while (world.handles.some((handle) => handle.connectionCount === 0))
+      await new Promise((done) => setImmediate(done));
+    world.clock.advance(1010);
+    await new Promise((done) => setImmediate(done));
+    expect(world.refused).toEqual([]);
+    world.clock.advance(15_010);
+    await silent.untilClosed();
+    expect(world.refused).toEqual(['NR']);
+    expect(world.fallbacks).toEqual([]);
+  });
+
   test('a network filter sees octets first and may close', async () => {
     world.cluster('db', [world.upstream((peer, text) => peer.send(text)).port]);
     const seen: string[] = [];
