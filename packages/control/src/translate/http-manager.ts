@@ -23,6 +23,13 @@ import type { MeshSettings } from './node.ts';
 import { typedConfig } from './typed-config.ts';
 
 const standardOutput = '/dev/stdout';
+/** For a whole head, once it has begun (nginx: client_header_timeout): nobody holds a connection with half a request. */
+const headTimeoutMs = 60_000;
+/**
+ * Nothing in either direction for so long (Envoy's default for idle connections). istiod disables it, and then a client
+ * that stalls in the middle of a body holds a connection to the application for ever; event streams live with an hour.
+ */
+const streamIdleMs = 3_600_000;
 
 /** Istio's default text format, operator for operator. */
 export const istioTextFormat =
@@ -62,6 +69,8 @@ const istioJsonFormat: JsonObject = {
 export interface ManagerOptions {
   readonly statPrefix: string;
   readonly routes: { readonly rds: string } | { readonly inline: Init<RouteConfiguration> };
+  /** Who is meant by a request of HTTP/1.0 that names no host; without it such a request is refused. */
+  readonly defaultHost?: string;
   /** Tells the application, in x-forwarded-client-cert, whose certificate the client showed. */
   readonly tellsClientCertificate?: boolean;
   /** The port is declared gRPC-Web, and goes on as gRPC over HTTP/2. */
@@ -82,7 +91,10 @@ export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): 
       randomSampling: { value: 1 },
       overallSampling: { value: 100 },
     },
-    streamIdleTimeout: 0,
+    // Old clients and health checks speak it (`ab`, HAProxy's httpchk): a sidecar must not be what refuses them.
+    httpProtocolOptions: { acceptHttp10: true, defaultHostForHttp10: options.defaultHost ?? '' },
+    requestHeadersTimeout: headTimeoutMs,
+    streamIdleTimeout: streamIdleMs,
     useRemoteAddress: false,
     ...(options.tellsClientCertificate === true
       ? {

@@ -146,6 +146,7 @@ function portChains(
   const manager = {
     statPrefix: `inbound_${name};`,
     routes: { inline: inboundRouteTable(appPort) },
+    defaultHost: inbound.services[0]?.hostname ?? 'localhost',
     translatesGrpcWeb: knowsHttp2 && inbound.protocol === 'grpc-web',
   };
   const target = {

@@ -170,6 +170,7 @@ function serviceChains(
       {
         statPrefix: `outbound_${place};`,
         routes: { rds: serviceRoutes(service.hostname, port.number) },
+        defaultHost: service.hostname,
         translatesGrpcWeb: knowsHttp2 && port.protocol === 'grpc-web',
       },
       mesh,
