@@ -64,6 +64,14 @@ describe('sluice.yaml', () => {
     });
   });
 
+  test('an application that may start before its sidecar is refused by name, not given another meaning', () => {
+    const text = 'meshConfig: {defaultConfig: {holdApplicationUntilProxyStarts: false}}\n';
+    expect(readSluiceFile(text, 's.yaml').problems.map(formatProblem)).toEqual([
+      's.yaml:1:63: error [not-supported-yet] meshConfig.defaultConfig.holdApplicationUntilProxyStarts: false is not supported yet',
+    ]);
+    expect(readSluiceFile(text.replace('false', 'true'), 's.yaml').problems).toEqual([]);
+  });
+
   test('reports everything that is wrong, with places', () => {
     const text =
       'meshConfig: {enableTracing: true, acessLogFile: x}\nworkloads:\n- {name: a, port: 99999}\n- {command: x}\n- {name: c, command: x, dependsOn: [c, zz]}\nports: {api: 15010}\n';

@@ -49,7 +49,6 @@ export interface MeshSettings {
   readonly terminationDrainDurationMs: number;
   /** 0 means one worker loop per core. */
   readonly concurrency: number;
-  readonly holdApplicationUntilProxyStarts: boolean;
 }
 
 export interface TlsLimits {
@@ -118,7 +117,6 @@ export function meshSettings(config: MeshConfig = {}): MeshSettings {
     drainDurationMs: milliseconds(proxy.drainDuration, 45_000),
     terminationDrainDurationMs: milliseconds(proxy.terminationDrainDuration, 5000),
     concurrency: proxy.concurrency ?? 1,
-    holdApplicationUntilProxyStarts: proxy.holdApplicationUntilProxyStarts ?? false,
   };
 }
 

@@ -165,6 +165,17 @@ describe('the API port', () => {
     expect(rebound.status).toBe(403);
   });
 
+  test('tells whoever starts sidecars what meshConfig.defaultConfig asks of them', async () => {
+    const meshConfig = join(root, 'sluice.yaml');
+    const asked = '{ concurrency: 2, drainDuration: 20s, terminationDrainDuration: 7s }';
+    writeFileSync(meshConfig, `meshConfig: { defaultConfig: ${asked} }\n`);
+    const control = await start({ meshConfig });
+    const reply = await call(control, 'GET', '/sluice/v1/status');
+    expect(await reply.json()).toMatchObject({
+      sidecars: { concurrency: 2, drainMs: 20_000, terminationDrainMs: 7000 },
+    });
+  });
+
   test('shows the page to a browser that followed the link', async () => {
     const control = await start();
     const login = await fetch(control.loginLink(), { redirect: 'manual' });

@@ -22,7 +22,7 @@ import type { BootstrapOptions } from './serve/bootstrap.ts';
 import { buildViews } from './serve/build-views.ts';
 import { startHttpServer, type HttpServer } from './serve/http-server.ts';
 import type { CreateMeshServing, MeshServing } from './serve/mesh-serving.ts';
-import type { ControlAddresses, MeshViews } from './serve/mesh-views.ts';
+import type { ControlAddresses, MeshViews, SidecarSettings } from './serve/mesh-views.ts';
 import { admission, readResourceText } from './source/admission.ts';
 import { analyzeText } from './source/analyze-text.ts';
 import { openFolderSource } from './source/folder.ts';
@@ -100,6 +100,7 @@ async function compose(
   const { settings } = meshConfig;
 
   const store = openSources(options, file, { clock, log, closers });
+  let opened: OpenedAuthority | null = null;
   const registry = new InstanceRegistry({
     store,
     table: sqliteRegistryTable(file),
@@ -108,6 +109,7 @@ async function compose(
     clusterDomain: settings.clusterDomain,
     outboundServices: (instance) => serving?.outboundServices(instance) ?? [],
     strictPorts: (instance) => serving?.strictPorts(instance) ?? [],
+    revoked: () => opened?.authority.revokedInstances ?? new Set(),
   });
   const ticker = setInterval(() => registry.check(), checkIntervalMs);
   closers.push(() => clearInterval(ticker));
@@ -129,7 +131,12 @@ async function compose(
     hasReachedAll: () => serving?.hasReachedAll() ?? false,
     secureAddress: () => addresses.secure,
   });
+  opened = identity;
   closers.push(() => identity.close());
+  identity.authority.subscribe((change) => {
+    if (change === 'instances') registry.reviewRevoked();
+  });
+  registry.reviewRevoked();
   const mesh = dependencies.serving({
     store,
     registry,
@@ -158,7 +165,13 @@ async function compose(
     services: () => mesh.services(),
     edges: (of) => mesh.edges(of),
     analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
-    about: () => ({ version: dependencies.version, startedAt, now: isoTime(clock), addresses }),
+    about: () => ({
+      version: dependencies.version,
+      startedAt,
+      now: isoTime(clock),
+      addresses,
+      sidecars: sidecarsOf(meshConfig.settings),
+    }),
   });
   const access = new Access({ token, clock });
   const metricsServer = startHttpServer({
@@ -247,6 +260,11 @@ function bootstrapOf(addresses: ControlAddresses, settings: MeshSettings): Boots
     clusterDomain: settings.clusterDomain,
     clusterId: 'Kubernetes',
   };
+}
+
+function sidecarsOf(settings: MeshSettings): SidecarSettings {
+  const { concurrency, drainDurationMs, terminationDrainDurationMs } = settings;
+  return { concurrency, drainMs: drainDurationMs, terminationDrainMs: terminationDrainDurationMs };
 }
 
 function isoTime(clock: Clock): string {

@@ -146,7 +146,7 @@ class Shutdown {
       this.#logger.warning('ending at once', { signal });
       process.exit(130);
     }
-    this.#logger.info('draining', { signal, withinMs: this.#options.drainTimeMs });
+    this.#logger.info('draining', { signal, withinMs: this.#gracefulMs });
     this.begin(true);
   }
 

@@ -16,14 +16,24 @@ const retryPolicy = z.strictObject({
 });
 
 const proxyConfig = z.strictObject({
-  drainDuration: optional(duration, 'Time that a replaced listener drains', { default: '45s' }),
-  terminationDrainDuration: optional(duration, 'Time that a sidecar drains before it ends', {
-    default: '5s',
+  drainDuration: optional(duration, 'Time that a replaced listener of a sidecar drains, in whole seconds', {
+    default: '45s',
   }),
+  terminationDrainDuration: optional(
+    duration,
+    'Time that a sidecar drains before it ends, in whole seconds',
+    {
+      default: '5s',
+    },
+  ),
   concurrency: optional(nonNegative, 'Worker loops of a sidecar; 0 means one per core', { default: '1' }),
-  holdApplicationUntilProxyStarts: optional(flag, 'Start the application when its sidecar is ready', {
-    default: 'false',
-  }),
+  holdApplicationUntilProxyStarts: optional(
+    flag,
+    'Start the application when its sidecar is ready: always so',
+    {
+      default: 'true',
+    },
+  ),
   tracing: optional(opaque, 'Tracing'),
   statNameLength: optional(nonNegative, 'Longest name of a statistic', { default: '189' }),
   proxyMetadata: optional(opaque, 'Environment of the sidecar'),

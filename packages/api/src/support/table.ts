@@ -168,7 +168,11 @@ export const laterFields: Readonly<Record<string, readonly LaterField[]>> = {
   'gateway.networking.k8s.io/GatewayClass': later('spec.parametersRef'),
   'sluice.yaml': [
     ...under('meshConfig', later(...laterMeshConfig)),
-    ...under('meshConfig.defaultConfig', later(...laterProxyConfig)),
+    ...under('meshConfig.defaultConfig', [
+      ...later(...laterProxyConfig),
+      // An application never starts before its sidecar has its configuration.
+      { path: 'holdApplicationUntilProxyStarts', values: ['false'] },
+    ]),
   ],
 };
 

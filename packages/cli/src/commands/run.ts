@@ -31,7 +31,7 @@ export async function run(context: CommandContext): Promise<number> {
   const command = chooseCommand(workload, { dir: cwd, which, usesPlainCommand: true });
   const { client, mesh } = connect(context);
   const { services } = await client.get<{ services: readonly ServiceView[] }>(viewPaths.services);
-  const { addresses } = await client.get<SummaryView>(viewPaths.summary);
+  const { addresses, sidecars } = await client.get<SummaryView>(viewPaths.summary);
   const stateDir = mesh.stateDir ?? join(tmpdir(), `sluice-${process.getuid?.() ?? 0}-run`);
   const ownDir = join(stateDir, 'run', `${workload.name}.${workload.namespace}`);
   mkdirSync(join(stateDir, 'run'), { recursive: true, mode: 0o700 });
@@ -70,6 +70,7 @@ export async function run(context: CommandContext): Promise<number> {
       ),
       version: sluiceVersion,
       leaseMs,
+      sidecars,
       allowsBypass: context.args.has('allow-bypass'),
       secureAddress: addresses.secure,
       dependencies: Promise.resolve(),

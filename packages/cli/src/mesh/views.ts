@@ -84,6 +84,17 @@ export interface SummaryView {
   readonly fileProblems: readonly Problem[];
 }
 
+  readonly sidecars: SidecarSettings;
+}
+
+/** `meshConfig.defaultConfig`, as the control plane has it now. */
+export interface SidecarSettings {
+  /** 0 means one worker loop per core. */
+  readonly concurrency: number;
+  /** Time that a replaced listener drains. */
+  readonly drainMs: number;
+  /** Time that a sidecar drains before it ends. */
+  readonly terminationDrainMs: number;
 const base = '/sluice/v1';
 export interface CertificateView {
   readonly serial: string;

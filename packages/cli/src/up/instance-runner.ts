@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Random } from '@sluice/runtime';
 import type { ApiClient } from '../mesh/api-client.ts';
+import type { SidecarSettings } from '../mesh/views.ts';
 import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
 import type { ProcessLedger } from '../process/ledger.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
@@ -22,7 +23,7 @@ import { runProbe } from './probe.ts';
 import { ReadinessWatch } from './readiness.ts';
 import { MeshRegistration } from './registration.ts';
 import { LineCutter, type Reporter } from './reporter.ts';
-import { drainSeconds, Sidecar } from './sidecar.ts';
+import { Sidecar } from './sidecar.ts';
 
 export interface InstanceDependencies {
   /** The argv of sidecars, their own arguments to follow. */
@@ -37,6 +38,7 @@ export interface InstanceDependencies {
   readonly portNames: ReadonlyMap<string, string>;
   readonly version: string;
   readonly leaseMs: number;
+  readonly sidecars: SidecarSettings;
   /** Applications may listen beyond loopback under STRICT. */
   readonly allowsBypass: boolean;
   /** `host:port` of the control plane's secure port. */
@@ -46,7 +48,7 @@ export interface InstanceDependencies {
 }
 
 /** Grace of a sidecar beyond its own drain time. */
-const sidecarGraceMs = drainSeconds * 1000 + 1500;
+const sidecarGraceMs = 1500;
 
 export class InstanceRunner {
   readonly plan: InstancePlan;
@@ -136,7 +138,7 @@ export class InstanceRunner {
   }
 
   async stopSidecar(): Promise<void> {
-    await this.#sidecar?.stop(sidecarGraceMs);
+    await this.#sidecar?.stop(this.#deps.sidecars.terminationDrainMs + sidecarGraceMs);
   }
 
   /** At once, whatever is under way. */
@@ -191,7 +193,7 @@ export class InstanceRunner {
   }
 
   #createSidecar(): Sidecar {
-    const { client, stateDir, ledger, env, random, secureAddress, proxyCommand } = this.#deps;
+    const { client, stateDir, ledger, env, random, secureAddress, proxyCommand, sidecars } = this.#deps;
     const { name, workload, ports } = this.plan;
     const { namespace, serviceAccount } = workload;
     const identity = new IdentityFolder({
@@ -213,6 +215,7 @@ export class InstanceRunner {
       client,
       token: () => this.#registration.token,
       ledger,
+      settings: sidecars,
       env,
       random,
       onEvent: (text, isBad) => this.#say(text, isBad ? 'bad' : 'plain'),

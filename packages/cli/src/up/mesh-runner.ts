@@ -9,9 +9,11 @@ import { ApiClient } from '../mesh/api-client.ts';
 import { removeMeshRecord, writeMeshRecord, type Env } from '../mesh/mesh-record.ts';
 import type { PortReservations } from '../mesh/port-reservations.ts';
 import { stateFiles } from '../mesh/state-dir.ts';
+import { viewPaths, type SidecarSettings, type SummaryView } from '../mesh/views.ts';
 import { identify } from '../process/identity.ts';
 import { ProcessLedger } from '../process/ledger.ts';
 import { proxyCommand } from '../process/proxy-bundle.ts';
+import { systemTimers } from '../process/supervisor.ts';
 import type { ChosenCommand } from './choose-command.ts';
 import { ControlEcho } from './control-echo.ts';
 import { ControlRunner, type ControlAddresses } from './control-runner.ts';
@@ -21,6 +23,7 @@ import type { InstancePlan } from './instance-plan.ts';
 import { InstanceRunner } from './instance-runner.ts';
 import { capLog, logPath } from './log-files.ts';
 import { definedServices, type MeshFile } from './mesh-file.ts';
+import { MeshFileWatch } from './mesh-file-watch.ts';
 import { planInstances, type ServiceSummary } from './plan-instances.ts';
 import { PortBook, type PortRange } from './port-book.ts';
 import type { Reporter } from './reporter.ts';
@@ -51,6 +54,7 @@ export class MeshRunner {
   readonly #random: Random = systemRandom;
   readonly #control: ControlRunner;
   readonly #echo: ControlEcho;
+  readonly #fileWatch: MeshFileWatch;
   #instances: readonly InstanceRunner[] = [];
   /** Made while the control plane starts. */
   readonly #proxyCommand: Promise<readonly string[]>;
@@ -63,6 +67,7 @@ export class MeshRunner {
     const { stateDir, file, addresses, env, reporter } = options;
     this.#ledger = new ProcessLedger(stateDir);
     this.#echo = new ControlEcho(logPath(stateDir, 'control'), reporter);
+    this.#fileWatch = new MeshFileWatch({ file, timers: systemTimers, say: (text) => reporter.warn(text) });
     this.#proxyCommand = proxyCommand((text) => reporter.warn(text));
     this.#control = new ControlRunner({
       stateDir,
@@ -91,11 +96,13 @@ export class MeshRunner {
     await this.#control.start();
     this.#connect();
     this.#echo.start();
+    this.#fileWatch.start();
     const { services } = await this.client.get<{ services: readonly ServiceSummary[] }>(
       '/sluice/v1/services',
     );
+    const { sidecars } = await this.client.get<SummaryView>(viewPaths.summary);
     const plans = await this.#plan(services);
-    this.#instances = this.#createInstances(plans, services);
+    this.#instances = this.#createInstances(plans, services, sidecars);
     this.#logTimer = setInterval(() => this.#capLogs(), logCheckMs);
     const failed = (await Promise.allSettled(this.#instances.map((instance) => instance.start()))).find(
       (one) => one.status === 'rejected',
@@ -117,6 +124,7 @@ export class MeshRunner {
   async #stop(): Promise<void> {
     clearInterval(this.#logTimer);
     this.#echo.stop();
+    this.#fileWatch.stop();
     await this.#each((instance) => instance.leave());
     await this.#drained();
     await this.#each((instance) => instance.stopApp());
@@ -175,6 +183,7 @@ export class MeshRunner {
   #createInstances(
     plans: readonly InstancePlan[],
     services: readonly ServiceSummary[],
+    sidecars: SidecarSettings,
   ): readonly InstanceRunner[] {
     const { stateDir, reporter, env, addresses } = this.#options;
     const runners = new Map<string, InstanceRunner[]>();
@@ -201,6 +210,7 @@ export class MeshRunner {
         portNames,
         version: sluiceVersion,
         leaseMs,
+        sidecars,
         allowsBypass: this.#options.allowsBypass,
         secureAddress: addresses.secure,
         dependencies: readyOf(plan.workload.dependsOn),

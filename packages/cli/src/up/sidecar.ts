@@ -3,6 +3,7 @@
  * with the same ports when it crashes, for as long as the instance lives.
  */
 import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Random } from '@sluice/runtime';
 import { cliError } from '../errors.ts';
@@ -11,9 +12,11 @@ import { stateFiles, writeFileWhole } from '../mesh/state-dir.ts';
 import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
 import type { ProcessLedger } from '../process/ledger.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
+import type { SidecarSettings } from '../mesh/views.ts';
 import type { IdentityFolder } from './identity-folder.ts';
 import type { InstancePorts } from './port-book.ts';
 import { beginLog, lastLines, logPath } from './log-files.ts';
+import { sidecarFlags } from './sidecar-flags.ts';
 
 export interface SidecarOptions {
   readonly name: string;
@@ -28,13 +31,12 @@ export interface SidecarOptions {
   readonly token: () => string;
   readonly identity: IdentityFolder;
   readonly ledger: ProcessLedger;
+  readonly settings: SidecarSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly random: Random;
   readonly onEvent: (text: string, isBad: boolean) => void;
 }
 
-/** Time that requests in flight get when a sidecar stops. */
-export const drainSeconds = 5;
 const readyTimeoutMs = 60_000;
 const readyPollMs = 40;
 const adminTimeoutMs = 1000;
@@ -99,7 +101,7 @@ export class Sidecar {
   async renew(): Promise<void> {
     await this.#options.identity.prepare();
     await this.writeBootstrap();
-    this.#supervisor.restart(drainSeconds * 1000);
+    this.#supervisor.restart(this.#options.settings.terminationDrainMs);
   }
 
   /** No new connections from others; those that are here go on. */
@@ -126,7 +128,7 @@ export class Sidecar {
   }
 
   #spawn(): Child {
-    const { name, env, ledger, ports, identity } = this.#options;
+    const { name, env, ledger, ports, identity, settings } = this.#options;
     const child = spawnChild({
       argv: [
         ...this.#command,
@@ -136,12 +138,7 @@ export class Sidecar {
         `127.0.0.1:${ports.health}`,
         '--prometheus-address',
         `127.0.0.1:${ports.metrics}`,
-        '--concurrency',
-        '1',
-        '--drain-time-s',
-        String(drainSeconds),
-        '--parent-shutdown-time-s',
-        String(drainSeconds * 2),
+        ...sidecarFlags(settings, availableParallelism()),
         ...this.#options.secretPaths.flatMap((path) => ['--allow-secret-path', path]),
         ...identity.flags,
       ],

@@ -79,6 +79,17 @@ export interface MeshSummary {
   readonly now: string;
   readonly fileProblems: readonly Problem[];
 }
+  readonly sidecars: SidecarSettings;
+}
+
+/** `meshConfig.defaultConfig`, for whoever starts sidecars. */
+export interface SidecarSettings {
+  /** 0 means one worker loop per core. */
+  readonly concurrency: number;
+  /** Time that a replaced listener drains. */
+  readonly drainMs: number;
+  /** Time that a sidecar drains before it ends. */
+  readonly terminationDrainMs: number;
 
 export interface MeshViews {
   summary(): MeshSummary;
