@@ -82,8 +82,6 @@ export interface SummaryView {
   /** Wall clock of the control plane, ISO 8601. */
   readonly now: string;
   readonly fileProblems: readonly Problem[];
-}
-
   readonly sidecars: SidecarSettings;
 }
 
@@ -95,6 +93,8 @@ export interface SidecarSettings {
   readonly drainMs: number;
   /** Time that a sidecar drains before it ends. */
   readonly terminationDrainMs: number;
+}
+
 const base = '/sluice/v1';
 export interface CertificateView {
   readonly serial: string;

@@ -78,7 +78,6 @@ export interface MeshSummary {
   /** Wall clock of the control plane, ISO 8601: to compare clocks by. */
   readonly now: string;
   readonly fileProblems: readonly Problem[];
-}
   readonly sidecars: SidecarSettings;
 }
 
@@ -90,6 +89,7 @@ export interface SidecarSettings {
   readonly drainMs: number;
   /** Time that a sidecar drains before it ends. */
   readonly terminationDrainMs: number;
+}
 
 export interface MeshViews {
   summary(): MeshSummary;
