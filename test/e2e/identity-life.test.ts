@@ -91,6 +91,14 @@ describe.if(process.platform === 'linux')('certificates', () => {
       expect(refused.status).toBe(503);
       // Nothing of the revoked one's gets in any more, by whatever connection.
       for (let round = 0; round < 5; round++) expect((await pair.call()).status).toBe(503);
+      const stateOfWeb = async (): Promise<unknown> => {
+        const { instances } = await pair.control.api<{
+          instances: readonly { instance: string; isHealthy: boolean; isRevoked: boolean }[];
+        }>('/sluice/v1/instances');
+        const { isHealthy, isRevoked } = instances.find(({ instance }) => instance === 'web.default') ?? {};
+        return { isHealthy, isRevoked };
+      };
+      expect(await stateOfWeb()).toEqual({ isHealthy: false, isRevoked: true });
       // It learns of it though the stream that would bring the list is the first to go; a token is the way back.
       await waitFor(() => pair.proxy('web').output.includes('certificate has been revoked'), {
         what: 'the revoked sidecar to know',
@@ -100,6 +108,7 @@ describe.if(process.platform === 'linux')('certificates', () => {
         what: 'the sidecar to come back with a new token',
         timeoutMs: 30_000,
       });
+      expect(await stateOfWeb()).toEqual({ isHealthy: true, isRevoked: false });
     },
     timeoutMs,
   );

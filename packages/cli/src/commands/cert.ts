@@ -91,13 +91,9 @@ async function revoke(
     body,
   );
   for (const one of revoked) out.write(`revoked ${one.serial} of ${one.identity}\n`);
-  if (serial !== undefined && revoked.length > 0)
-    out.write(
-      'certificates that were renewed by it stay good: cert revoke --workload NAMESPACE/NAME ends them all\n',
-    );
   if (revoked.length > 0)
     out.write(
-      'connections by them end within seconds; a workload that may come back needs a new token (sluice token create)\n',
+      'connections by them end within seconds; none can be renewed; a workload that may come back needs a new token (sluice token create)\n',
     );
   return exitStatus.done;
 }

@@ -34,6 +34,7 @@ function instance(name: string, more: Partial<Registration> = {}): InstanceView 
     registration,
     isHealthy: true,
     healthMessage: '',
+    isRevoked: false,
     registeredAt: '',
     silentMs: 0,
   };
@@ -95,6 +96,11 @@ describe('instances', () => {
     expect(pickInstance(all, 'api/api-1', undefined).instance).toBe('api-1.default');
     expect(() => pickInstance(all, 'wbe', undefined)).toThrow('did you mean web?');
     expect(() => pickInstance([], 'web', undefined)).toThrow('nothing is registered');
+  });
+
+  test('are in trouble while their certificate is revoked', () => {
+    const rows = statusRows([proxy('web.default', 'SYNCED')], [{ ...instance('web'), isRevoked: true }]);
+    expect(rows.map((row) => isTroubled(row))).toEqual([true]);
   });
 
   test('are in trouble when their proxy refuses or is missing; STALE passes by itself', () => {

@@ -40,6 +40,7 @@ export async function run(context: CommandContext): Promise<number> {
         proxies: rows.map(({ proxy, instance }) => ({
           ...proxy,
           registration: instance?.registration ?? null,
+          isRevoked: instance?.isRevoked ?? false,
         })),
       }),
     );
@@ -146,9 +147,11 @@ export function statusRows(
   return rows.sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
 }
 
-/** A NACK, or a proxy that should be there and is not. STALE passes by itself. */
-export function isTroubled({ proxy }: StatusRow): boolean {
-  return proxy === undefined || proxy.types.some(({ state }) => state === 'NACK');
+/** A NACK, a proxy that should be there and is not, or one that may no longer be there. STALE passes by itself. */
+export function isTroubled({ proxy, instance }: StatusRow): boolean {
+  return (
+    instance?.isRevoked === true || proxy === undefined || proxy.types.some(({ state }) => state === 'NACK')
+  );
 }
 
 function cells({ name, namespace, proxy, instance }: StatusRow): readonly string[] {
@@ -157,15 +160,19 @@ function cells({ name, namespace, proxy, instance }: StatusRow): readonly string
     return proxy === undefined ? 'NOT CONNECTED' : (found?.state ?? 'NOT_SENT').replace('_', ' ');
   });
   const admin = instance?.registration.adminPort ?? proxy?.adminPort ?? null;
-  const health = instance === undefined ? '-' : instance.isHealthy ? 'yes' : `no: ${instance.healthMessage}`;
   return [
     name,
     orNone(namespace),
     ...states,
-    health,
+    instance === undefined ? '-' : healthCell(instance),
     proxy?.version || instance?.registration.version || '-',
     admin === null ? '-' : `127.0.0.1:${admin}`,
   ];
+}
+
+function healthCell({ isRevoked, isHealthy, healthMessage }: InstanceView): string {
+  if (isRevoked) return `REVOKED: ${healthMessage}`;
+  return isHealthy ? 'yes' : `no: ${healthMessage}`;
 }
 
 function troubles(rows: readonly StatusRow[], summary: SummaryView, palette: Palette): string {

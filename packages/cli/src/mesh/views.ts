@@ -27,6 +27,8 @@ export interface InstanceView {
   readonly registration: Registration;
   readonly isHealthy: boolean;
   readonly healthMessage: string;
+  /** Its certificate is revoked: it is in no load balancing until it joins anew. */
+  readonly isRevoked: boolean;
   readonly registeredAt: string;
   readonly silentMs: number;
 }

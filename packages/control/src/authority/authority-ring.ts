@@ -4,6 +4,9 @@
  *     root          pending ──all proxies have it, or the overlap passed──► active ──successor active──► retired ──last leaf expired──► gone
  *     intermediate                                       active ──successor made──► retired ──last leaf expired──► gone
  *
+ * An operator's authority stands in the same table with its key, so that certificates below it can be revoked after
+ * the operator has replaced it; nothing else is signed with that key then, and it goes with the last certificate.
+ *
  * A root is in the bundle from pending until gone, so that every certificate that is about is trusted by everybody.
  * A new intermediate signs at once: its certificate travels with the leaf. Every step is written before it counts,
  * so that a control plane that dies in between goes on from where it was.
@@ -30,6 +33,7 @@ import {
   type AuthoritySettings,
 } from './authority-settings.ts';
 import type { AuthorityPhase, AuthorityRow, AuthorityTable } from './authority-table.ts';
+import type { OperatorAuthority } from './operator-authority.ts';
 
 /** A row with its certificate and key read. */
 export interface RingMember {
@@ -69,6 +73,12 @@ export class AuthorityRing {
     return [...this.#of('intermediate', 'active'), ...this.#of('intermediate', 'retired')];
   }
 
+  /** Those that have leaves about and whose keys are at hand: they sign revocation lists. */
+  get listSigners(): readonly Authority[] {
+    const signers = [...this.intermediates, ...this.roots.filter(({ row }) => row.origin === 'operator')];
+    return signers.flatMap(({ certificate, key }) => (key === null ? [] : [{ certificate, key }]));
+  }
+
   /** The intermediate that signs now and the root above it; null before the first `advance`. */
   get signing(): { readonly intermediate: Authority; readonly root: Certificate } | null {
     const [intermediate] = this.#of('intermediate', 'active');
@@ -105,11 +115,19 @@ export class AuthorityRing {
     if (root !== undefined) this.#addIntermediate(root);
   }
 
-  /** The operator's roots are the ones in force; other ones retire, our own among them. True when the bundle changed. */
-  followOperator(roots: readonly Certificate[]): boolean {
+  /**
+   * The operator's authority is the one in force; other ones retire, our own among them. True when the bundle changed.
+   */
+  followOperator({ roots, root, signing }: OperatorAuthority): boolean {
     const before = this.#bundleId();
-    for (const root of roots) this.#trustOperatorRoot(root);
-    const present = new Set(roots.map(({ sha256 }) => sha256));
+    const signingId = signing.certificate.sha256;
+    for (const one of roots) {
+      const key = one.sha256 === signingId ? signing.key : null;
+      this.#adopt(one, { role: 'root', rootId: one.sha256, key });
+    }
+    const present = new Set([signingId, ...roots.map(({ sha256 }) => sha256)]);
+    if (!roots.some(({ sha256 }) => sha256 === signingId))
+      this.#adopt(signing.certificate, { role: 'intermediate', rootId: root.sha256, key: signing.key });
     for (const { row } of this.#members.values()) {
       if (row.phase !== 'retired' && !present.has(row.id)) this.#setPhase(row.id, 'retired');
     }
@@ -117,23 +135,28 @@ export class AuthorityRing {
     return this.#bundleId() !== before;
   }
 
-  #trustOperatorRoot(certificate: Certificate): void {
+  /** A part of the operator's authority that is in force. */
+  #adopt(
+    certificate: Certificate,
+    { role, rootId, key }: Pick<AuthorityRow, 'role' | 'rootId'> & { readonly key: KeyPair | null },
+  ): void {
     const known = this.#members.get(certificate.sha256);
-    if (known !== undefined) {
-      if (known.row.phase !== 'active') this.#setPhase(known.row.id, 'active');
-      return;
+    const keyPem = key === null ? null : exportPrivateKey(key);
+    if (known === undefined) {
+      this.#put({
+        id: certificate.sha256,
+        role,
+        origin: 'operator',
+        phase: 'active',
+        rootId,
+        certificatePem: certificatePem(certificate),
+        keyPem,
+        createdMs: this.#options.wallMs(),
+        lastLeafMs: 0,
+      });
+    } else if (known.row.phase !== 'active' || (known.row.keyPem === null && keyPem !== null)) {
+      this.#put({ ...known.row, phase: 'active', keyPem: known.row.keyPem ?? keyPem });
     }
-    this.#put({
-      id: certificate.sha256,
-      role: 'root',
-      origin: 'operator',
-      phase: 'active',
-      rootId: certificate.sha256,
-      certificatePem: certificatePem(certificate),
-      keyPem: null,
-      createdMs: this.#options.wallMs(),
-      lastLeafMs: 0,
-    });
   }
 
   /** What was signed below an authority, as the table knows it after `addIssued`. */
@@ -197,7 +220,7 @@ export class AuthorityRing {
   }
 
   #hasOwnRoot(): boolean {
-    return this.#of('root', 'active').length > 0;
+    return this.#of('root', 'active').some(({ row }) => row.origin === 'own');
   }
 
   #addRoot(phase: 'pending' | 'active'): void {

@@ -4,6 +4,7 @@
  * `state.db` is 0600; keys are in it and in its backups, and nowhere else.
  */
 import type { StateFile } from '../source/state-file.ts';
+import { lineageStatements } from './lineage-statements.ts';
 
 export type AuthorityPhase =
   /** In the trust bundle, not signing yet: proxies learn of it first. */
@@ -21,7 +22,7 @@ export interface AuthorityRow {
   /** The root that an intermediate is below; a root's own id. */
   readonly rootId: string;
   readonly certificatePem: string;
-  /** PKCS#8; null for authorities whose key the operator keeps. */
+  /** PKCS#8; null for an operator's roots, whose keys are the operator's alone. */
   readonly keyPem: string | null;
   readonly createdMs: number;
   /** End of the last certificate that was signed below it; 0 for none. */
@@ -43,6 +44,8 @@ export type Proof = 'join-token' | 'service-account-token' | 'certificate' | 'ow
 export interface IssuedRow {
   /** Lower-case hex. */
   readonly serial: string;
+  /** The same for all that follow from one proof by renewal. */
+  readonly lineage: string;
   readonly authorityId: string;
   readonly rootId: string;
   /** SPIFFE ID. */
@@ -60,19 +63,28 @@ export interface IssuedRow {
 export interface AuthorityTable {
   /** In the order in which they were made. */
   authorities(): readonly AuthorityRow[];
-  /** Adds it, or writes its phase. */
+  /** Adds it, or writes its phase, and its key where there was none. */
   putAuthority(row: AuthorityRow): void;
   deleteAuthority(id: string): void;
-  /** One write for the certificate and for what its authorities then know of their last leaf. */
+  /** One write for the certificate, what its authorities then know of their last leaf, and its instance's lineage. */
   addIssued(row: IssuedRow): void;
   issued(serial: string): IssuedRow | null;
   /** All that have not expired at `nowMs`, newest first. */
   unexpired(nowMs: number): readonly IssuedRow[];
   /** Revoked and not expired. */
   revoked(nowMs: number): readonly IssuedRow[];
-  revoke(serials: readonly string[], nowMs: number): void;
-  /** Forgets what expired before `beforeMs`. */
-  prune(beforeMs: number): void;
+  /** One write for certificates and lineages. */
+  revoke(serials: readonly string[], lineages: readonly string[], nowMs: number): void;
+  isLineageRevoked(lineage: string): boolean;
+  /** The lineage that the instance has shown last. True when it is another one than before. */
+  noteInstance(instance: string, lineage: string): boolean;
+  /** Those whose last lineage is revoked. */
+  revokedInstances(): readonly string[];
+  /**
+   * Forgets certificates that expired before `beforeMs`, and lineages revoked before `lineagesBeforeMs` that no
+   * instance has shown last.
+   */
+  prune(beforeMs: number, lineagesBeforeMs: number): void;
   text(name: string): string | null;
   putText(name: string, value: string): void;
 }
@@ -80,15 +92,16 @@ export interface AuthorityTable {
 export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
   const { database } = file;
   const putAuthority = database.prepare(
-    'INSERT INTO authority VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET phase = excluded.phase',
+    'INSERT INTO authority VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET phase = excluded.phase, key = coalesce(key, excluded.key)',
   );
   const deleteAuthority = database.prepare('DELETE FROM authority WHERE id = ?');
-  const addIssued = database.prepare('INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)');
+  const addIssued = database.prepare('INSERT INTO issued VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)');
   const lastLeaf = database.prepare(
     'UPDATE authority SET last_leaf_ms = max(last_leaf_ms, ?) WHERE id IN (?, ?)',
   );
   const revoke = database.prepare('UPDATE issued SET revoked_ms = ? WHERE serial = ? AND revoked_ms = 0');
   const prune = database.prepare('DELETE FROM issued WHERE not_after_ms < ?');
+  const lineages = lineageStatements(file);
   const putText = database.prepare('INSERT OR REPLACE INTO authority_text VALUES (?, ?)');
   const select = (condition: string) =>
     database.query<SqlIssued, (string | number)[]>(`SELECT * FROM issued ${condition}`);
@@ -127,8 +140,10 @@ export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
           proof,
           issuedMs,
           notAfterMs,
+          row.lineage,
         );
         lastLeaf.run(notAfterMs, authorityId, rootId);
+        if (binding.instance !== '') lineages.note(binding.instance, row.lineage);
       }),
     issued: (serial) => select('WHERE serial = ?').all(serial).map(toIssued)[0] ?? null,
     unexpired: (nowMs) =>
@@ -137,11 +152,23 @@ export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
       select('WHERE revoked_ms > 0 AND not_after_ms > ? ORDER BY serial')
         .all(Math.round(nowMs))
         .map(toIssued),
-    revoke: (serials, nowMs) =>
+    revoke: (serials, revoked, nowMs) =>
       file.transact(() => {
         for (const serial of serials) revoke.run(Math.round(nowMs), serial);
+        for (const lineage of revoked) lineages.revoke(lineage, Math.round(nowMs));
       }),
-    prune: (beforeMs) => file.transact(() => void prune.run(Math.round(beforeMs))),
+    isLineageRevoked: (lineage) => lineages.isRevoked(lineage),
+    noteInstance(instance, lineage) {
+      if (lineages.of(instance) === lineage) return false;
+      file.transact(() => lineages.note(instance, lineage));
+      return true;
+    },
+    revokedInstances: () => lineages.revokedInstances(),
+    prune: (beforeMs, lineagesBeforeMs) =>
+      file.transact(() => {
+        prune.run(Math.round(beforeMs));
+        lineages.prune(Math.round(lineagesBeforeMs));
+      }),
     text: (name) =>
       database.query<{ value: string }, [string]>('SELECT value FROM authority_text WHERE name = ?').get(name)
         ?.value ?? null,
@@ -173,6 +200,7 @@ interface SqlIssued {
   readonly issued_ms: number;
   readonly not_after_ms: number;
   readonly revoked_ms: number;
+  readonly lineage: string;
 }
 
 function toAuthority(row: SqlAuthority): AuthorityRow {
@@ -193,6 +221,7 @@ function toAuthority(row: SqlAuthority): AuthorityRow {
 function toIssued(row: SqlIssued): IssuedRow {
   return {
     serial: row.serial,
+    lineage: row.lineage,
     authorityId: row.authority_id,
     rootId: row.root_id,
     identity: row.identity,

@@ -25,15 +25,18 @@ export class AuthorityFixture {
   file: StateFile = openStateFile(this.stateDir);
   authority: MeshAuthority;
   readonly #options: FixtureOptions;
+  #operator: OperatorAuthority | null;
 
   constructor(options: FixtureOptions = {}) {
     this.#options = options;
+    this.#operator = options.operator ?? null;
     this.clock = new FakeClock(0, options.wallStartMs);
     this.authority = this.#open();
   }
 
-  /** As after a crash: the state is what was written. */
-  restart(): void {
+  /** As after a crash: the state is what was written. `operator`: another one, or none, from now on. */
+  restart(operator?: OperatorAuthority | null): void {
+    if (operator !== undefined) this.#operator = operator;
     this.file.close();
     this.file = openStateFile(this.stateDir);
     this.authority = this.#open();
@@ -75,7 +78,7 @@ export class AuthorityFixture {
       trustDomain: 'cluster.local',
       wallMs: () => this.clock.wallMs(),
       log: this.log,
-      operator: this.#options.operator ?? null,
+      operator: this.#operator,
       hasReachedAll: () => this.hasReachedAll,
     });
   }

@@ -21,6 +21,8 @@ export interface Caller {
   readonly account: string;
   readonly binding: Binding;
   readonly proof: Proof;
+  /** What the proof itself follows from; empty where it begins a lineage of its own. */
+  readonly lineage: string;
   /** Of the join token, to be used up; empty for other proofs. */
   readonly tokenId: string;
 }
@@ -31,7 +33,7 @@ export type JudgedCaller =
   | { readonly ok: false; readonly reason: string };
 
 export interface CallerSources {
-  readonly authority: Pick<MeshAuthority, 'verify' | 'issuedRow' | 'trustDomain'>;
+  readonly authority: Pick<MeshAuthority, 'verify' | 'issuedRow' | 'trustDomain' | 'lineageOf'>;
   readonly joinTokens: Pick<JoinTokens, 'judge'>;
   /** Null where no issuer is configured. */
   readonly serviceAccounts: Pick<ServiceAccountTokens, 'verify'> | null;
@@ -41,6 +43,8 @@ export interface CallerSources {
 
 const anyInstance: Binding = { instance: '', labels: {}, ports: [] };
 const bearer = 'Bearer ';
+/** No serial number begins so. */
+const tokenLineage = 'join-token:';
 
 /** `keyHash`: of the key that the certificate is asked for. */
 export async function judgeCaller(
@@ -75,7 +79,9 @@ async function judgeToken(sources: CallerSources, token: string, keyHash: string
     const judged = sources.joinTokens.judge(token, keyHash);
     if (!judged.ok) return judged;
     const { namespace, account, binding, id } = judged.row;
-    return { ok: true, caller: { namespace, account, binding, proof: 'join-token', tokenId: id } };
+    // A token that is shown again for the same key goes on where the answer was lost.
+    const lineage = `${tokenLineage}${id}`;
+    return { ok: true, caller: { namespace, account, binding, proof: 'join-token', lineage, tokenId: id } };
   }
   if (sources.serviceAccounts === null) return refuse('the token is not a join token of this mesh');
   const verified = await sources.serviceAccounts.verify(token);
@@ -83,7 +89,14 @@ async function judgeToken(sources: CallerSources, token: string, keyHash: string
   const { namespace, account } = verified;
   return {
     ok: true,
-    caller: { namespace, account, binding: anyInstance, proof: 'service-account-token', tokenId: '' },
+    caller: {
+      namespace,
+      account,
+      binding: anyInstance,
+      proof: 'service-account-token',
+      lineage: '',
+      tokenId: '',
+    },
   };
 }
 
@@ -100,9 +113,10 @@ function judgeRenewal(sources: CallerSources, chain: readonly Uint8Array[]): Jud
     return refuse('the client certificate is of another trust domain');
   const row = sources.authority.issuedRow(leaf.serial);
   if (row !== null && row.revokedMs > 0) return refuse('the client certificate has been revoked');
+  const lineage = sources.authority.lineageOf(leaf.serial);
   const binding = row?.binding ?? anyInstance;
   const { namespace, account } = id;
-  return { ok: true, caller: { namespace, account, binding, proof: 'certificate', tokenId: '' } };
+  return { ok: true, caller: { namespace, account, binding, proof: 'certificate', lineage, tokenId: '' } };
 }
 
 function refuse(reason: string): JudgedCaller {

@@ -21,6 +21,7 @@ import {
   type TrustBundle,
 } from '@sluice/identity';
 import type { Logger } from '@sluice/runtime';
+import { hasErrorCode } from '../errors.ts';
 import { AuthorityRing } from './authority-ring.ts';
 import { backdatingMs, type AuthoritySettings } from './authority-settings.ts';
 import type { AuthorityTable, Binding, IssuedRow, Proof } from './authority-table.ts';
@@ -44,6 +45,8 @@ export interface LeafRequest {
   readonly account: string;
   readonly binding: Binding;
   readonly proof: Proof;
+  /** Of what entitles to it, so that both are revoked together; absent where it begins a lineage of its own. */
+  readonly lineage?: string;
   /** 0 for the default. */
   readonly ttlMs: number;
   /** For the control plane's own certificate. */
@@ -57,7 +60,8 @@ export interface IssuedChain {
   readonly chain: readonly Certificate[];
 }
 
-type ChangeKind = 'bundle' | 'revocation';
+/** `instances`: whose certificates are revoked, by instance. */
+export type AuthorityChange = 'bundle' | 'revocation' | 'instances';
 
 interface Signing {
   readonly authority: Authority;
@@ -74,11 +78,12 @@ export class MeshAuthority {
   readonly #options: MeshAuthorityOptions;
   readonly #ring: AuthorityRing;
   readonly #lists: RevocationLists;
-  readonly #listeners = new Set<(kind: ChangeKind) => void>();
+  readonly #listeners = new Set<(kind: AuthorityChange) => void>();
   #operator: OperatorAuthority | null;
   #bundle: TrustBundle;
   #crls: readonly Crl[] = [];
   #pruneAtMs = 0;
+  #revokedInstances: ReadonlySet<string>;
 
   /** Throws `authority-damaged`. */
   constructor(options: MeshAuthorityOptions) {
@@ -90,6 +95,12 @@ export class MeshAuthority {
     this.#bundle = this.#readBundle();
     this.#refreshLists();
     this.#crls = readCrls(this.#lists.pem);
+    this.#revokedInstances = new Set(options.table.revokedInstances());
+  }
+
+  /** Registered or not: those whose certificates were revoked, and that have shown no others since. */
+  get revokedInstances(): ReadonlySet<string> {
+    return this.#revokedInstances;
   }
 
   get bundle(): TrustBundle {
@@ -123,7 +134,7 @@ export class MeshAuthority {
     return this.#ring;
   }
 
-  subscribe(listener: (kind: ChangeKind) => void): () => void {
+  subscribe(listener: (kind: AuthorityChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -150,6 +161,7 @@ export class MeshAuthority {
     const authorityId = authority.certificate.sha256;
     table.addIssued({
       serial: leaf.serial,
+      lineage: request.lineage ?? leaf.serial,
       authorityId,
       rootId: root.sha256,
       identity,
@@ -162,6 +174,7 @@ export class MeshAuthority {
       revokedMs: 0,
     });
     this.#ring.noteLeaf([authorityId, root.sha256], leaf.notAfterMs);
+    if (this.#revokedInstances.has(request.binding.instance)) this.#refreshInstances();
     return { leaf, chain: [leaf, ...above] };
   }
 
@@ -186,17 +199,64 @@ export class MeshAuthority {
     return this.#options.table.unexpired(this.#options.wallMs());
   }
 
-  /** The certificates that are revoked by this; those that were already are not among them. */
+  /** The lineage that a certificate belongs to; a certificate that is not on record is the first of its own. */
+  lineageOf(serial: string): string {
+    return this.issuedRow(serial)?.lineage ?? serial;
+  }
+
+  isLineageRevoked(lineage: string): boolean {
+    return this.#options.table.isLineageRevoked(lineage);
+  }
+
+  /** The instance speaks by this certificate from now on. */
+  noteInstance(instance: string, serial: string): void {
+    const { table, log } = this.#options;
+    try {
+      if (!table.noteInstance(instance, this.lineageOf(serial))) return;
+    } catch (error) {
+      if (!hasErrorCode(error, 'storage-full')) throw error;
+      log.error('which certificate an instance shows could not be written', {
+        instance,
+        error: error.message,
+      });
+      return;
+    }
+    this.#refreshInstances();
+  }
+
+  /**
+   * The certificates that are revoked by this: those that are meant, and all that follow from the same proofs, since
+   * a workload that was renewed is still the one that was meant. Those that were revoked already are not among them.
+   */
   revoke(select: (row: IssuedRow) => boolean): readonly IssuedRow[] {
-    const { table, wallMs, log } = this.#options;
-    const chosen = this.unexpired().filter((row) => row.revokedMs === 0 && select(row));
+    const { table, wallMs, log, settings } = this.#options;
+    const nowMs = wallMs();
+    // What has expired may still ask for its renewal where the operator allows that.
+    const good = table
+      .unexpired(nowMs - settings.expiredRenewalMs)
+      .filter(({ revokedMs }) => revokedMs === 0);
+    const lineages = new Set(good.filter(select).map(({ lineage }) => lineage));
+    const chosen = good.filter(({ lineage }) => lineages.has(lineage));
     if (chosen.length === 0) return [];
     table.revoke(
       chosen.map(({ serial }) => serial),
-      wallMs(),
+      [...lineages],
+      nowMs,
     );
-    for (const { serial, identity } of chosen) log.warning('certificate revoked', { serial, identity });
+    const listed = new Set(this.#ring.listSigners.map(({ certificate }) => certificate.sha256));
+    for (const { serial, identity, authorityId } of chosen) {
+      log.warning('certificate revoked', { serial, identity });
+      if (!listed.has(authorityId))
+        log.error(
+          'the authority of a revoked certificate cannot list it: its key is gone; peers take it until its end',
+          {
+            serial,
+            authority: authorityId,
+          },
+        );
+    }
     this.#refreshLists();
+    this.#refreshInstances();
     return chosen;
   }
 
@@ -205,7 +265,9 @@ export class MeshAuthority {
     const { table, wallMs, settings } = this.#options;
     const nowMs = wallMs();
     if (nowMs >= this.#pruneAtMs) {
-      table.prune(nowMs - rememberExpiredMs - settings.expiredRenewalMs);
+      const rememberMs = rememberExpiredMs + settings.expiredRenewalMs;
+      // A certificate that is not on record may be as old as the longest there are.
+      table.prune(nowMs - rememberMs, nowMs - rememberMs - settings.maxLeafTtlMs);
       this.#pruneAtMs = nowMs + pruneIntervalMs;
     }
     if (this.#advance()) this.#bundleChanged();
@@ -233,7 +295,7 @@ export class MeshAuthority {
   }
 
   #advance(): boolean {
-    return this.#operator === null ? this.#ring.advance() : this.#ring.followOperator(this.#operator.roots);
+    return this.#operator === null ? this.#ring.advance() : this.#ring.followOperator(this.#operator);
   }
 
   #signing(): Signing {
@@ -257,18 +319,26 @@ export class MeshAuthority {
   #bundleChanged(): void {
     this.#bundle = this.#readBundle();
     this.#options.log.info('the trust bundle changed', { roots: this.pins.join(' ') });
-    for (const listener of this.#listeners) listener('bundle');
+    this.#tell('bundle');
   }
 
   #refreshLists(): void {
     const { table, wallMs } = this.#options;
-    const own = this.#ring.intermediates.flatMap(({ certificate, key }) =>
-      key === null ? [] : [{ certificate, key }],
-    );
-    const signers = this.#operator === null ? own : [this.#operator.signing, ...own];
-    if (!this.#lists.refresh(signers, table.revoked(wallMs()), wallMs())) return;
+    if (!this.#lists.refresh(this.#ring.listSigners, table.revoked(wallMs()), wallMs())) return;
     this.#crls = readCrls(this.#lists.pem);
-    for (const listener of this.#listeners) listener('revocation');
+    this.#tell('revocation');
+  }
+
+  #refreshInstances(): void {
+    const present = this.#options.table.revokedInstances();
+    const before = this.#revokedInstances;
+    if (present.length === before.size && present.every((instance) => before.has(instance))) return;
+    this.#revokedInstances = new Set(present);
+    this.#tell('instances');
+  }
+
+  #tell(change: AuthorityChange): void {
+    for (const listener of this.#listeners) listener(change);
   }
 }
 

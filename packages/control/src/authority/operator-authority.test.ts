@@ -1,7 +1,14 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { certificatePem, exportPrivateKey, generateKeySync } from '@sluice/identity';
+import {
+  certificatePem,
+  exportPrivateKey,
+  generateKeySync,
+  isProblem,
+  parseCrl,
+  parsePem,
+} from '@sluice/identity';
 import { cleanUp, FakeClock, makeTempDir, onCleanUp, TestAuthority } from '@sluice/testkit';
 import { AuthorityFixture } from './authority.fixture.ts';
 import {
@@ -26,6 +33,21 @@ function parts(ca: TestAuthority): Map<string, string> {
 
 const read = (from: Map<string, string>): OperatorAuthority =>
   readOperatorAuthority((name) => from.get(name) ?? null, 'Secret istio-system/cacerts', nowMs);
+
+/** Issuer and serials of each list. */
+function listsOf(pem: string): readonly (readonly [string, readonly string[]])[] {
+  const blocks = parsePem(pem);
+  if (isProblem(blocks)) throw new Error(blocks.message);
+  return blocks.map(({ der }) => {
+    const list = parseCrl(der);
+    if (isProblem(list)) throw new Error(list.message);
+    return [list.issuer, [...list.revokedSerials]] as const;
+  });
+}
+
+function keysOf({ file }: AuthorityFixture): readonly unknown[] {
+  return file.database.query<object, []>('SELECT key FROM authority WHERE key IS NOT NULL').all();
+}
 
 describe('an authority that the operator brings', () => {
   test('signs through its chain, and its root is the bundle', () => {
@@ -77,6 +99,54 @@ describe('an authority that the operator brings', () => {
     expect(fixture.authority.verify(bad.chain)).toMatchObject({ code: 'revoked' });
     expect(fixture.authority.verify(good.chain)).toHaveLength(3);
     expect(fixture.authority.crlPem.match(/BEGIN X509 CRL/g)).toHaveLength(2);
+  });
+
+  for (const isRestarted of [false, true]) {
+    const how = isRestarted ? 'while the control plane was stopped' : 'at run time';
+    test(`is replaced ${how}: certificates of the one before can still be revoked`, () => {
+      const [first, second] = [new TestAuthority({ nowMs }), new TestAuthority({ nowMs })];
+      const fixture = new AuthorityFixture({ operator: read(parts(first)) });
+      onCleanUp(() => fixture.close());
+      const [bad, good] = [fixture.issue(), fixture.issue()];
+      if (isRestarted) fixture.restart(read(parts(second)));
+      else fixture.authority.replaceOperator(read(parts(second)));
+      const fresh = fixture.issue();
+      expect(fixture.authority.crlPem).toBe('');
+      fixture.authority.revoke(({ serial }) => serial === bad.leaf.serial);
+      const issuers = listsOf(fixture.authority.crlPem);
+      expect(issuers).toEqual([
+        [second.signing.certificate.subject, []],
+        [first.signing.certificate.subject, [bad.leaf.serial]],
+      ]);
+      expect(fixture.authority.verify(bad.chain)).toMatchObject({ code: 'revoked' });
+      expect(fixture.authority.verify(good.chain)).toHaveLength(3);
+      expect(fixture.authority.verify(fresh.chain)).toHaveLength(3);
+      fixture.passMs(25 * 3_600_000);
+      expect(fixture.authority.pins).toEqual([second.root.certificate.sha256]);
+      expect(keysOf(fixture)).toHaveLength(1);
+    });
+  }
+
+  test('that signs leaves by its root is revoked from in the same way after its end', () => {
+    const [first, second] = [new TestAuthority({ nowMs, isFlat: true }), new TestAuthority({ nowMs })];
+    const flat = parts(first);
+    flat.delete(operatorFiles.chain);
+    const fixture = new AuthorityFixture({ operator: read(flat) });
+    onCleanUp(() => fixture.close());
+    const { chain } = fixture.issue();
+    fixture.authority.replaceOperator(read(parts(second)));
+    fixture.authority.revoke(() => true);
+    expect(fixture.authority.verify(chain)).toMatchObject({ code: 'revoked' });
+  });
+
+  test('is taken away again: the mesh goes on with one of its own', () => {
+    const fixture = new AuthorityFixture({ operator: read(parts(new TestAuthority({ nowMs }))) });
+    onCleanUp(() => fixture.close());
+    const old = fixture.issue();
+    fixture.restart(null);
+    const fresh = fixture.issue();
+    expect(fixture.authority.signing.isOperators).toBe(false);
+    expect([fixture.verdict(old.chain), fixture.verdict(fresh.chain)]).toEqual(['good', 'good']);
   });
 
   test('may be a root that signs leaves itself, without a chain file', () => {

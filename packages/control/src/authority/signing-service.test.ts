@@ -277,6 +277,47 @@ describe('a certificate', () => {
   });
 });
 
+describe('a workload that was revoked', () => {
+  test('renews nothing of what it has, and its token brings nothing either; a new token does', async () => {
+    const served = await new Served().listen();
+    const [key, bearer] = [generateKeySync(), served.token()];
+    const { chain: first } = await served.ask({ key, bearer });
+    const { chain: second } = await served.ask({ shown: { chain: first, key }, key });
+    served.authority.revoke(({ serial }) => serial === first[0]?.serial);
+    for (const chain of [first, second])
+      expect((await served.ask({ shown: { chain, key }, key })).code).toBe(GrpcStatus.unauthenticated);
+    expect(refused(await served.ask({ key, bearer }))).toBe(
+      '16: the workload has been revoked, with all that follows from its first certificate: only a new token helps',
+    );
+    const { chain: anew } = await served.ask({ key, bearer: served.token() });
+    expect((await served.ask({ shown: { chain: anew, key } })).code).toBe(GrpcStatus.ok);
+  });
+});
+
+test('a full disk is UNAVAILABLE, uses no token up, and nothing is signed that is not on record', async () => {
+  const served = await new Served().listen();
+  const [key, bearer] = [generateKeySync(), served.token()];
+  const { database } = served.file;
+  database.run('CREATE TABLE ballast (octets BLOB)');
+  const pages = database.query<{ page_count: number }, []>('PRAGMA page_count').get()?.page_count ?? 0;
+  database.run(`PRAGMA max_page_count = ${pages}`);
+  // What is free within the last pages goes first.
+  expect(() => {
+    for (let round = 0; round < 10_000; round++) database.run('INSERT INTO ballast VALUES (zeroblob(20))');
+  }).toThrow(/full/);
+  const before = served.authority.unexpired().length;
+  let answer = await served.ask({ key, bearer });
+  for (let round = 0; round < 50 && answer.code === GrpcStatus.ok; round++)
+    answer = await served.ask({ key, bearer });
+  expect(refused(answer)).toBe('14: the control plane’s disk is full');
+  expect(answer.chain).toEqual([]);
+  expect(served.authority.unexpired().length).toBeGreaterThanOrEqual(before);
+  database.run(`PRAGMA max_page_count = ${pages + 1000}`);
+  const { code, chain } = await served.ask({ key, bearer });
+  expect(code).toBe(GrpcStatus.ok);
+  expect(served.authority.issuedRow(chain[0]?.serial ?? '')?.serial).toBe(chain[0]?.serial ?? 'none');
+});
+
 describe('a service-account token', () => {
   const settings = { issuer: 'https://kubernetes.default.svc', audience: 'istio-ca' };
 

@@ -28,7 +28,7 @@ import { chainTexts, type MeshAuthority } from './mesh-authority.ts';
 export const signingPath = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
 
 export interface SigningServiceOptions extends CallerSources {
-  readonly authority: Pick<MeshAuthority, 'verify' | 'issuedRow' | 'trustDomain' | 'issue'>;
+  readonly authority: CallerSources['authority'] & Pick<MeshAuthority, 'issue' | 'isLineageRevoked'>;
   readonly joinTokens: Pick<JoinTokens, 'judge' | 'spend'>;
   readonly metrics: AuthorityMetrics;
   /** SPIFFE ID of the control plane, by which proxies know it: given to nobody who asks. */
@@ -120,37 +120,47 @@ async function sign(
     return refuse('identity', GrpcStatus.permissionDenied, `${granted} is the control plane’s own identity`);
   const wrong = judgeNames(csr, granted);
   if (wrong !== null) return refuse('identity', GrpcStatus.permissionDenied, wrong);
-  if (caller.tokenId !== '' && !options.joinTokens.spend(caller.tokenId, keyHash))
+  // Asked after the last wait: nothing can be revoked between here and the signature.
+  if (caller.lineage !== '' && options.authority.isLineageRevoked(caller.lineage))
+    return refuse(
+      'authentication',
+      GrpcStatus.unauthenticated,
+      'the workload has been revoked, with all that follows from its first certificate: only a new token helps',
+    );
+  try {
+    return issue(options, peer, caller, { spki: csr.spki, keyHash, ttlMs: request.validitySeconds * 1000 });
+  } catch (error) {
+    if (!hasErrorCode(error, 'storage-full')) throw error;
+    return refuse('signing', GrpcStatus.unavailable, 'the control plane’s disk is full');
+  }
+}
+
+/** Nothing is handed out that was not recorded: both writes are durable before the answer. Throws `storage-full`. */
+function issue(
+  { authority, joinTokens, log }: SigningServiceOptions,
+  peer: GrpcPeer,
+  caller: Caller,
+  { spki, keyHash, ttlMs }: { readonly spki: Uint8Array; readonly keyHash: string; readonly ttlMs: number },
+): Answer {
+  const { namespace, account, binding, proof, lineage, tokenId } = caller;
+  if (tokenId !== '' && !joinTokens.spend(tokenId, keyHash))
     return refuse(
       'authentication',
       GrpcStatus.unauthenticated,
       'the join token has been used: it is good once',
     );
-  try {
-    const { namespace, account, binding, proof } = caller;
-    const ttlMs = request.validitySeconds * 1000;
-    const { leaf, chain } = options.authority.issue({
-      spki: csr.spki,
-      namespace,
-      account,
-      binding,
-      proof,
-      ttlMs,
-    });
-    options.log.info('certificate issued', {
-      peer: peer.address,
-      ...describe(caller, options.authority.trustDomain),
-      serial: leaf.serial,
-      expires: new Date(leaf.notAfterMs).toISOString(),
-    });
-    return {
-      ok: true,
-      message: encodeMessage(IstioCertificateResponseTable, { certChain: chainTexts(chain) }),
-    };
-  } catch (error) {
-    if (!hasErrorCode(error, 'storage-full')) throw error;
-    return refuse('signing', GrpcStatus.unavailable, 'the control plane’s disk is full');
-  }
+  const following = lineage === '' ? {} : { lineage };
+  const { leaf, chain } = authority.issue({ spki, namespace, account, binding, proof, ttlMs, ...following });
+  log.info('certificate issued', {
+    peer: peer.address,
+    ...describe(caller, authority.trustDomain),
+    serial: leaf.serial,
+    expires: new Date(leaf.notAfterMs).toISOString(),
+  });
+  return {
+    ok: true,
+    message: encodeMessage(IstioCertificateResponseTable, { certChain: chainTexts(chain) }),
+  };
 }
 
 /** The proof decides the identity: a request may leave it out or repeat it. */

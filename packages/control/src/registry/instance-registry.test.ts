@@ -23,6 +23,7 @@ let store: ResourceStore;
 let table: RegistryTable;
 let services: readonly OutboundService[];
 let logged: string[];
+let revoked: ReadonlySet<string>;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -30,6 +31,7 @@ beforeEach(() => {
   table = memoryRegistryTable();
   services = ['ratings', 'details'].map((name) => service(name));
   logged = [];
+  revoked = new Set();
 });
 
 function storeOptions() {
@@ -51,6 +53,7 @@ function open(from: RegistryTable = table): InstanceRegistry {
     clusterDomain: 'cluster.local',
     outboundServices: () => services,
     strictPorts: () => [{ appPort: 1, policy: 'p' }],
+    revoked: () => revoked,
   });
 }
 
@@ -92,6 +95,40 @@ function pass(
     registry.check();
   }
 }
+
+describe('an instance whose certificate is revoked', () => {
+  const healthOf = (name: string): unknown => {
+    const status = entryOf(name)?.object.status as { conditions: { type: string }[] } | undefined;
+    return status?.conditions.find(({ type }) => type === 'Healthy');
+  };
+
+  test('is not healthy, whatever its probe says, until it joins anew', () => {
+    const registry = open();
+    const { instance, token } = registry.register(registration('reviews-1'));
+    registry.register(registration('reviews-2', { ports: [] }));
+    revoked = new Set([instance]);
+    registry.reviewRevoked();
+    expect(healthOf('reviews-1')).toMatchObject({ status: 'False', reason: 'Revoked' });
+    expect(registry.instances.get(instance)).toMatchObject({ isHealthy: false, isRevoked: true });
+    registry.reportHealth(instance, token, true, 'all well');
+    expect(healthOf('reviews-1')).toMatchObject({ status: 'False', reason: 'Revoked' });
+    expect(healthOf('reviews-2')).toMatchObject({ status: 'True' });
+    revoked = new Set();
+    registry.reviewRevoked();
+    expect(healthOf('reviews-1')).toMatchObject({ status: 'True', message: 'all well' });
+    expect(registry.instances.get(instance)).toMatchObject({ isHealthy: true, isRevoked: false });
+  });
+
+  test('is so after a restart and when it registers again', () => {
+    const { instance } = open().register(registration('reviews-1'));
+    revoked = new Set([instance]);
+    const restarted = open();
+    expect(restarted.instances.get(instance)?.isRevoked).toBe(true);
+    expect(healthOf('reviews-1')).toMatchObject({ reason: 'Revoked' });
+    restarted.register(registration('reviews-1'));
+    expect(healthOf('reviews-1')).toMatchObject({ reason: 'Revoked' });
+  });
+});
 
 describe('registering', () => {
   test('makes a WorkloadEntry with health, and answers with token, node id and own listeners', () => {

@@ -36,6 +36,8 @@ export interface InstanceRegistryOptions {
   readonly outboundServices: (instance: RegisteredInstance) => readonly OutboundService[];
   /** Its application ports under STRICT. */
   readonly strictPorts: (instance: RegisteredInstance) => readonly StrictPort[];
+  /** Instances whose certificates are revoked; `reviewRevoked` is to be called when they are others. */
+  readonly revoked?: () => ReadonlySet<string>;
 }
 
 /** A registration that the store does not take: the name is taken, or the disk is full. */
@@ -64,6 +66,7 @@ const forwardProxyService: OutboundService = {
   port: 0,
 };
 
+const revokedMessage = 'its certificate is revoked: it needs a new join token (sluice token create)';
 const tokenBytes = 32;
 const outboundAddress = '127.0.0.1';
 
@@ -131,7 +134,7 @@ export class InstanceRegistry implements Registry {
     this.#adopt(row);
     this.#undeleted.delete(instance);
     this.#leases.grant(instance, registration.ttlMs);
-    const status = withHealth(planned.stored.object.status, health, clock.wallMs());
+    const status = withHealth(planned.stored.object.status, this.#healthOf(row), clock.wallMs());
     const written = store.put(entry, { origin, mode: 'upsert', status });
     if (!written.ok) {
       this.#remove(instance, false);
@@ -183,6 +186,19 @@ export class InstanceRegistry implements Registry {
       else log.warning('instance is not healthy', { instance, message });
     }
     return true;
+  }
+
+  /** Others are revoked now, or have joined anew: they leave load balancing, or come back as their probes say. */
+  reviewRevoked(): void {
+    for (const row of this.#rows.values()) {
+      const { isRevoked } = this.#healthOf(row);
+      if (this.#instances.get(row.instance)?.isRevoked === isRevoked) continue;
+      this.#adopt(row);
+      this.#writeHealth(row);
+      const { log } = this.#options;
+      if (isRevoked) log.warning('instance is revoked and gets no more traffic', { instance: row.instance });
+      else log.info('instance is revoked no longer', { instance: row.instance });
+    }
   }
 
   deregister(instance: string, token: string): boolean {
@@ -275,11 +291,10 @@ export class InstanceRegistry implements Registry {
       const entry = toWorkloadEntry(row.registration);
       const present = store.put(entry, { origin, mode: 'upsert', isDryRun: true });
       const status = present.ok ? present.stored.object.status : undefined;
-      const health = { isHealthy: row.isHealthy, message: row.healthMessage };
       const written = store.put(entry, {
         origin,
         mode: 'upsert',
-        status: withHealth(status, health, row.registeredWallMs),
+        status: withHealth(status, this.#healthOf(row), row.registeredWallMs),
       });
       if (!written.ok) {
         this.#options.log.error('a registration could not be restored', {
@@ -300,12 +315,14 @@ export class InstanceRegistry implements Registry {
     this.#rows.set(row.instance, row);
     if (before?.registration !== row.registration) this.#bindings.delete(row.instance);
     this.#byTokenHash.set(row.tokenHash, row.instance);
+    const { isHealthy, message, isRevoked } = this.#healthOf(row);
     this.#instances.set(row.instance, {
       instance: row.instance,
       registration: row.registration,
       registeredWallMs: row.registeredWallMs,
-      isHealthy: row.isHealthy,
-      healthMessage: row.healthMessage,
+      isHealthy,
+      healthMessage: message,
+      isRevoked,
     });
   }
 
@@ -342,10 +359,17 @@ export class InstanceRegistry implements Registry {
   #writeHealth(row: RegistrationRow): void {
     const { store, clock, log } = this.#options;
     const key = entryKey(row.registration);
-    const health = { isHealthy: row.isHealthy, message: row.healthMessage };
+    const health = this.#healthOf(row);
     const written = store.putStatus(key, withHealth(store.get(key)?.object.status, health, clock.wallMs()));
     if (!written.ok)
       log.error('health could not be written', { instance: row.instance, reason: written.failure.message });
+  }
+
+  /** What its probe says, unless it is revoked: a peer could not be told from who took its key. */
+  #healthOf({ instance, isHealthy, healthMessage }: RegistrationRow): Required<Health> {
+    return this.#options.revoked?.().has(instance) === true
+      ? { isHealthy: false, message: revokedMessage, isRevoked: true }
+      : { isHealthy, message: healthMessage, isRevoked: false };
   }
 
   #owns(instance: string, token: string): boolean {

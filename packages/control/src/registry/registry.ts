@@ -27,6 +27,9 @@ export interface RegisteredInstance {
   readonly instance: string;
   readonly registration: Registration;
   readonly registeredWallMs: number;
+  /** Never while its certificate is revoked, whatever its probe says. */
   readonly isHealthy: boolean;
   readonly healthMessage: string;
+  /** Peers refuse it until it joins anew. */
+  readonly isRevoked: boolean;
 }

@@ -13,6 +13,8 @@ const transportTls = 'sluice.dev/tls';
 export interface Health {
   readonly isHealthy: boolean;
   readonly message: string;
+  /** Not healthy for this reason, and not for what a probe saw. */
+  readonly isRevoked?: boolean;
 }
 
 /** `name.namespace`; unique, since a namespace has no dots. */
@@ -54,7 +56,7 @@ export function withHealth(status: unknown, health: Health, wallMs: number): unk
   const healthy: Condition = {
     type: 'Healthy',
     status: value,
-    reason: health.isHealthy ? 'ProbeSucceeded' : 'ProbeFailed',
+    reason: health.isRevoked === true ? 'Revoked' : health.isHealthy ? 'ProbeSucceeded' : 'ProbeFailed',
     message: health.message,
     lastTransitionTime: before?.status === value ? (before.lastTransitionTime ?? time) : time,
   };

@@ -35,11 +35,12 @@ export function buildViews({
     proxies: () => [...proxies()],
     instances: () =>
       [...registry.instances.values()].map(
-        ({ instance, registration, isHealthy, healthMessage, registeredWallMs }) => ({
+        ({ instance, registration, isHealthy, healthMessage, isRevoked, registeredWallMs }) => ({
           instance,
           registration,
           isHealthy,
           healthMessage,
+          isRevoked,
           registeredAt: new Date(registeredWallMs).toISOString(),
           silentMs: Math.round(registry.silentMs(instance) ?? 0),
         }),

@@ -31,6 +31,7 @@ const registered: RegisteredInstance = {
   registeredWallMs: 0,
   isHealthy: true,
   healthMessage: '',
+  isRevoked: false,
 };
 const registry = { instances: new Map([['cart-0.shop', registered]]) };
 const anyInstance: Binding = { instance: '', labels: {}, ports: [] };
@@ -55,6 +56,16 @@ describe('an instance is', () => {
     expect(admit(fixture, fixture.issue().chain)).toBe('cart-0.shop');
     const told = createMessage(NodeTable, { id: 'x', metadata: { SLUICE_INSTANCE: 'cart-0.shop' } });
     expect(admit(fixture, fixture.issue().chain, told)).toBe('cart-0.shop');
+  });
+
+  test('the one that is revoked when the certificate is that it came with', () => {
+    const fixture = open();
+    const { chain, leaf } = fixture.issue();
+    admit(fixture, chain);
+    fixture.authority.revoke(({ serial }) => serial === leaf.serial);
+    expect([...fixture.authority.revokedInstances]).toEqual(['cart-0.shop']);
+    admit(fixture, fixture.issue().chain);
+    expect([...fixture.authority.revokedInstances]).toEqual([]);
   });
 
   test('nobody’s whose account or namespace is another', () => {

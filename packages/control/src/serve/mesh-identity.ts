@@ -94,7 +94,9 @@ export function admitByCertificate(
   if (isProblem(id) || id.namespace !== namespace || id.account !== serviceAccount)
     return { ok: false, reason: 'the certificate is not that of the instance’s namespace and account' };
   const wrong = judgeBinding(registered, authority.issuedRow(judged.serial)?.binding);
-  return wrong === null ? { ok: true, instance: name } : { ok: false, reason: wrong };
+  if (wrong !== null) return { ok: false, reason: wrong };
+  authority.noteInstance(name, judged.serial);
+  return { ok: true, instance: name };
 }
 
 /** What the join token allowed its holder to be, carried over from certificate to certificate. */

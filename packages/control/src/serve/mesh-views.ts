@@ -28,6 +28,7 @@ export interface InstanceView {
   readonly registration: Registration;
   readonly isHealthy: boolean;
   readonly healthMessage: string;
+  readonly isRevoked: boolean;
   readonly registeredAt: string;
   /** Time since the last renewal. */
   readonly silentMs: number;

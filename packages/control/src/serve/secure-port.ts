@@ -58,6 +58,7 @@ export function openSecurePort(
     if (keeper.check()) server.renewCredential();
   };
   const unsubscribe = authority.subscribe((kind) => {
+    if (kind === 'instances') return;
     secrets.trustChanged();
     renewCredential();
     ads.rejudge((peer) => (kind === 'revocation' ? peers.revocation(peer) : peers.trust(peer)));

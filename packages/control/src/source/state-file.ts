@@ -8,7 +8,7 @@
 import { Database } from 'bun:sqlite';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { authoritySchema } from '../authority/authority-schema.ts';
+import { authoritySchema, lineageSchema } from '../authority/authority-schema.ts';
 import { localError } from '../errors.ts';
 
 export const stateFileName = 'state.db';
@@ -36,6 +36,7 @@ export const migrations: readonly string[] = [
      PRIMARY KEY (instance, hostname, port)
    );`,
   authoritySchema,
+  lineageSchema,
 ];
 
 export const schemaVersion = migrations.length;

@@ -119,6 +119,7 @@ export class TranslationFixture {
       registeredWallMs: 0,
       isHealthy: true,
       healthMessage: '',
+      isRevoked: false,
     };
     return this.#nodes.forTranslation(registered, {
       node: undefined,

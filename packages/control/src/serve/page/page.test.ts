@@ -67,6 +67,7 @@ function views(changes: Partial<MeshViews> = {}): MeshViews {
         registration,
         isHealthy: false,
         healthMessage: '<script>alert(1)</script>',
+        isRevoked: false,
         registeredAt: '',
         silentMs: 0,
       },

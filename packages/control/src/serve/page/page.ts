@@ -87,13 +87,13 @@ function workloads(instances: readonly InstanceView[], proxies: readonly ProxySt
 }
 
 function instanceRow(
-  { instance, registration, isHealthy, healthMessage }: InstanceView,
+  { instance, registration, isHealthy, healthMessage, isRevoked }: InstanceView,
   proxy: ProxyState | undefined,
 ): Html {
   const ports = registration.ports.map((port) => `${port.name} ${port.appPort}`).join(', ');
   const health = isHealthy
     ? html`<span class="good">healthy</span>`
-    : html`<span class="bad">not healthy: ${healthMessage}</span>`;
+    : html`<span class="bad">${isRevoked ? 'revoked' : 'not healthy'}: ${healthMessage}</span>`;
   return html`<tr>
     <td>${instance}</td>
     <td>${registration.address}</td>
