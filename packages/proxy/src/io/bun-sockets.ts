@@ -30,7 +30,7 @@ import type {
 import type { IoLoop } from './io-loop.ts';
 import type { TlsClientContext, TlsSettings } from './tls-context.ts';
 import { setKeepalive } from './keepalive.ts';
-import { nativeSockets } from './native-socket.ts';
+import { nativeSockets, type NativeConnectFailure } from './native-socket.ts';
 import { SecurableConnection, silent } from './securable-connection.ts';
 
 export function bunSockets(loop: IoLoop): SocketProvider {
@@ -314,13 +314,24 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
   if (native !== null)
     connectNatively(
       connection,
-      native.startConnect(target.address, target.port, target.sourceAddress, target.keepalive),
+      native.startConnect(
+        target.address,
+        target.port,
+        target.sourceAddress,
+        target.keepalive,
+        target.clientSource,
+      ),
     );
   else connectByBun(connection, target);
   return connection;
 }
 
-function connectNatively(connection: BunConnection, started: number | ConnectFailure): void {
+function connectNatively(connection: BunConnection, started: number | NativeConnectFailure): void {
+  if (started === 'no-client-source') {
+    connection.failureDetail = 'the address of the client cannot be dialled from';
+    queueMicrotask(() => connection.failConnecting('failed'));
+    return;
+  }
   if (typeof started !== 'number') {
     // Callers set up their state first, so the outcome never comes from within `connect`.
     queueMicrotask(() => connection.failConnecting(started));

@@ -116,11 +116,20 @@ export interface TlsHandshakeHandler {
   onTlsFailed(connection: Connection, failure: TlsFailure): void;
 }
 
+/** Dial as the client itself (Linux, CAP_NET_ADMIN): replies only come back where routes lead them to this machine. */
+export interface ClientSource {
+  readonly address: string;
+  /** SO_MARK, by which such routes are chosen; 0 = none. */
+  readonly mark: number;
+}
+
 export interface ConnectTarget {
   /** IPv4 or IPv6 address, or the path of a Unix socket (`port` 0). */
   readonly address: string;
   readonly port: number;
   readonly sourceAddress: string | null;
+  /** Goes before `sourceAddress`; where it cannot be had the attempt fails. Absent = none. */
+  readonly clientSource?: ClientSource | null;
   /** Null = off. */
   readonly keepalive: TcpKeepalive | null;
   /** 0 = the kernel's own. Covers the TLS handshake too. */

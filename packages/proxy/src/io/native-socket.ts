@@ -9,11 +9,13 @@
  */
 import { dlopen, FFIType, read, type Pointer } from 'bun:ffi';
 import {
+  AF_INET,
   decodeSocketAddress,
   encodeSocketAddress,
   SOCKADDR_IN6_BYTES,
   type SocketAddress,
 } from './addresses.ts';
+import type { ClientSource } from './connection.ts';
 import { setKeepalive, type TcpKeepalive } from './keepalive.ts';
 
 const SOCK_STREAM = 1;
@@ -23,6 +25,12 @@ const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const SOL_IP = 0;
 const SOL_IPV6 = 41;
+const SOL_SOCKET = 1;
+const SO_MARK = 36;
+const IP_TRANSPARENT = 19;
+const IPV6_TRANSPARENT = 75;
+/** The port is chosen at connect: clients may share one where they dial different endpoints. */
+const IP_BIND_ADDRESS_NO_PORT = 24;
 const SO_ORIGINAL_DST = 80;
 const RLIMIT_NOFILE = 7;
 const EMFILE = 24;
@@ -30,7 +38,7 @@ const ENFILE = 23;
 const EINPROGRESS = 115;
 const ECONNREFUSED = 111;
 
-export type NativeConnectFailure = 'refused' | 'unreachable' | 'no-descriptor';
+export type NativeConnectFailure = 'refused' | 'unreachable' | 'no-descriptor' | 'no-client-source';
 
 export interface NativeSockets {
   /** A descriptor whose connect is under way, or why there is none. The caller owns the descriptor. */
@@ -39,7 +47,10 @@ export interface NativeSockets {
     port: number,
     sourceAddress: string | null,
     keepalive: TcpKeepalive | null,
+    clientSource?: ClientSource | null,
   ): number | NativeConnectFailure;
+  /** Whether this process may dial from addresses that are not its own. */
+  mayDialAsClient(): boolean;
   /** Where a redirected connection was meant to go; null when it was not redirected. */
   originalDestination(fd: number, isIpv6: boolean): SocketAddress | null;
   /** Soft limit of open descriptors of this process. */
@@ -87,9 +98,9 @@ function load(): NativeSockets | null {
   const reply = new Uint8Array(new ArrayBuffer(SOCKADDR_IN6_BYTES));
   const replyLength = new Uint32Array(new ArrayBuffer(4));
   const errno = (): number => read.i32(libc.__errno_location() as Pointer, 0);
-  const setOption = (fd: number, level: number, name: number, value: number): void => {
+  const setOption = (fd: number, level: number, name: number, value: number): boolean => {
     option[0] = value;
-    libc.setsockopt(fd, level, name, option, 4);
+    return libc.setsockopt(fd, level, name, option, 4) === 0;
   };
   const fail = (fd: number): NativeConnectFailure => {
     const code = errno();
@@ -97,15 +108,38 @@ function load(): NativeSockets | null {
     if (code === EMFILE || code === ENFILE) return 'no-descriptor';
     return code === ECONNREFUSED ? 'refused' : 'unreachable';
   };
+  const beClient = (fd: number, family: number, { address, mark }: ClientSource): boolean => {
+    const source = encodeSocketAddress(address, 0);
+    if (source === null || source[0] !== family) return false;
+    const isTransparent =
+      family === AF_INET
+        ? setOption(fd, SOL_IP, IP_TRANSPARENT, 1)
+        : setOption(fd, SOL_IPV6, IPV6_TRANSPARENT, 1);
+    if (!isTransparent || (mark !== 0 && !setOption(fd, SOL_SOCKET, SO_MARK, mark))) return false;
+    setOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    return libc.bind(fd, source, source.length) === 0;
+  };
   return {
-    startConnect(address, port, sourceAddress, keepalive) {
+    mayDialAsClient() {
+      const fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      if (fd < 0) return false;
+      const may = setOption(fd, SOL_IP, IP_TRANSPARENT, 1);
+      libc.close(fd);
+      return may;
+    },
+    startConnect(address, port, sourceAddress, keepalive, clientSource = null) {
       const target = encodeSocketAddress(address, port);
       if (target === null) return 'unreachable';
       const fd = libc.socket(target[0]!, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
       if (fd < 0) return fail(fd);
       setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
       if (keepalive !== null) setKeepalive(fd, keepalive);
-      if (sourceAddress !== null) {
+      if (clientSource !== null) {
+        if (!beClient(fd, target[0]!, clientSource)) {
+          libc.close(fd);
+          return 'no-client-source';
+        }
+      } else if (sourceAddress !== null) {
         const source = encodeSocketAddress(sourceAddress, 0);
         if (source === null || libc.bind(fd, source, source.length) !== 0) return fail(fd);
       }

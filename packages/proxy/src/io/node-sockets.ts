@@ -294,6 +294,8 @@ function listen(
 }
 
 function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): Connection {
+  // A client's address that is not this machine's fails here: transparent sockets take the native calls.
+  const localAddress = target.clientSource?.address ?? target.sourceAddress;
   const options: NetConnectOpts =
     target.port === 0 && isIP(target.address) === 0
       ? { path: target.address, allowHalfOpen: true }
@@ -301,7 +303,7 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
           host: target.address,
           port: target.port,
           allowHalfOpen: true,
-          ...(target.sourceAddress === null ? {} : { localAddress: target.sourceAddress }),
+          ...(localAddress === null ? {} : { localAddress }),
           // Node's interface knows no interval and no count.
           keepAlive: target.keepalive !== null,
           keepAliveInitialDelay: target.keepalive?.timeMs ?? 0,

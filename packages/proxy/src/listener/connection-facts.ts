@@ -1,6 +1,7 @@
 /** Facts of one downstream connection, shared by listeners, filters and records. */
 
 import type { ProxyTlv } from '@sluice/wire';
+import type { ClientSource } from '../io/connection.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
 
 /** What is known about a connection. Filled in as listener filters learn more. */
@@ -25,6 +26,8 @@ export interface ConnectionFacts {
   transportFailure?: string;
   /** Set where a PROXY header gave the addresses above; the socket's own are then here. */
   proxied?: ProxiedFacts | null;
+  /** Endpoints are dialled from this address (`original_src`); absent or null = from our own. */
+  clientSource?: ClientSource | null;
 }
 
 /** What a PROXY header has replaced or added. */

@@ -1,7 +1,9 @@
 import { expect, test } from 'bun:test';
-import { ListenerTable, parseJsonMessage } from '@sluice/xds';
+import { ListenerTable, OriginalSrcTable, parseJsonMessage } from '@sluice/xds';
 import { newProblems } from '../config/problems.ts';
+import type { ConnectionFacts } from './connection-facts.ts';
 import { compileListenerFilters } from './listener-filters.ts';
+import { compileOriginalSrc } from './original-src.ts';
 
 const types = 'type.googleapis.com/envoy.extensions.filters.listener';
 
@@ -50,12 +52,24 @@ test('a PROXY filter that cannot be is named', () => {
   ]);
 });
 
-test('original_src is refused with what to do instead, others by their name', () => {
-  const { names, problems } = compile(
-    filter('a', 'original_src.v3.OriginalSrc', {}),
-    filter('b', 'local_ratelimit.v3.LocalRateLimit', {}),
-  );
+test('original_src takes the address as it is believed by then; without the capability it is refused', () => {
+  const message = parseJsonMessage(OriginalSrcTable, { bind_port: true, mark: 7 });
+  const scope = newProblems();
+  const binding = compileOriginalSrc(message, scope, true);
+  const facts = { remoteAddress: '192.0.2.1' } as ConnectionFacts;
+  expect(binding!.create({ proxyHeader() {} }).onPeek(facts, new Uint8Array(0), false)).toBe('continue');
+  expect(facts.clientSource).toEqual({ address: '192.0.2.1', mark: 7 });
+  expect(compileOriginalSrc(message, scope, false)).toBeNull();
+  expect(scope.problems.map(({ path, severity }) => `${severity} ${path}`)).toEqual([
+    'unhonoured bind_port',
+    'unhonoured bind_port',
+    'unhonoured ',
+  ]);
+  expect(scope.problems.at(-1)?.message).toContain('a PROXY header');
+});
+
+test('unknown filters are refused by their name', () => {
+  const { names, problems } = compile(filter('b', 'local_ratelimit.v3.LocalRateLimit', {}));
   expect(names).toEqual([]);
-  expect(problems[0]).toContain('a PROXY header');
-  expect(problems[1]).toContain('LocalRateLimit is not supported');
+  expect(problems[0]).toContain('LocalRateLimit is not supported');
 });

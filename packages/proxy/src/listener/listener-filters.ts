@@ -2,12 +2,13 @@
  * Listener filters. `original_dst` only marks that the accepted socket's destination is to be restored
  * (the socket layer does it at accept, where the descriptor is); the inspectors look at first bytes.
  */
-import { ProxyProtocolTable, typeNameOf, unpackAny } from '@sluice/xds';
+import { OriginalSrcTable, ProxyProtocolTable, typeNameOf, unpackAny } from '@sluice/xds';
 import type { ListenerFilter as ListenerFilterMessage, ListenerFilterChainMatchPredicate } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { ListenerFilter, ListenerFilterBinding } from '../filter/filter.ts';
 import type { ConnectionFacts } from './connection-facts.ts';
 import { httpInspector } from './http-inspector.ts';
+import { compileOriginalSrc } from './original-src.ts';
 import { compileProxyProtocol } from './proxy-protocol.ts';
 import { tlsInspector } from './tls-inspector.ts';
 
@@ -27,12 +28,6 @@ const bindings: Readonly<Record<string, ListenerFilterBinding>> = {
   'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': httpInspector,
 };
 
-/** Filters that are known and cannot be had, with what to do instead. */
-const reasons: Readonly<Record<string, string>> = {
-  'envoy.extensions.filters.listener.original_src.v3.OriginalSrc':
-    "dialling from the client's address takes transparent sockets and routes of their own; a PROXY header (upstream_proxy_protocol) or x-forwarded-for keeps the address",
-};
-
 export function compileListenerFilters(
   messages: readonly ListenerFilterMessage[],
   scope: ProblemScope,
@@ -42,12 +37,10 @@ export function compileListenerFilters(
     const at = scope.at('listener_filters', i);
     const typeName = typeNameOf(message.typedConfig?.typeUrl ?? '');
     const binding = bindings[typeName] ?? compileBinding(message, at.at('typed_config'));
-    if (binding === null)
-      at.unhonoured(
-        'typed_config',
-        reasons[typeName] ?? `listener filter ${typeName || message.name} is not supported`,
-      );
-    else if (message.filterDisabled === undefined) compiled.push(binding);
+    if (binding === undefined)
+      at.unhonoured('typed_config', `listener filter ${typeName || message.name} is not supported`);
+    if (binding === undefined || binding === null) continue;
+    if (message.filterDisabled === undefined) compiled.push(binding);
     else
       compiled.push({
         ...binding,
@@ -57,11 +50,16 @@ export function compileListenerFilters(
   return compiled;
 }
 
-/** Filters that have a configuration of their own; null = there is no such filter. */
-function compileBinding(message: ListenerFilterMessage, scope: ProblemScope): ListenerFilterBinding | null {
-  if (message.typedConfig === undefined) return null;
+/** Filters that have a configuration of their own; undefined = there is no such filter, null = it has been refused. */
+function compileBinding(
+  message: ListenerFilterMessage,
+  scope: ProblemScope,
+): ListenerFilterBinding | null | undefined {
+  if (message.typedConfig === undefined) return undefined;
   const proxyProtocol = unpackAny(message.typedConfig, ProxyProtocolTable);
-  return proxyProtocol === undefined ? null : compileProxyProtocol(proxyProtocol, scope);
+  if (proxyProtocol !== undefined) return compileProxyProtocol(proxyProtocol, scope);
+  const originalSrc = unpackAny(message.typedConfig, OriginalSrcTable);
+  return originalSrc === undefined ? undefined : compileOriginalSrc(originalSrc, scope);
 }
 
 type FactsPredicate = (facts: ConnectionFacts) => boolean;

@@ -82,6 +82,7 @@ function factsOf(connection: Connection): ConnectionFacts {
     isMutualTls: false,
     tls: null,
     proxied: null,
+    clientSource: null,
   };
 }
 

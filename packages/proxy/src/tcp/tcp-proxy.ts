@@ -252,6 +252,7 @@ export class TcpProxy implements ConnectHandler, Served {
         address: endpoint.address,
         port: endpoint.port,
         sourceAddress: cluster.sourceAddress,
+        clientSource: this.#facts.clientSource ?? null,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
         tls: transport.tls,

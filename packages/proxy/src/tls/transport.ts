@@ -1,5 +1,5 @@
 /** Transport sockets as the data path sees them: what a filter chain does first, and how an endpoint is reached. */
-import type { Connection } from '../io/connection.ts';
+import type { ClientSource, Connection } from '../io/connection.ts';
 import type { TlsClientContext, TlsServerContext } from '../io/tls-context.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 
@@ -28,6 +28,8 @@ export interface UpstreamTransport {
   readonly proxyHeader?: UpstreamProxyHeader | null;
   /** That header, once it is known for whom: in transports made for one connection. */
   readonly preface?: Uint8Array | null;
+  /** Connections are made from the client's address: in transports made for one client. */
+  readonly clientSource?: ClientSource | null;
 }
 
 export const plainTransport: UpstreamTransport = { key: 'raw_buffer', tls: null, offersAlpn: [] };

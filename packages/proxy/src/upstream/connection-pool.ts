@@ -239,7 +239,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   #restMs(connection: PooledConnection): number {
     const { maxConnectionDurationMs } = this.#cluster;
     let { poolIdleTimeoutMs } = this.#cluster;
-    if ((this.transport.preface ?? null) !== null)
+    if ((this.transport.preface ?? null) !== null || (this.transport.clientSource ?? null) !== null)
       poolIdleTimeoutMs = Math.min(poolIdleTimeoutMs || ONE_CLIENT_IDLE_MS, ONE_CLIENT_IDLE_MS);
     if (maxConnectionDurationMs === 0) return poolIdleTimeoutMs;
     const leftMs = Math.max(1, connection.openedMs + maxConnectionDurationMs - this.#services.clock.nowMs());
@@ -263,6 +263,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
         address,
         port,
         sourceAddress: cluster.sourceAddress,
+        clientSource: this.transport.clientSource ?? null,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
         highWaterBytes: cluster.bufferLimitBytes,

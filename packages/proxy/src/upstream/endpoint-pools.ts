@@ -2,8 +2,8 @@
  * The pools of one endpoint: almost always one. A second lives beside it while the cluster speaks what its
  * clients speak (HTTP/1.1 and HTTP/2 apart), or drains because what its connections were made with (the
  * transport socket, a credential's generation, the source address, HTTP/2 options) has changed. Where a
- * connection says something of its request (SNI taken from the host) or of its client (a PROXY header),
- * there is a pool for each.
+ * connection says something of its request (SNI taken from the host) or of its client (a PROXY header, its
+ * address), there is a pool for each.
  *
  * Key (design §6): endpoint × protocol × transport socket × SNI/ALPN × source address × generation.
  */
@@ -43,8 +43,9 @@ export class EndpointPools implements EndpointPool {
     const protocol = protocolOf(cluster, wish.isH2);
     const transport = cluster.transportFor(this.#endpoint);
     const isNamed = wish.serverName !== '' && transport.tls !== null;
-    if (isNamed || (transport.proxyHeader ?? null) !== null)
-      return this.#variantFor(cluster, protocol, transport, wish);
+    const isOfClient =
+      (transport.proxyHeader ?? null) !== null || (wish.downstream?.clientSource ?? null) !== null;
+    if (isNamed || isOfClient) return this.#variantFor(cluster, protocol, transport, wish);
     const current = this.#current;
     if (current !== null && current.protocol === protocol && current.transport.key === transport.key)
       return current;
@@ -98,10 +99,12 @@ export class EndpointPools implements EndpointPool {
     const serverName = base.tls === null ? '' : wish.serverName;
     const preface = base.proxyHeader?.bytes(wish.downstream) ?? null;
     const suffix = preface === null ? '' : Buffer.from(preface).toString('base64');
-    const key = `${protocol} ${serverName} ${suffix}`;
+    const clientSource = wish.downstream?.clientSource ?? null;
+    const from = clientSource === null ? '' : `${clientSource.address} ${clientSource.mark}`;
+    const key = `${protocol} ${serverName} ${suffix} ${from}`;
     let pool = this.#variants.get(key);
     if (pool === undefined) {
-      const transport = preface === null ? base : { ...base, preface };
+      const transport = preface === null && clientSource === null ? base : { ...base, preface, clientSource };
       pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services, serverName);
       if (this.#variants.size >= MAX_VARIANTS) this.#dropOldestVariant();
       this.#variants.set(key, pool);

@@ -61,6 +61,7 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
         address: this.endpoint.address,
         port: this.endpoint.port,
         sourceAddress: cluster.sourceAddress,
+        clientSource: downstream?.clientSource ?? null,
         keepalive: cluster.keepalive,
         connectTimeoutMs: cluster.connectTimeoutMs,
         tls: transport.tls,
