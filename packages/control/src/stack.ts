@@ -100,6 +100,7 @@ async function compose(
   const { settings } = meshConfig;
 
   const store = openSources(options, file, { clock, log, closers });
+  let opened: OpenedAuthority | null = null;
   const registry = new InstanceRegistry({
     store,
     table: sqliteRegistryTable(file),
@@ -108,6 +109,7 @@ async function compose(
     clusterDomain: settings.clusterDomain,
     outboundServices: (instance) => serving?.outboundServices(instance) ?? [],
     strictPorts: (instance) => serving?.strictPorts(instance) ?? [],
+    revoked: () => opened?.authority.revokedInstances ?? new Set(),
   });
   const ticker = setInterval(() => registry.check(), checkIntervalMs);
   closers.push(() => clearInterval(ticker));
@@ -129,7 +131,12 @@ async function compose(
     hasReachedAll: () => serving?.hasReachedAll() ?? false,
     secureAddress: () => addresses.secure,
   });
+  opened = identity;
   closers.push(() => identity.close());
+  identity.authority.subscribe((change) => {
+    if (change === 'instances') registry.reviewRevoked();
+  });
+  registry.reviewRevoked();
   const mesh = dependencies.serving({
     store,
     registry,
