@@ -1,8 +1,9 @@
 /**
  * The last changes, for watches that resume, and the delivery of new ones to subscribers.
  *
- * The log lives in memory and is bounded: after a restart, or when a watch asks for a revision that has left
- * it, the answer is null and the client lists again (410, as Kubernetes' own API answers after compaction).
+ * The log lives in memory and is bounded; what a watch needs of older changes, those from before a restart among them,
+ * the journal keeps, within the same bound. Beyond it the answer is null and the client lists again (410, as Kubernetes'
+ * own API answers after compaction).
  * Delivery is after commit, in revision order and never re-entrant: changes that a listener causes wait until
  * every listener has seen the present ones.
  */

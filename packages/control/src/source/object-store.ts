@@ -31,6 +31,7 @@ import type {
   StatusWrite,
   StoreChange,
   StoredObject,
+  WatchedChange,
   WriteFailure,
   WriteOptions,
   WriteResult,
@@ -199,8 +200,8 @@ export class ObjectStore implements ResourceStore {
     return this.#log.subscribe(listener);
   }
 
-  changesSince(revision: number): readonly StoreChange[] | null {
-    return this.#log.after(revision);
+  changesSince(revision: number): readonly WatchedChange[] | null {
+    return this.#log.after(revision) ?? this.#journal.changesAfter(revision);
   }
 
   close(): void {
@@ -222,7 +223,7 @@ export class ObjectStore implements ResourceStore {
       after === null && before !== null ? [before.key] : [],
     );
     try {
-      this.#journal.commit({ revision, puts, deletes });
+      this.#journal.commit({ revision, puts, deletes, changes });
     } catch (error) {
       if (hasErrorCode(error, 'storage-full')) return { code: 'storage-full', message: error.message };
       throw error;

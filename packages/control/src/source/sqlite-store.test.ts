@@ -39,7 +39,35 @@ describe('SQLite state', () => {
     expect(again.revision).toBe(3);
     expect(again.files).toEqual(['/a.yaml']);
     expect(again.changesSince(3)).toEqual([]);
-    expect(again.changesSince(2)).toBeNull();
+    reopened.close();
+  });
+
+  test('a watch goes on after a restart, within the bound of the log', () => {
+    const directory = newDirectory();
+    const options = storeOptions({ logLength: 4 });
+    const api = { source: 'api' } as const;
+    const file = openStateFile(directory);
+    const store = openSqliteStore(file, options);
+    for (const name of ['a', 'b', 'c']) store.put(virtualService(name), { origin: api, mode: 'create' });
+    store.put(virtualService('b', { x: 1 }), { origin: api, mode: 'update' });
+    store.delete(keyOf(virtualService('a')), { origin: api });
+    const last = store.changesSince(4);
+    store.close();
+    file.close();
+
+    const reopened = openStateFile(directory);
+    const again = openSqliteStore(reopened, options);
+    again.put(virtualService('d'), { origin: api, mode: 'create' });
+    const missed = again.changesSince(2) ?? [];
+    expect(missed.map(({ revision, key, after }) => [revision, key.name, after?.object.spec])).toEqual([
+      [3, 'c', {}],
+      [4, 'b', { x: 1 }],
+      [5, 'a', undefined],
+      [6, 'd', {}],
+    ]);
+    expect(missed[1]?.before?.object.metadata).toMatchObject({ name: 'b' });
+    expect(missed[2]?.before?.object).toEqual(last?.[0]?.before?.object);
+    expect(again.changesSince(1)).toBeNull();
     reopened.close();
   });
 

@@ -2,13 +2,16 @@
 import type { KubeObject, Origin, Problem } from '@sluice/api';
 import { hasErrors } from '@sluice/api';
 import type { Journal } from './journal.ts';
+import { defaultLogLength } from './change-log.ts';
 import { ObjectStore, type ObjectStoreOptions } from './object-store.ts';
+import { openWatchLog } from './watch-log.ts';
 import type { StateFile } from './state-file.ts';
 import type { StoredObject } from './store.ts';
 
 /** The state file is the caller's: closing the store leaves it open for the registry. */
 export function openSqliteStore(file: StateFile, options: Omit<ObjectStoreOptions, 'journal'>): ObjectStore {
-  return new ObjectStore({ ...options, journal: sqliteJournal(file, options.admission.withDefaults) });
+  const { admission, logLength = defaultLogLength } = options;
+  return new ObjectStore({ ...options, journal: sqliteJournal(file, admission.withDefaults, logLength) });
 }
 
 interface Row {
@@ -25,8 +28,13 @@ interface Row {
   readonly problems: string;
 }
 
-function sqliteJournal(file: StateFile, withDefaults: (object: KubeObject) => KubeObject): Journal {
+function sqliteJournal(
+  file: StateFile,
+  withDefaults: (object: KubeObject) => KubeObject,
+  logLength: number,
+): Journal {
   const { database } = file;
+  const watchLog = openWatchLog(database, logLength);
   const put = database.prepare(
     'INSERT OR REPLACE INTO object VALUES ($grp,$kind,$namespace,$name,$generation,$revision,$created,$origin,$content,$serving,$problems)',
   );
@@ -40,17 +48,20 @@ function sqliteJournal(file: StateFile, withDefaults: (object: KubeObject) => Ku
       const rows = database.query<Row, []>('SELECT * FROM object').all();
       return { revision, objects: rows.map((row) => fromRow(row, withDefaults)) };
     },
-    commit({ revision, puts, deletes }) {
+    commit({ revision, puts, deletes, changes }) {
       file.transact(() => {
         for (const key of deletes) remove.run(key.group, key.kind, key.namespace, key.name);
         for (const stored of puts) put.run(toRow(stored));
+        watchLog.append(changes);
         setRevision.run(revision);
       });
     },
+    changesAfter: (revision) => watchLog.after(revision),
     close() {
       put.finalize();
       remove.finalize();
       setRevision.finalize();
+      watchLog.close();
     },
   };
 }

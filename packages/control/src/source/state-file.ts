@@ -10,6 +10,7 @@ import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { authoritySchema, lineageSchema } from '../authority/authority-schema.ts';
 import { localError } from '../errors.ts';
+import { watchLogSchema } from './watch-log.ts';
 
 export const stateFileName = 'state.db';
 const lockFileName = 'control.lock';
@@ -37,6 +38,7 @@ export const migrations: readonly string[] = [
    );`,
   authoritySchema,
   lineageSchema,
+  watchLogSchema,
 ];
 
 export const schemaVersion = migrations.length;

@@ -41,6 +41,15 @@ export interface StoreChange {
   readonly revision: number;
 }
 
+/** What a watch needs of a change: those from before a restart are kept in this form. */
+export interface WatchedChange {
+  readonly key: ResourceKey;
+  /** Of a change from before a restart that was no deletion: metadata alone. */
+  readonly before: Pick<StoredObject, 'object'> | null;
+  readonly after: Pick<StoredObject, 'object'> | null;
+  readonly revision: number;
+}
+
 export type WriteFailure =
   | { readonly code: 'conflict'; readonly message: string }
   | { readonly code: 'owned-elsewhere'; readonly message: string; readonly owner: Origin }
@@ -96,7 +105,7 @@ export interface ResourceStore {
   /** Called after commit, in revision order, never re-entrantly. */
   subscribe(listener: (changes: readonly StoreChange[]) => void): () => void;
   /** Changes after a revision for a watch, or null when the log no longer reaches back (410). */
-  changesSince(revision: number): readonly StoreChange[] | null;
+  changesSince(revision: number): readonly WatchedChange[] | null;
   close(): void;
 }
 

@@ -5,7 +5,7 @@
  * A watcher that reads too slowly is cut off rather than buffered for: it comes back with its last revision.
  */
 import type { KubeObject } from '@sluice/api';
-import type { ResourceStore, StoreChange } from '../../source/store.ts';
+import type { ResourceStore, WatchedChange } from '../../source/store.ts';
 import { inVersion, readCount, readRevision, selectObjects } from './read.ts';
 import { apiVersionOf, type ResourcePath } from './resource-path.ts';
 import { isSelected, readSelection, type Selection } from './selection.ts';
@@ -99,7 +99,7 @@ class Watch {
     if (this.#wantsInitialEvents) this.#bookmark(store.revision, { 'k8s.io/initial-events-end': 'true' });
   }
 
-  #forward(changes: readonly StoreChange[]): void {
+  #forward(changes: readonly WatchedChange[]): void {
     const { group, kind } = this.#options.path.info;
     for (const change of changes) {
       if (change.key.group !== group || change.key.kind !== kind) continue;
@@ -146,7 +146,7 @@ class Watch {
 
 /** What a change is to a watcher that sees only its selection. Deletions carry the revision of the deletion. */
 function toEvent(
-  change: StoreChange,
+  change: WatchedChange,
   selection: Selection,
 ): { type: WatchEventType; object: KubeObject } | null {
   const wasSeen = change.before !== null && isSelected(selection, change.before.object);
