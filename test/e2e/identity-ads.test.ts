@@ -36,6 +36,7 @@ interface Shown {
 /** A delta stream: what came for each type, by name, and how it ended. */
 class AdsPeer {
   readonly resources = new Map<string, readonly string[]>();
+  readonly removed = new Set<string>();
   status: { readonly code: string; readonly message: string } | null = null;
   readonly #stream: ReturnType<ClientHttp2Session['request']>;
 
@@ -73,7 +74,8 @@ class AdsPeer {
   }
 
   #received(bytes: Uint8Array): void {
-    const { typeUrl, nonce, resources } = decodeMessage(DeltaDiscoveryResponseTable, bytes);
+    const { typeUrl, nonce, resources, removedResources } = decodeMessage(DeltaDiscoveryResponseTable, bytes);
+    for (const name of removedResources) this.removed.add(name);
     this.resources.set(
       typeUrl,
       resources.map(({ name }) => name),
@@ -117,6 +119,8 @@ describe('ADS', () => {
       const peer = new AdsPeer(secure(), nodeId, { shown: await certificateOf('api') });
       peer.subscribe(xdsTypes.secret, ['ROOTCA', 'default', 'kubernetes://unnamed']);
       expect(await waitFor(() => peer.resources.get(xdsTypes.secret))).toEqual(['ROOTCA']);
+      // At once, so that nobody waits for what there is not.
+      expect([...peer.removed].sort()).toEqual(['default', 'kubernetes://unnamed']);
       expect(peer.status).toBeNull();
     },
     timeoutMs,

@@ -159,6 +159,7 @@ export class ProxyProcess {
       nodeMetadata: (this.node.metadata ?? {}) as JsonObject,
       transport: deps.transport,
       arrived: (secret) => this.#secretArrived(secret),
+      absent: () => this.#rewarm(),
       replaced: (kind, name) => this.#fileReplaced(kind, name),
     });
     this.secrets = this.#workload.activation;
@@ -346,10 +347,15 @@ export class ProxyProcess {
 
   #secretArrived(secret: Secret): void {
     const isShown = this.#controlPlane.put(secret);
-    this.clusters.rewarm();
-    this.listeners.rewarm();
+    this.#rewarm();
     if (this.#isStarted && this.#ads === null) this.#startAds();
     else if (isShown) this.#moveAds();
+  }
+
+  /** What waited for a secret need not wait for it any more. */
+  #rewarm(): void {
+    this.clusters.rewarm();
+    this.listeners.rewarm();
   }
 
   /** The connection to the control plane goes over to the new certificate; the old one ends with its stream. */

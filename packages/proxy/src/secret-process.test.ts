@@ -154,6 +154,28 @@ describe('a listener with a certificate by SDS', () => {
 });
 
 test(
+  'a secret that does not exist holds nobody up: who needs it refuses, naming it, and serves once it is there',
+  async () => {
+    // For ever: only the word of the control plane ends the wait.
+    const { ads, proxy } = await setUp('DELTA_GRPC', { ads: {}, initial_fetch_timeout: '0s' });
+    ads.tellsAbsence = true;
+    await proxy.ready();
+    const address = await proxy.address('web');
+    expect(proxy.log()).toContain(
+      'the control plane has no such secret; what names it refuses connections until it has\tname=kubernetes://web',
+    );
+    expect(await shownSerial(address)).toBe('refused');
+    const dump = await (await proxy.admin('/config_dump?resource=dynamic_warming_secrets')).json();
+    expect(dump).toMatchObject({ configs: [{ name: 'kubernetes://web', client_status: 'DOES_NOT_EXIST' }] });
+    ads.put(xdsTypes.secret, { 'kubernetes://web': certificate('kubernetes://web', first) });
+    await waitFor(async () => (await shownSerial(address)) === first.certificate.serial);
+    ads.put(xdsTypes.secret, {});
+    await waitFor(async () => (await shownSerial(address)) === 'refused');
+  },
+  limitMs,
+);
+
+test(
   'a cluster without its certificate refuses by a reply that says so, and serves when it has come',
   async () => {
     let handshakes = 0;

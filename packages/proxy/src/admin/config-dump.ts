@@ -190,8 +190,9 @@ function dumpEntry(field: string, table: MessageTable<object>, entry: ConfigEntr
   return out;
 }
 
-function clientStatus({ message, rejected }: ConfigEntry<object>): string {
+function clientStatus({ message, rejected, isAbsent }: ConfigEntry<object>): string {
   if (rejected !== null) return 'NACKED';
+  if (isAbsent === true) return 'DOES_NOT_EXIST';
   return message === null ? 'REQUESTED' : 'ACKED';
 }
 

@@ -114,6 +114,8 @@ export interface ConfigEntry<T> {
   readonly updatedMs: number;
   /** Null when all that was ever received of this name was rejected. */
   readonly message: T | null;
+  /** The control plane has said that there is none of this name. */
+  readonly isAbsent?: boolean;
   /** Fields that are set and without effect (accepted by `--unsupported-fields warn`). */
   readonly unhonoured: readonly { readonly path: string; readonly message: string }[];
   /** The last rejected update, if it is newer than what is held. */

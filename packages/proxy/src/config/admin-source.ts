@@ -126,6 +126,7 @@ function missingSecrets({ store, listeners, clusters, secrets }: ProxyProcess): 
     .map((name) => ({
       name,
       isStatic: false,
+      isAbsent: secrets.isAbsent(name),
       state: 'warming',
       version: '',
       updatedMs: 0,

@@ -18,7 +18,7 @@ import { joined } from './verdict.ts';
 
 export interface ActivationDeps extends ActivationBase {
   readonly checker: ConfigChecker;
-  readonly secrets: Pick<SecretActivation, 'inline' | 'missingFor' | 'release'>;
+  readonly secrets: Pick<SecretActivation, 'inline' | 'awaitedBy' | 'release'>;
 }
 
 export interface ClusterActivationDeps extends ActivationDeps {
@@ -202,7 +202,7 @@ export class ClusterActivation {
   /** What a warming cluster waits for, in words. */
   waitingFor(name: string): string {
     const held = this.#warming.get(name);
-    const [secret] = held === undefined ? [] : this.#deps.secrets.missingFor(held.given);
+    const [secret] = held === undefined ? [] : this.#deps.secrets.awaitedBy(held.given);
     return secret === undefined ? 'its endpoints' : `secret "${secret.name}"`;
   }
 
@@ -231,7 +231,7 @@ export class ClusterActivation {
   }
 
   #missing(held: Held): { readonly words: readonly string[]; readonly timeoutsMs: readonly number[] } {
-    const secrets = this.#deps.secrets.missingFor(held.given);
+    const secrets = this.#deps.secrets.awaitedBy(held.given);
     const source = held.settings.dns === null ? endpointsOf(held.message) : null;
     const lists = source === null || this.#assignments.has(source.name) ? [] : [source];
     return {

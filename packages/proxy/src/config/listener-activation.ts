@@ -274,7 +274,7 @@ export class ListenerActivation {
   }
 
   #missing(held: Held): { readonly words: readonly string[]; readonly timeoutsMs: readonly number[] } {
-    const secrets = this.#deps.secrets.missingFor(held.given);
+    const secrets = this.#deps.secrets.awaitedBy(held.given);
     const tables = routeTablesOf(held.message).filter((table) => !this.#tables.has(table.name));
     return {
       words: [

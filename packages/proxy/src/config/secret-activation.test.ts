@@ -52,6 +52,7 @@ function world(rules: { allowedPaths?: string[]; environment?: Record<string, st
     wentWithout: () => undefined,
     arrived: (name) => void arrived.push(name),
     removed: (name) => void arrived.push(`-${name}`),
+    absent: (name) => void arrived.push(`no ${name}`),
     replaced: (kind, name) => void replaced.push(`${kind}/${name}`),
     refused: (name, reason) => void refused.push(`${name}: ${reason}`),
   });
@@ -304,6 +305,28 @@ describe('what listeners and clusters name', () => {
     w.put(good('kubernetes://x-cacert'));
     w.secrets.forgetUnwanted(new Set());
     expect(w.secrets.has('kubernetes://x-cacert')).toBe(false);
+  });
+
+  test('is not waited for where the control plane has none of the name, until it is named again', () => {
+    const message = listener({ sds: { name: 'a', sds_config: { ads: {} } } });
+    const w = world();
+    w.secrets.wanted([message]);
+    expect(w.secrets.awaitedBy(message)).toHaveLength(1);
+    w.secrets.remove('a');
+    w.secrets.remove('a');
+    w.secrets.remove('somebody else’s');
+    expect(w.arrived).toEqual(['no a']);
+    expect([w.secrets.missingFor(message), w.secrets.awaitedBy(message)]).toMatchObject([
+      [{ name: 'a' }],
+      [],
+    ]);
+    w.put(good('a'));
+    expect(w.secrets.isAbsent('a')).toBe(false);
+    w.secrets.remove('a');
+    expect(w.arrived).toEqual(['no a', 'a', '-a', 'no a']);
+    w.secrets.wanted([]);
+    w.secrets.wanted([message]);
+    expect(w.secrets.awaitedBy(message)).toHaveLength(1);
   });
 
   test('must exist when it is static, and come by a way that is known', () => {

@@ -2,6 +2,10 @@
  * Secrets from arrival to the data loops: read, judged, sent before what names them, and again when they
  * change. What cannot be used changes nothing: the last good one stays.
  *
+ * A name that the control plane has no secret of is not waited for: what names it goes live and refuses connections
+ * until the secret is there. Only incremental ADS can say so (`removed_resources`); in the state of the world the
+ * absence of a secret from a response says nothing, and the time to wait decides.
+ *
  * A name has one source: the bootstrap's static secrets, a file, ADS, or the workload's own identity agent.
  * The agent's copy of the trust bundle is the exception: it serves until the control plane sends the real one.
  */
@@ -25,6 +29,8 @@ export interface SecretActivationDeps extends ActivationBase {
   /** A secret is there, or another one now: what waits for it is looked at again. */
   arrived(name: string, secret: Secret): void;
   removed(name: string): void;
+  /** The control plane has no secret of this name: what waits for it is looked at again. */
+  absent(name: string): void;
   /** A file that a listener or cluster names itself was replaced. */
   replaced(kind: 'cluster' | 'listener', name: string): void;
   refused(name: string, reason: string): void;
@@ -54,6 +60,10 @@ export class SecretActivation {
   readonly #live = new Map<string, Held>();
   readonly #own = new Set<string>();
   readonly #shared = new Set<string>();
+  /** Names that the control plane is asked for. */
+  #asked: ReadonlySet<string> = new Set();
+  /** Those of them that it has no secret of. */
+  readonly #absent = new Set<string>();
   /** By path: files of secrets that references name. */
   readonly #paths = new Map<string, Set<string>>();
 
@@ -77,9 +87,19 @@ export class SecretActivation {
     return [...this.#live.values()].map(({ secret }) => secret);
   }
 
-  /** What a resource waits for. */
+  /** What a resource has not got. */
   missingFor(message: Listener | Cluster): readonly NamedSource[] {
     return secretsOf(message).filter(({ name }) => !this.#live.has(name));
+  }
+
+  /** What a resource waits for: what is missing and may still come. */
+  awaitedBy(message: Listener | Cluster): readonly NamedSource[] {
+    return this.missingFor(message).filter(({ name }) => !this.#absent.has(name));
+  }
+
+  /** The control plane has said that there is no secret of this name. */
+  isAbsent(name: string): boolean {
+    return this.#absent.has(name);
   }
 
   /**
@@ -102,12 +122,14 @@ export class SecretActivation {
       }
     }
     for (const path of this.#paths.keys()) if (!paths.has(path)) this.#close(path);
+    this.#asked = names;
+    for (const name of this.#absent) if (!names.has(name)) this.#absent.delete(name);
     return names;
   }
 
   /** Forgets secrets of the control plane that nothing names any more. */
   forgetUnwanted(wanted: ReadonlySet<string>): void {
-    for (const [name, { source }] of this.#live) if (source === 'ads' && !wanted.has(name)) this.remove(name);
+    for (const [name, { source }] of this.#live) if (source === 'ads' && !wanted.has(name)) this.#drop(name);
   }
 
   /** The resource with its own certificates read in. Its files are followed from now on. */
@@ -151,8 +173,13 @@ export class SecretActivation {
   /** The control plane says that it is no more. What names it refuses connections from now on. */
   remove(name: string): void {
     // Whom to trust is never forgotten: the last bundle serves on, and certificates end by themselves.
-    if (this.#shared.has(name) || this.#live.get(name)?.source !== 'ads') return;
-    this.#drop(name);
+    if (this.#shared.has(name)) return;
+    const source = this.#live.get(name)?.source;
+    if (source !== undefined && source !== 'ads') return;
+    const isNews = this.#asked.has(name) && !this.#absent.has(name);
+    if (isNews) this.#absent.add(name);
+    if (source === 'ads') this.#drop(name);
+    if (isNews) this.#deps.absent(name);
   }
 
   /** `version` empty: the content's. */
@@ -195,6 +222,7 @@ export class SecretActivation {
     const { secret, version, source } = held;
     const { name } = secret;
     const isSame = this.#live.get(name)?.version === version;
+    this.#absent.delete(name);
     this.#live.set(name, held);
     const live = { message: held.given, version, updatedMs: wallMs(), unhonoured };
     store.change('secret', name, { isStatic: source === 'static', live, rejected: null });

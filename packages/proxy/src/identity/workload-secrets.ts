@@ -20,7 +20,7 @@ import {
 
 export interface WorkloadSecretsDeps extends Omit<
   SecretActivationDeps,
-  'files' | 'arrived' | 'removed' | 'refused'
+  'files' | 'arrived' | 'removed' | 'absent' | 'refused'
 > {
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
@@ -29,6 +29,8 @@ export interface WorkloadSecretsDeps extends Omit<
   readonly transport: IdentityWiring['transport'];
   /** What waits for a secret may go on. */
   arrived(secret: Secret): void;
+  /** Nor is anything worth waiting for. */
+  absent(): void;
 }
 
 export class WorkloadSecrets {
@@ -49,6 +51,15 @@ export class WorkloadSecrets {
       files: new WatchedFiles(timers),
       arrived: (name, secret) => this.#arrived(name, secret),
       removed: (name) => this.#alarms.remove(name),
+      absent: (name) => {
+        logger.warning(
+          'the control plane has no such secret; what names it refuses connections until it has',
+          {
+            name,
+          },
+        );
+        deps.absent();
+      },
       refused: (name, problem) =>
         logger.error('a secret was refused; the last good one stays', { name, problem }),
     });

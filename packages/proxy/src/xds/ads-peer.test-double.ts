@@ -39,6 +39,8 @@ export class AdsPeer {
   readonly #waiters: { check: () => boolean; resolve: () => void }[] = [];
   #version = 0;
   port = 0;
+  /** Names that are asked for and not there are told as removed (delta). */
+  tellsAbsence = false;
 
   /** With `tls` only clients with a certificate of `ca` are served. */
   constructor(tls: { key: string; cert: string; ca: string } | null = null) {
@@ -136,6 +138,8 @@ export class AdsPeer {
         wanted.includes(name) ||
         wanted.includes(name.split('/')[0] ?? ''),
     );
+    const present = new Set(all.map(([name]) => name));
+    const absent = wanted.filter((name) => name !== '*' && !present.has(name));
     const version = String(this.#version);
     const nonce = `n${this.#version}-${Math.random()}`;
     if (!isDelta) {
@@ -148,6 +152,7 @@ export class AdsPeer {
       nonce,
       systemVersionInfo: version,
       resources,
+      removedResources: this.tellsAbsence ? absent : [],
     });
   }
 }
