@@ -34,7 +34,7 @@ const laterPortPolicy: readonly LaterField[] = [
 const laterPolicy: readonly LaterField[] = [
   ...laterPortPolicy,
   ...under('portLevelSettings[]', laterPortPolicy),
-  ...later('tunnel', 'proxyProtocol'),
+  ...later('tunnel'),
 ];
 
 const laterProxyConfig = [

@@ -18,6 +18,7 @@ import {
   passthroughCluster,
 } from './names.ts';
 import type { MeshSettings } from './node.ts';
+import { withProxyHeader } from './proxy-header.ts';
 import { httpOptions, protocolOptions } from './upstream-protocol.ts';
 import type { UpstreamVersion } from './upstream-protocol.ts';
 import { accountNames } from './tls-context.ts';
@@ -96,10 +97,13 @@ export function outboundClusterMessage(
       facts.knowsHttp2,
       facts.knowsTls ? requestedNames(service, port, policy) : null,
     ),
-    ...upstreamTls(
-      { service: target.service, port, subset, policy, accounts: accountNames(target.tls.accounts, mesh) },
-      facts,
-      mesh,
+    ...withProxyHeader(
+      upstreamTls(
+        { service: target.service, port, subset, policy, accounts: accountNames(target.tls.accounts, mesh) },
+        facts,
+        mesh,
+      ),
+      policy.proxyProtocol,
     ),
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     metadata: { filterMetadata: { istio: istioMetadata(service, subset, origin ?? null) } },
@@ -194,24 +198,32 @@ export function passthroughMessage(
   };
 }
 
-/** Subset over destination; a port's own settings replace the destination's as a whole (Istio's rule). */
+/** Subset over destination. */
 export function effectivePolicy(rule: MergedRule | null, subset: string, port: number): TrafficPolicy {
   const own = rule?.subsets.find((one) => one.spec.name === subset)?.spec.trafficPolicy;
-  const base = forPort(rule?.policy ?? undefined, port);
-  return { ...base, ...forPort(own, port) };
+  return withPolicy(withPolicy({}, rule?.policy ?? undefined, port), own, port);
 }
 
 export function subsetLabels(rule: MergedRule | null, subset: string): Readonly<Record<string, string>> {
   return rule?.subsets.find((one) => one.spec.name === subset)?.spec.labels ?? {};
 }
 
-function forPort(policy: TrafficPolicy | undefined, port: number): TrafficPolicy {
-  if (!policy) return {};
-  const { portLevelSettings, ...rest } = policy;
+/** A port's own settings replace the four kinds that ports can have, left out ones too (Istio's rule); the rest stays. */
+function withPolicy(base: TrafficPolicy, policy: TrafficPolicy | undefined, port: number): TrafficPolicy {
+  if (!policy) return base;
+  const { portLevelSettings, ...own } = policy;
+  const merged = { ...base, ...own };
   const level = portLevelSettings?.find((one) => one.port?.number === port);
-  if (!level) return rest;
+  if (!level) return merged;
+  const {
+    connectionPool: _pool,
+    outlierDetection: _ejection,
+    loadBalancer: _balancer,
+    tls: _tls,
+    ...kept
+  } = merged;
   const { port: _selector, ...settings } = level;
-  return settings;
+  return { ...kept, ...settings };
 }
 
 /** Whether its endpoints are a resource of their own. */

@@ -38,7 +38,7 @@ const mesh = [
   istio(
     'DestinationRule',
     'db',
-    '{host: db.example.com, trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 5432}, tls: {mode: MUTUAL, credentialName: db}}]}}',
+    '{host: db.example.com, trafficPolicy: {proxyProtocol: {version: V2}, tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 5432}, tls: {mode: MUTUAL, credentialName: db}}]}}',
   ),
   istio(
     'VirtualService',
