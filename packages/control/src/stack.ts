@@ -9,6 +9,7 @@ import { spiffeId } from '@sluice/identity';
 import { MetricsRegistry, systemClock, type Clock, type Logger } from '@sluice/runtime';
 import { openAuthority, type IdentityOptions, type OpenedAuthority } from './authority/open-authority.ts';
 import { advertisedAddress, controlAccount, localAddresses } from './authority/server-credential.ts';
+import { soleLeadership, type Leadership } from './leader/leadership.ts';
 import { InstanceRegistry } from './registry/instance-registry.ts';
 import { checkIntervalMs } from './registry/lease-table.ts';
 import { sqliteRegistryTable } from './registry/registry-table.ts';
@@ -26,7 +27,7 @@ import type { ControlAddresses, MeshViews, SidecarSettings } from './serve/mesh-
 import { admission, readResourceText } from './source/admission.ts';
 import { analyzeText } from './source/analyze-text.ts';
 import { openFolderSource } from './source/folder.ts';
-import { openMeshConfig } from './source/mesh-config.ts';
+import { openMeshConfig, type MeshConfigSource } from './source/mesh-config.ts';
 import { openSqliteStore } from './source/sqlite-store.ts';
 import { openStateFile, type StateFile } from './source/state-file.ts';
 import type { ResourceStore } from './source/store.ts';
@@ -65,7 +66,7 @@ export async function startControl(
   options: ControlOptions,
   dependencies: ControlDependencies,
 ): Promise<RunningControl> {
-  const closers: (() => void | Promise<void>)[] = [];
+  const closers: Closers = [];
   const close = async (): Promise<void> => {
     for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer();
   };
@@ -77,70 +78,168 @@ export async function startControl(
   }
 }
 
+/** What everything else stands on: state, settings, sources, and what comes to be known later. */
+interface Ground {
+  readonly options: ControlOptions;
+  readonly version: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics: MetricsRegistry;
+  readonly startedAt: string;
+  readonly closers: Closers;
+  readonly file: StateFile;
+  readonly token: string;
+  readonly meshConfig: MeshConfigSource;
+  readonly store: ResourceStore;
+  readonly leadership: Leadership;
+  /** As configured until they are bound. */
+  readonly addresses: ControlAddresses;
+  /** Filled while composing: parts that ask each other. */
+  readonly late: { serving: MeshServing | null; identity: OpenedAuthority | null };
+}
+
+type Closers = (() => void | Promise<void>)[];
+
 async function compose(
   options: ControlOptions,
   dependencies: ControlDependencies,
-  closers: (() => void | Promise<void>)[],
+  closers: Closers,
   close: () => Promise<void>,
 ): Promise<RunningControl> {
-  const { log, clock = systemClock } = dependencies;
-  const metrics = new MetricsRegistry();
+  const ground = openGround(options, dependencies, closers);
+  const { addresses, store, token } = ground;
+  const registry = openRegistry(ground);
+  const identity = openIdentity(ground, registry);
+  const mesh = openServing(ground, registry, identity, dependencies.serving);
+  let isServing = false;
+  const ports = openPorts(ground, {
+    registry,
+    identity,
+    mesh,
+    readiness: () => (isServing ? [] : ['xDS is not open yet']),
+  });
+  const { xds, secure } = await mesh.listen();
+  const reached = advertisedAddress(secure, options.identity.names);
+  Object.assign(addresses, { metrics: ports.metrics, api: ports.api, xds, secure: reached });
+  isServing = true;
+  ground.log.info('control plane ready', {
+    ...addresses,
+    resources: [...store.all()].length,
+    instances: registry.instances.size,
+  });
+  return {
+    addresses,
+    token,
+    loginLink: () => `http://${addresses.api}/${ports.access.newLoginLink()}`,
+    store,
+    registry,
+    close,
+  };
+}
+
+function openGround(options: ControlOptions, dependencies: ControlDependencies, closers: Closers): Ground {
+  const { log, version, clock = systemClock } = dependencies;
   const startedAt = isoTime(clock);
   const file = openStateFile(resolve(options.stateDir));
   closers.push(() => file.close());
-  const token = loadToken(resolve(options.stateDir));
-
-  let serving: MeshServing | null = null;
+  const late: Ground['late'] = { serving: null, identity: null };
   const meshConfig = openMeshConfig({
     file: options.meshConfig,
     log: log.child('mesh-config'),
-    onChange: (settings: MeshSettings) => serving?.updateSettings(settings),
+    onChange: (settings: MeshSettings) => late.serving?.updateSettings(settings),
   });
   closers.push(() => meshConfig.close());
-  const { settings } = meshConfig;
+  return {
+    options,
+    version,
+    log,
+    clock,
+    metrics: new MetricsRegistry(),
+    startedAt,
+    closers,
+    file,
+    token: loadToken(resolve(options.stateDir)),
+    meshConfig,
+    store: openSources(options, file, { clock, log, closers }),
+    // The lock on the state, which is held by now, makes this the only one.
+    leadership: soleLeadership(),
+    addresses: {
+      xds: options.xdsAddress,
+      secure: options.identity.secureAddress,
+      api: options.apiAddress,
+      metrics: options.metricsAddress,
+    },
+    late,
+  };
+}
 
-  const store = openSources(options, file, { clock, log, closers });
-  let opened: OpenedAuthority | null = null;
+function openRegistry({
+  store,
+  file,
+  leadership,
+  clock,
+  log,
+  meshConfig,
+  late,
+  closers,
+}: Ground): InstanceRegistry {
   const registry = new InstanceRegistry({
     store,
     table: sqliteRegistryTable(file),
+    leadership,
     clock,
     log: log.child('registry'),
-    clusterDomain: settings.clusterDomain,
-    outboundServices: (instance) => serving?.outboundServices(instance) ?? [],
-    strictPorts: (instance) => serving?.strictPorts(instance) ?? [],
-    revoked: () => opened?.authority.revokedInstances ?? new Set(),
+    clusterDomain: meshConfig.settings.clusterDomain,
+    outboundServices: (instance) => late.serving?.outboundServices(instance) ?? [],
+    strictPorts: (instance) => late.serving?.strictPorts(instance) ?? [],
+    revoked: () => late.identity?.authority.revokedInstances ?? new Set(),
   });
-  const ticker = setInterval(() => registry.check(), checkIntervalMs);
-  closers.push(() => clearInterval(ticker));
+  const endExpiry = leadership.take({
+    name: 'lease expiry',
+    begin: () => {
+      const ticker = setInterval(() => registry.check(), checkIntervalMs);
+      return () => clearInterval(ticker);
+    },
+  });
+  closers.push(endExpiry);
+  return registry;
+}
 
-  const addresses = {
-    xds: options.xdsAddress,
-    secure: options.identity.secureAddress,
-    api: options.apiAddress,
-    metrics: options.metricsAddress,
-  };
+function openIdentity(ground: Ground, registry: InstanceRegistry): OpenedAuthority {
+  const { options, file, store, leadership, meshConfig, metrics, clock, log, late, addresses, closers } =
+    ground;
   const identity = openAuthority({
     options: options.identity,
     file,
     store,
-    settings,
+    leadership,
+    settings: meshConfig.settings,
     metrics,
     clock,
     log: log.child('identity'),
-    hasReachedAll: () => serving?.hasReachedAll() ?? false,
+    hasReachedAll: () => late.serving?.hasReachedAll() ?? false,
     secureAddress: () => addresses.secure,
   });
-  opened = identity;
+  late.identity = identity;
   closers.push(() => identity.close());
   identity.authority.subscribe((change) => {
     if (change === 'instances') registry.reviewRevoked();
   });
   registry.reviewRevoked();
-  const mesh = dependencies.serving({
+  return identity;
+}
+
+function openServing(
+  { options, store, leadership, meshConfig, metrics, clock, log, late, addresses, closers }: Ground,
+  registry: InstanceRegistry,
+  identity: OpenedAuthority,
+  create: CreateMeshServing,
+): MeshServing {
+  const mesh = create({
     store,
     registry,
-    settings,
+    leadership,
+    settings: meshConfig.settings,
     metrics,
     clock,
     log: log.child('ads'),
@@ -153,27 +252,24 @@ async function compose(
     xdsAddress: options.xdsAddress,
     identity,
   });
-  serving = mesh;
+  late.serving = mesh;
   closers.push(() => mesh.close());
+  return mesh;
+}
 
-  let isServing = false;
-  const readiness = (): readonly string[] => (isServing ? [] : ['xDS is not open yet']);
-  const views = buildViews({
-    store,
-    registry,
-    proxies: () => mesh.proxies.proxies.values(),
-    services: () => mesh.services(),
-    edges: (of) => mesh.edges(of),
-    analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
-    about: () => ({
-      version: dependencies.version,
-      startedAt,
-      now: isoTime(clock),
-      addresses,
-      sidecars: sidecarsOf(meshConfig.settings),
-    }),
-  });
-  const access = new Access({ token, clock });
+interface PortParts {
+  readonly registry: InstanceRegistry;
+  readonly identity: OpenedAuthority;
+  readonly mesh: MeshServing;
+  readonly readiness: () => readonly string[];
+}
+
+/** Metrics and API; returns where they listen. */
+function openPorts(ground: Ground, parts: PortParts): { access: Access; metrics: string; api: string } {
+  const { options, version, store, clock, metrics, log, closers, meshConfig } = ground;
+  const { registry, identity, readiness } = parts;
+  const views = viewsOf(ground, parts);
+  const access = new Access({ token: ground.token, clock });
   const metricsServer = startHttpServer({
     address: options.metricsAddress,
     flag: '--metrics-address',
@@ -181,12 +277,12 @@ async function compose(
     fetch: createMetricsHandler({ metrics, log: log.child('metrics'), store, registry, readiness, access }),
   });
   closers.push(() => metricsServer.close());
-  const bootstrap = bootstrapOf(addresses, settings);
+  const bootstrap = bootstrapOf(ground.addresses, meshConfig.settings);
   const api = startApi(options, {
     log,
     clock,
     metrics,
-    version: dependencies.version,
+    version,
     store,
     registry,
     access,
@@ -196,35 +292,33 @@ async function compose(
     identity,
   });
   closers.push(() => api.close());
+  return { access, metrics: metricsServer.address, api: api.address };
+}
 
-  const { xds, secure } = await mesh.listen();
-  const reached = advertisedAddress(secure, options.identity.names);
-  Object.assign(addresses, { metrics: metricsServer.address, api: api.address, xds, secure: reached });
-  isServing = true;
-  log.info('control plane ready', {
-    ...addresses,
-    resources: [...store.all()].length,
-    instances: registry.instances.size,
-  });
-  return {
-    addresses,
-    token,
-    loginLink: () => `http://${addresses.api}/${access.newLoginLink()}`,
+function viewsOf(ground: Ground, { registry, mesh }: PortParts): MeshViews {
+  const { store, meshConfig, version, startedAt, clock, addresses } = ground;
+  return buildViews({
     store,
     registry,
-    close,
-  };
+    proxies: () => mesh.proxies.proxies.values(),
+    services: () => mesh.services(),
+    edges: (of) => mesh.edges(of),
+    analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
+    about: () => ({
+      version,
+      startedAt,
+      now: isoTime(clock),
+      addresses,
+      sidecars: sidecarsOf(meshConfig.settings),
+    }),
+  });
 }
 
 /** The store, and the folders of resources read into it. */
 function openSources(
   options: ControlOptions,
   file: StateFile,
-  {
-    clock,
-    log,
-    closers,
-  }: { readonly clock: Clock; readonly log: Logger; readonly closers: (() => void | Promise<void>)[] },
+  { clock, log, closers }: { readonly clock: Clock; readonly log: Logger; readonly closers: Closers },
 ): ResourceStore {
   const store = openSqliteStore(file, {
     admission,

@@ -9,6 +9,7 @@ import { secretContent, type MeshSettings, type Secret } from '@sluice/api';
 import { spiffeId } from '@sluice/identity';
 import type { Clock, Logger, MetricsRegistry } from '@sluice/runtime';
 import { isControlError } from '../errors.ts';
+import type { Leadership } from '../leader/leadership.ts';
 import type { MeshIdentity } from '../serve/mesh-identity.ts';
 import type { StateFile } from '../source/state-file.ts';
 import type { ResourceStore } from '../source/store.ts';
@@ -50,6 +51,7 @@ export interface OpenAuthorityOptions {
   readonly options: IdentityOptions;
   readonly file: StateFile;
   readonly store: ResourceStore;
+  readonly leadership: Leadership;
   readonly settings: MeshSettings;
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;
@@ -125,10 +127,16 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
     const present = stampOf(options.authorityDir);
     if (present !== stamp) reload();
     stamp = present;
-    authority.check();
     alarm.look();
     metrics.observe(authority, wallMs());
   }, checkIntervalMs);
+  const endRotation = parts.leadership.take({
+    name: 'rotation',
+    begin: () => {
+      const rotation = setInterval(() => authority.check(), checkIntervalMs);
+      return () => clearInterval(rotation);
+    },
+  });
   metrics.observe(authority, wallMs());
   alarm.look();
   return {
@@ -139,6 +147,7 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
     joinTokens,
     metrics,
     close() {
+      endRotation();
       clearInterval(timer);
       unsubscribe();
     },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyOf, type Registration } from '@sluice/api';
 import { createLogger, FakeClock } from '@sluice/runtime';
+import { LeaderDuties } from '../leader/leadership.ts';
 import { admission } from '../source/admission.ts';
 import { localError } from '../errors.ts';
 import { openMemoryStore } from '../source/memory-store.ts';
@@ -21,6 +22,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 let clock: FakeClock;
 let store: ResourceStore;
 let table: RegistryTable;
+let leadership: LeaderDuties;
 let services: readonly OutboundService[];
 let logged: string[];
 let revoked: ReadonlySet<string>;
@@ -29,6 +31,7 @@ beforeEach(() => {
   clock = new FakeClock();
   store = openMemoryStore(storeOptions());
   table = memoryRegistryTable();
+  leadership = new LeaderDuties(true);
   services = ['ratings', 'details'].map((name) => service(name));
   logged = [];
   revoked = new Set();
@@ -48,6 +51,7 @@ function open(from: RegistryTable = table): InstanceRegistry {
   return new InstanceRegistry({
     store,
     table: from,
+    leadership,
     clock,
     log: createLogger({ component: 'registry', write: (line) => logged.push(line) }),
     clusterDomain: 'cluster.local',
@@ -331,5 +335,64 @@ describe('after a restart', () => {
     expect([...restored.instances.keys()]).toEqual(rows.map((row) => row.instance));
     expect(entryOf('a')).not.toBeNull();
     expect(entryOf('orphan')).toBeNull();
+  });
+});
+
+describe('beside another control plane', () => {
+  const tables: readonly (readonly [string, () => RegistryTable])[] = [
+    ['memory', memoryRegistryTable],
+    ['SQLite', () => sqliteRegistryTable(openStateFile(join(root, 'beside')))],
+  ];
+
+  test('a follower allots no ports, and reads those that are allotted', () => {
+    leadership.lead(false);
+    const registry = open();
+    expect(registry.register(registration('a')).outbound).toEqual([]);
+    leadership.lead(true);
+    const port = registry.outboundPort('a.default', 'default/ratings', 9080);
+    expect(port).not.toBeNull();
+    leadership.lead(false);
+    expect(registry.outboundPort('a.default', 'default/ratings', 9080)).toBe(port);
+  });
+
+  for (const [name, openTable] of tables) {
+    test(`${name}: an expiry ends only the registration that it judged; what is allotted stands`, () => {
+      const shared = openTable();
+      const row = {
+        instance: 'a.default',
+        registration: registration('a'),
+        tokenHash: 'first',
+        registeredWallMs: 0,
+        isHealthy: true,
+        healthMessage: '',
+      };
+      shared.put(row);
+      shared.put({ ...row, tokenHash: 'second' });
+      expect(shared.delete('a.default', 'first', true)).toBe(false);
+      expect(shared.load().registrations).toHaveLength(1);
+
+      const allotment = { instance: 'a.default', service: 'default/ratings', port: 9080, localPort: 21000 };
+      expect(shared.addPorts([allotment])).toEqual([]);
+      expect(shared.addPorts([allotment])).toEqual([]);
+      expect(shared.addPorts([{ ...allotment, localPort: 21005 }])).toEqual([allotment]);
+      expect(shared.load().ports).toEqual([allotment]);
+
+      expect(shared.delete('a.default', 'second', true)).toBe(true);
+      expect(shared.load()).toEqual({ registrations: [], ports: [] });
+    });
+  }
+
+  test('ports that another allotted first are taken over, on the disk and in what instances are told', () => {
+    const registry = open();
+    const { outbound } = registry.register(registration('a'));
+    const [first] = outbound;
+    if (first === undefined) throw new Error('nothing was allotted');
+    const other = 21000 + ((first.localPort - 21000 + 5) % 10);
+    const service = `${first.namespace}/${first.hostname}`;
+    const standing = { instance: 'b.default', service, port: first.port, localPort: other };
+    table.addPorts([standing]);
+    const { outbound: told } = registry.register(registration('b'));
+    expect(told.find(({ hostname }) => hostname === first.hostname)?.localPort).toBe(other);
+    expect(registry.outboundPort('b.default', service, first.port)).toBe(other);
   });
 });

@@ -8,6 +8,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { OutboundBinding, Registration, RegistrationReply, ResourceKey, StrictPort } from '@sluice/api';
 import type { Clock, Logger } from '@sluice/runtime';
 import { hasErrorCode } from '../errors.ts';
+import type { Leadership } from '../leader/leadership.ts';
 import type { ResourceStore, WriteFailure } from '../source/store.ts';
 import { forwardProxy, httpProxyAllocation } from '../translate/node.ts';
 import { LeaseTable, type LeaseCheck } from './lease-table.ts';
@@ -29,6 +30,7 @@ export interface OutboundService {
 export interface InstanceRegistryOptions {
   readonly store: ResourceStore;
   readonly table: RegistryTable;
+  readonly leadership: Leadership;
   readonly clock: Clock;
   readonly log: Logger;
   readonly clusterDomain: string;
@@ -216,6 +218,9 @@ export class InstanceRegistry implements Registry {
   outboundPort(instance: string, service: string, servicePort: number): number | null {
     const row = this.#rows.get(instance);
     if (row === undefined) return null;
+    const known = this.#ports.portOf(instance, service, servicePort);
+    // Two that allot would give one port twice: the leader does, and the others read what it gave.
+    if (known !== null || !this.#options.leadership.isLeader) return known;
     const port = this.#ports.allot(instance, row.registration, service, servicePort);
     this.#planFlush();
     return port;
@@ -240,7 +245,8 @@ export class InstanceRegistry implements Registry {
     });
     this.#bindings.set(instance, { services, bindings });
     this.#flush();
-    return bindings;
+    // Another control plane had allotted some of it already: what is on disk stands.
+    return this.#bindings.has(instance) ? bindings : this.bindings(instance);
   }
 
   /** To be called every `checkIntervalMs`: expires leases, unless too many went at once. */
@@ -336,8 +342,12 @@ export class InstanceRegistry implements Registry {
     this.#bindings.delete(instance);
     this.#byTokenHash.delete(row.tokenHash);
     if (forgetPorts) this.#ports.forget(instance);
-    this.#tryWrite('the end of a registration', () => table.delete(instance, forgetPorts));
-    this.#deleteEntry(instance, row.registration);
+    let isPresent = true;
+    this.#tryWrite('the end of a registration', () => {
+      isPresent = table.delete(instance, row.tokenHash, forgetPorts);
+    });
+    // Registered anew meanwhile, with another control plane: what this one judged is not there any more.
+    if (isPresent) this.#deleteEntry(instance, row.registration);
   }
 
   #deleteEntry(instance: string, registration: Registration): void {
@@ -388,7 +398,13 @@ export class InstanceRegistry implements Registry {
 
   /** On a full disk the allotments hold in memory, come out the same after a restart, and are written later. */
   #flush(): void {
-    this.#tryWrite('allotted ports', () => this.#ports.flush((rows) => this.#options.table.addPorts(rows)));
+    this.#tryWrite('allotted ports', () =>
+      this.#ports.flush((rows) => {
+        const standing = this.#options.table.addPorts(rows);
+        for (const { instance } of standing) this.#bindings.delete(instance);
+        return standing;
+      }),
+    );
   }
 
   /** For what is made good later: a full disk is told and not passed on. */

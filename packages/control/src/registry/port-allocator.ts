@@ -22,6 +22,10 @@ export class PortAllocator {
     }
   }
 
+  portOf(instance: string, service: string, port: number): number | null {
+    return this.#byInstance.get(instance)?.byService.get(serviceText(service, port)) ?? null;
+  }
+
   /** The port allotted to a service port, allotted now if need be; null without a range, or when it is used up. */
   allot(instance: string, registration: Registration, service: string, port: number): number | null {
     const range = registration.outboundPortRange;
@@ -60,11 +64,19 @@ export class PortAllocator {
     return this.#unwritten.length > 0;
   }
 
-  /** Hands over what is not on disk yet; `write` throwing leaves it for the next time. */
-  flush(write: (rows: readonly PortRow[]) => void): void {
+  /**
+   * Hands over what is not on disk yet; `write` throwing leaves it for the next time. What it returns was allotted
+   * before, by another: that stands.
+   */
+  flush(write: (rows: readonly PortRow[]) => readonly PortRow[]): void {
     if (this.#unwritten.length === 0) return;
-    write(this.#unwritten);
+    const standing = write(this.#unwritten);
     this.#unwritten = [];
+    for (const { instance, service, port } of standing) {
+      const ports = this.#portsOf(instance);
+      ports.taken.delete(ports.byService.get(serviceText(service, port)) ?? 0);
+    }
+    this.restore(standing);
   }
 
   #portsOf(instance: string): InstancePorts {

@@ -26,8 +26,10 @@ export interface PortRow {
 export interface RegistryTable {
   load(): { readonly registrations: readonly RegistrationRow[]; readonly ports: readonly PortRow[] };
   put(row: RegistrationRow): void;
-  delete(instance: string, forgetPorts: boolean): void;
-  addPorts(rows: readonly PortRow[]): void;
+  /** Only the registration with this token: false when there is another by now. */
+  delete(instance: string, tokenHash: string, forgetPorts: boolean): boolean;
+  /** Adds what is not allotted yet; returns rows that were, to another port. */
+  addPorts(rows: readonly PortRow[]): readonly PortRow[];
   deletePorts(instance: string): void;
 }
 
@@ -40,20 +42,36 @@ export function memoryRegistryTable(): RegistryTable {
   return {
     load: () => ({ registrations: [...registrations.values()], ports }),
     put: (row) => void registrations.set(row.instance, row),
-    delete(instance, forgetPorts) {
+    delete(instance, tokenHash, forgetPorts) {
+      const present = registrations.get(instance);
+      if (present !== undefined && present.tokenHash !== tokenHash) return false;
       registrations.delete(instance);
       if (forgetPorts) deletePorts(instance);
+      return true;
     },
-    addPorts: (rows) => void ports.push(...rows),
+    addPorts: (rows) =>
+      rows.flatMap((row) => {
+        const present = ports.find((one) => isSameAllotment(one, row));
+        if (present === undefined) ports.push(row);
+        return present === undefined || present.localPort === row.localPort ? [] : [present];
+      }),
     deletePorts,
   };
+}
+
+function isSameAllotment(one: PortRow, other: PortRow): boolean {
+  return one.instance === other.instance && one.service === other.service && one.port === other.port;
 }
 
 export function sqliteRegistryTable(file: StateFile): RegistryTable {
   const { database } = file;
   const put = database.prepare('INSERT OR REPLACE INTO registration VALUES (?, ?, ?, ?, ?, ?)');
-  const remove = database.prepare('DELETE FROM registration WHERE instance = ?');
-  const addPort = database.prepare('INSERT OR REPLACE INTO outbound_port VALUES (?, ?, ?, ?)');
+  const remove = database.prepare('DELETE FROM registration WHERE instance = ? AND token_hash = ?');
+  const isThere = database.prepare('SELECT 1 FROM registration WHERE instance = ?');
+  const addPort = database.prepare('INSERT OR IGNORE INTO outbound_port VALUES (?, ?, ?, ?)');
+  const portOf = database.prepare<{ local_port: number }, [string, string, number]>(
+    'SELECT local_port FROM outbound_port WHERE instance = ? AND hostname = ? AND port = ?',
+  );
   const removePorts = database.prepare('DELETE FROM outbound_port WHERE instance = ?');
   return {
     load: () => ({
@@ -74,15 +92,27 @@ export function sqliteRegistryTable(file: StateFile): RegistryTable {
         const content = JSON.stringify(registration);
         put.run(instance, content, tokenHash, Math.round(registeredWallMs), isHealthy ? 1 : 0, healthMessage);
       }),
-    delete: (instance, forgetPorts) =>
+    delete(instance, tokenHash, forgetPorts) {
+      let isAnother = false;
       file.transact(() => {
-        remove.run(instance);
-        if (forgetPorts) removePorts.run(instance);
-      }),
-    addPorts: (rows) =>
+        remove.run(instance, tokenHash);
+        isAnother = isThere.get(instance) !== null;
+        if (forgetPorts && !isAnother) removePorts.run(instance);
+      });
+      return !isAnother;
+    },
+    addPorts(rows) {
+      const standing: PortRow[] = [];
       file.transact(() => {
-        for (const row of rows) addPort.run(row.instance, row.service, row.port, row.localPort);
-      }),
+        for (const row of rows) {
+          const { instance, service, port } = row;
+          addPort.run(instance, service, port, row.localPort);
+          const localPort = portOf.get(instance, service, port)?.local_port ?? row.localPort;
+          if (localPort !== row.localPort) standing.push({ ...row, localPort });
+        }
+      });
+      return standing;
+    },
     deletePorts: (instance) => file.transact(() => void removePorts.run(instance)),
   };
 }

@@ -108,7 +108,13 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   }
 
   const unwatch = ads.subscribe(() => status.progressChanged());
-  status.contentChanged();
+  const endStatus = options.leadership.take({
+    name: 'status',
+    begin: () => {
+      status.begin();
+      return () => status.end();
+    },
+  });
   return {
     proxies: ads,
     services: () => serviceViews(model),
@@ -134,7 +140,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       unsubscribe();
       unwatch();
       push.stop();
-      status.stop();
+      endStatus();
       ads.close();
       driver.stop();
       await secure?.close();

@@ -4,6 +4,7 @@
  */
 import type { MeshSettings, StrictPort } from '@sluice/api';
 import type { Clock, Logger, MetricsRegistry } from '@sluice/runtime';
+import type { Leadership } from '../leader/leadership.ts';
 import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance, Registry } from '../registry/registry.ts';
 import type { ResourceStore } from '../source/store.ts';
@@ -15,6 +16,7 @@ export interface MeshServingOptions {
   /** Holds everything already: sources and registry are restored before this part is made. */
   readonly store: ResourceStore;
   readonly registry: Registry;
+  readonly leadership: Leadership;
   readonly settings: MeshSettings;
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;

@@ -43,6 +43,11 @@ class StatusMesh extends TranslationFixture {
     log: createLogger({ component: 'status', write: (line) => this.logged.push(line) }),
   });
 
+  constructor() {
+    super();
+    this.writer.begin();
+  }
+
   connect(name: string): Map<string, TypeStatus> {
     const node = this.client(name);
     this.snapshot(node);
@@ -404,6 +409,21 @@ describe('writing', () => {
     mesh.written(keyOfYaml(route));
     mesh.writer.progressChanged();
     mesh.time.advance(1000);
+    expect(mesh.store.revision).toBe(before + 1);
+  });
+
+  test('is a leader’s: a follower writes nothing, and who takes the duty over judges everything', () => {
+    const mesh = new StatusMesh();
+    const route = virtualService('a', toReviews);
+    mesh.writer.end();
+    mesh.apply(service + '---' + route);
+    const before = mesh.store.revision;
+    mesh.writer.contentChanged();
+    mesh.time.advance(10_000);
+    expect(mesh.store.revision).toBe(before);
+    mesh.writer.begin();
+    mesh.time.advance(300);
+    expect(mesh.condition(route, 'Accepted')).toMatchObject({ status: 'True' });
     expect(mesh.store.revision).toBe(before + 1);
   });
 

@@ -51,6 +51,8 @@ const gatewayKinds = ['GatewayClass', 'Gateway', 'HTTPRoute'] as const;
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #timer: TimerNode;
+  /** Whether it is this control plane that writes. */
+  #isOnDuty = false;
   #findings: ReadonlyMap<string, readonly Problem[]> = new Map();
   #hasNewContent = true;
   /** Progress that was written last, to see whether an ACK changed anything. */
@@ -59,6 +61,12 @@ export class StatusWriter {
   constructor(options: StatusWriterOptions) {
     this.#options = options;
     this.#timer = new TimerNode(() => this.#write());
+  }
+
+  /** From now on statuses are this control plane's to write: everything is judged anew. */
+  begin(): void {
+    this.#isOnDuty = true;
+    this.contentChanged();
   }
 
   /** Resources changed: everything is judged anew. */
@@ -72,12 +80,13 @@ export class StatusWriter {
     this.#schedule(delayMs);
   }
 
-  stop(): void {
+  end(): void {
+    this.#isOnDuty = false;
     this.#options.wheel.disarm(this.#timer);
   }
 
   #schedule(afterMs: number): void {
-    if (!this.#timer.isArmed) this.#options.wheel.arm(this.#timer, afterMs);
+    if (this.#isOnDuty && !this.#timer.isArmed) this.#options.wheel.arm(this.#timer, afterMs);
   }
 
   #write(): void {

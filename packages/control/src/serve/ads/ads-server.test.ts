@@ -8,6 +8,7 @@ import { cleanUp, onCleanUp, waitFor } from '@sluice/testkit';
 import { frameGrpcMessage, GrpcMessageDecoder } from '@sluice/wire';
 import { AdsClient, xdsTypes } from '@sluice/xds';
 import type { AdsUpdate, AdsVariant } from '@sluice/xds';
+import { soleLeadership } from '../../leader/leadership.ts';
 import { InstanceRegistry } from '../../registry/instance-registry.ts';
 import { memoryRegistryTable } from '../../registry/registry-table.ts';
 import { admission, readResourceText } from '../../source/admission.ts';
@@ -43,6 +44,7 @@ class ServedMesh {
   readonly registry: InstanceRegistry = new InstanceRegistry({
     store: this.store,
     table: memoryRegistryTable(),
+    leadership: soleLeadership(),
     clock: systemClock,
     log: this.#log,
     clusterDomain: 'cluster.local',
@@ -52,6 +54,7 @@ class ServedMesh {
   readonly serving: MeshServing = createMeshServing({
     store: this.store,
     registry: this.registry,
+    leadership: soleLeadership(),
     settings: meshSettings(),
     metrics: new MetricsRegistry(),
     clock: systemClock,
@@ -334,6 +337,7 @@ test('xDS in the clear opens on loopback only', async () => {
   const serving = createMeshServing({
     store,
     registry,
+    leadership: soleLeadership(),
     settings: meshSettings(),
     metrics: new MetricsRegistry(),
     clock: systemClock,
