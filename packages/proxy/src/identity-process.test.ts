@@ -1,9 +1,10 @@
 /** Real proxy processes that get their certificates from a signing service of the test. */
 import { afterEach, describe, expect, test } from 'bun:test';
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { formatJoinToken, newJoinToken } from '@sluice/identity';
-import { cleanUp, makeTempDir, onCleanUp, TestAuthority, waitFor } from '@sluice/testkit';
+import { cleanUp, makeTempDir, onCleanUp, TestAuthority, waitFor, type TestLeaf } from '@sluice/testkit';
 import { createMessage, encodeAny, SecretTable, xdsTypes } from '@sluice/xds';
 import { pinOf, SigningPeer } from './identity/signing-peer.test-double.ts';
 import { assignment, httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
@@ -186,7 +187,41 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
   const secret = (name: string): object => ({ name, sds_config: { ads: {} } });
   const typed = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
 
-  function bootstrap(port: number, controlId: string, apiType: string): object {
+  /** Answers those whose certificate the trust bundle takes. */
+  function mutualListener(name: string): object {
+    const typed_config = {
+      '@type': `${typed}.DownstreamTlsContext`,
+      require_client_certificate: true,
+      common_tls_context: {
+        tls_certificate_sds_secret_configs: [secret('default')],
+        validation_context_sds_secret_config: secret('ROOTCA'),
+      },
+    };
+    const plain = httpListener(name, { route_config: routeTo('nowhere') }) as { filter_chains: object[] };
+    const transport_socket = { name: 'envoy.transport_sockets.tls', typed_config };
+    return { ...plain, filter_chains: plain.filter_chains.map((chain) => ({ ...chain, transport_socket })) };
+  }
+
+  /** With TLS 1.3 a client hears of its certificate with the first octets that are not for it. */
+  function isLetIn(address: string, { chainPem, keyPem }: TestLeaf): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const port = Number(address.split(':').pop());
+    const socket = connect({
+      host: '127.0.0.1',
+      port,
+      cert: chainPem,
+      key: keyPem,
+      rejectUnauthorized: false,
+    });
+    onCleanUp(() => void socket.destroy());
+    socket.on('secureConnect', () => socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n'));
+    socket.on('data', () => resolve(true));
+    socket.on('error', () => resolve(false));
+    socket.on('close', () => resolve(false));
+    return promise;
+  }
+
+  function bootstrap(port: number, controlId: string, apiType: string, listeners: readonly object[]): object {
     return {
       node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' },
       dynamic_resources: {
@@ -199,6 +234,7 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
         lds_config: { ads: {} },
       },
       static_resources: {
+        listeners,
         clusters: [
           {
             name: 'xds-grpc',
@@ -238,7 +274,13 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
     peer.token = formatJoinToken(newJoinToken([pinOf(authority)]));
     writeFileSync(tokenFile, peer.token, { mode: 0o600 });
     const args = ['--ca-address', peer.target, '--identity-token-file', tokenFile];
-    return { peer, ads, authority, start: () => startProxy(bootstrap(ads.port, controlId, apiType), args) };
+    const { port } = ads;
+    const start = ({ dir = '', listeners = [] }: { dir?: string; listeners?: object[] } = {}) =>
+      startProxy(bootstrap(port, controlId, apiType, listeners), [
+        ...args,
+        ...(dir === '' ? [] : ['--identity-dir', dir]),
+      ]);
+    return { peer, ads, authority, start };
   }
 
   test(
@@ -252,6 +294,36 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
       expect(ads.subscriptions.get(xdsTypes.secret)).toEqual(['ROOTCA']);
       await ads.until(() => new Set(ads.clients).size === 3);
       expect(proxy.log()).not.toContain('the stream to the control plane ended');
+    },
+    limitMs,
+  );
+
+  test(
+    'refuses a revoked peer after a restart too, while the control plane is away',
+    async () => {
+      const { ads, authority, start } = await mesh('spiffe://cluster.local/ns/default/sa/control');
+      const [good, bad] = [authority.leaf({ account: 'good' }), authority.leaf({ account: 'bad' })];
+      const bundle = createMessage(SecretTable, {
+        name: 'ROOTCA',
+        validationContext: {
+          trustedCa: { inlineString: authority.rootPem },
+          crl: { inlineString: authority.crl([bad]) },
+          onlyVerifyLeafCertCrl: true,
+        },
+      });
+      ads.put(xdsTypes.secret, { ROOTCA: encodeAny(SecretTable, bundle) });
+      const dir = join(makeTempDir(), 'identity');
+      const more = { dir, listeners: [mutualListener('main')] };
+      const first = start(more);
+      const before = await first.address('main');
+      await waitFor(() => existsSync(join(dir, 'revocations.pem')));
+      expect(statSync(join(dir, 'revocations.pem')).mode & 0o777).toBe(0o600);
+      expect([await isLetIn(before, good), await isLetIn(before, bad)]).toEqual([true, false]);
+      first.process.kill('SIGKILL');
+      await first.process.exited;
+      ads.close();
+      const after = await start(more).address('main');
+      expect([await isLetIn(after, good), await isLetIn(after, bad)]).toEqual([true, false]);
     },
     limitMs,
   );

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import {
   chainPem,
+  crlPem,
   formatJoinToken,
   issueCertificate,
   issueCrl,
   newJoinToken,
-  parseCrl,
   parseCsr,
 } from '@sluice/identity';
 import { createLogger, createRandom, MetricsRegistry } from '@sluice/runtime';
@@ -26,6 +26,7 @@ const refused = (code: number, message: string): SigningOutcome => ({
 class MemoryStore implements IdentityStore {
   stored: StoredCredential | null = null;
   roots: string | null = null;
+  revocations: string | null = null;
   pending: string | null = null;
   readonly #nowMs: () => number;
   constructor(nowMs: () => number) {
@@ -36,6 +37,12 @@ class MemoryStore implements IdentityStore {
   }
   loadRoots(): string | null {
     return this.roots;
+  }
+  loadRevocations(): string | null {
+    return this.revocations;
+  }
+  saveRevocations(pem: string): void {
+    this.revocations = pem === '' ? null : pem;
   }
   loadPendingKey(): string | null {
     return this.pending;
@@ -58,6 +65,7 @@ function world(options: Partial<AgentDeps['options']> = {}, token: string | null
   const calls: SigningCall[] = [];
   const credentials: Credential[] = [];
   const bundles: string[] = [];
+  const lists: string[] = [];
   const lines: string[] = [];
   const metrics = new MetricsRegistry();
   const store = new MemoryStore(wallMs);
@@ -96,7 +104,10 @@ function world(options: Partial<AgentDeps['options']> = {}, token: string | null
       return Promise.resolve(state.answer ?? issue(call));
     },
     onCredential: (credential) => void credentials.push(credential),
-    onRoots: (pem) => void bundles.push(pem),
+    onRoots: (rootsPem, crlPem) => {
+      bundles.push(rootsPem);
+      lists.push(crlPem);
+    },
   };
   const start = (): IdentityAgent => {
     const agent = new IdentityAgent(deps);
@@ -110,7 +121,12 @@ function world(options: Partial<AgentDeps['options']> = {}, token: string | null
   };
   const value = (name: string): number | undefined =>
     metrics.collect().find((family) => family.name === name)?.series[0]?.values[0];
-  return { time, authority, calls, credentials, bundles, lines, store, state, start, settle, value };
+  return { time, authority, calls, credentials, bundles, lists, lines, store, state, start, settle, value };
+}
+
+function listOf(authority: TestAuthority, serials: readonly string[]): string {
+  const revoked = serials.map((serial) => ({ serial, revokedMs: 0 }));
+  return crlPem(issueCrl(authority.signing, { number: 1, thisUpdateMs: 0, nextUpdateMs: 1_000, revoked }));
 }
 
 describe('a workload without a certificate', () => {
@@ -274,9 +290,9 @@ describe('renewal', () => {
     const agent = w.start();
     await w.settle(agent, 1);
     w.state.authority = new TestAuthority({ name: 'next', nowMs: w.time.clock.wallMs() });
-    agent.takeBundle(w.authority.rootPem + w.state.authority.rootPem);
+    agent.takeBundle(w.authority.rootPem + w.state.authority.rootPem, '');
     expect(w.calls).toHaveLength(1);
-    agent.takeBundle(w.state.authority.rootPem);
+    agent.takeBundle(w.state.authority.rootPem, '');
     await w.settle(agent, 2);
     expect(agent.current?.root?.sha256).toBe(w.state.authority.root.certificate.sha256);
   });
@@ -289,7 +305,7 @@ describe('renewal', () => {
     w.time.advance(16.8 * hour);
     await w.settle(agent, 2);
     expect(w.bundles[1]).toBe(w.state.authority.rootPem + w.authority.rootPem);
-    agent.takeBundle(w.state.authority.rootPem);
+    agent.takeBundle(w.state.authority.rootPem, '');
     expect(w.calls).toHaveLength(2);
     w.time.advance(16.8 * hour);
     await w.settle(agent, 3);
@@ -338,27 +354,42 @@ describe('the end of a certificate', () => {
     const agent = w.start();
     await w.settle(agent, 1);
     const serial = agent.current?.leaf.serial ?? '';
-    const list = (serials: string[]) => {
-      const crl = parseCrl(
-        issueCrl(w.authority.signing, {
-          number: 1,
-          thisUpdateMs: 0,
-          nextUpdateMs: 1_000,
-          revoked: serials.map((one) => ({ serial: one, revokedMs: 0 })),
-        }),
-      );
-      if ('kind' in crl) throw new Error(crl.message);
-      return [crl];
-    };
-    agent.takeRevocations(list(['0a']));
+    agent.takeBundle(w.authority.rootPem, listOf(w.authority, ['0a']));
     expect(w.calls).toHaveLength(1);
-    agent.takeRevocations(list([serial]));
-    agent.takeRevocations(list([serial]));
+    agent.takeBundle(w.authority.rootPem, listOf(w.authority, [serial]));
+    agent.takeBundle(w.authority.rootPem, listOf(w.authority, [serial]));
     await w.settle(agent, 2);
     expect(w.calls).toHaveLength(2);
     expect(w.calls[1]).toMatchObject({ request: { token: 'jwt' }, credential: null });
     expect(w.lines.filter((line) => line.includes('was revoked'))).toHaveLength(1);
     expect(agent.current?.leaf.serial).not.toBe(serial);
+  });
+
+  test('revocation lists are kept for the next start, the own name on them too, until there are none', async () => {
+    const w = world();
+    const first = w.start();
+    await w.settle(first, 1);
+    const lists = listOf(w.authority, ['0a']);
+    first.takeBundle(w.authority.rootPem, lists);
+    first.stop();
+    expect(w.store.revocations).toBe(lists);
+    const second = w.start();
+    expect([w.bundles.at(-1), w.lists.at(-1)]).toEqual([w.authority.rootPem, lists]);
+    expect(w.calls).toHaveLength(1);
+    second.takeBundle(w.authority.rootPem, listOf(w.authority, [second.current?.leaf.serial ?? '']));
+    second.stop();
+    const third = w.start();
+    await w.settle(third, 2);
+    expect(w.calls[1]).toMatchObject({ request: { token: 'jwt' }, credential: null });
+    third.takeBundle(w.authority.rootPem, '');
+    third.stop();
+    w.store.revocations = 'rubbish';
+    w.start().stop();
+    expect(w.lists.at(-1)).toBe('');
+    w.store.revocations = '-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n';
+    w.start().stop();
+    expect([w.bundles.at(-1), w.lists.at(-1)]).toEqual([w.authority.rootPem, '']);
+    expect(w.lines.join('')).toContain('the stored revocation lists cannot be read');
   });
 
   test('a control plane that does not take it makes the agent ask, and a new token gets its turn', async () => {

@@ -18,6 +18,7 @@ import {
 } from '@sluice/identity';
 import { reconnectBackoffMs, TimerNode, type Logger, type Random, type TimerWheel } from '@sluice/runtime';
 import type { JsonObject } from '@sluice/xds';
+import { readCrls } from '../config/secret-judgement.ts';
 import { credentialOf, credentialText, readCredentialText, type Credential } from './credential.ts';
 import type { IdentityStore } from './identity-dir.ts';
 import type { IdentityMetrics } from './identity-metrics.ts';
@@ -61,7 +62,7 @@ export interface AgentDeps {
   /** Never rejects. */
   sign(call: SigningCall): Promise<SigningOutcome>;
   onCredential(credential: Credential): void;
-  onRoots(rootsPem: string): void;
+  onRoots(rootsPem: string, crlPem: string): void;
 }
 
 /** How long a certificate lives is the authority's to say (its operator's `--leaf-ttl`): 0 asks for its default. */
@@ -94,7 +95,9 @@ export class IdentityAgent {
     this.#renewal = new TimerNode(() => void this.#renew());
     this.#expiry = new TimerNode(() => this.#lookAtExpiry());
     this.#wake = new WakeWatch(deps.timers, (jumpMs) => this.#woke(jumpMs));
-    this.#roots = new TrustRoots(deps.store, deps.logger, (pem) => deps.onRoots(pem));
+    this.#roots = new TrustRoots(deps.store, deps.logger, (rootsPem, crlPem) =>
+      deps.onRoots(rootsPem, crlPem),
+    );
   }
 
   get current(): Credential | null {
@@ -118,6 +121,7 @@ export class IdentityAgent {
   start(): void {
     this.#roots.load();
     this.#restore();
+    this.#takeRevocations(readCrls(this.#roots.crlPem));
     this.#wake.start();
     if (this.#current === null || this.isExpired) void this.#renew();
   }
@@ -130,8 +134,9 @@ export class IdentityAgent {
   }
 
   /** The trust bundle as the control plane sends it: from now on it decides, and not what authorities answer. */
-  takeBundle(rootsPem: string): void {
-    this.#roots.fromControlPlane(rootsPem);
+  takeBundle(rootsPem: string, crlPem: string): void {
+    this.#roots.fromControlPlane(rootsPem, crlPem);
+    this.#takeRevocations(readCrls(crlPem));
     const { root, spiffeId } = this.#current ?? {};
     if (root === undefined || root === null || this.#roots.holds(root)) return;
     this.#deps.logger.warning(
@@ -145,7 +150,7 @@ export class IdentityAgent {
   }
 
   /** The revocation lists of the mesh. One's own name on them is the end of this certificate: only a token helps. */
-  takeRevocations(lists: readonly Crl[]): void {
+  #takeRevocations(lists: readonly Crl[]): void {
     const { leaf } = this.#current ?? {};
     const isListed = lists.some(
       (list) => leaf !== undefined && list.issuer === leaf.issuer && list.revokedSerials.has(leaf.serial),

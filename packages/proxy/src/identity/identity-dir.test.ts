@@ -25,6 +25,12 @@ test('what is saved is found by the next process, in files that nobody else read
     0o700, 0o600, 0o600,
   ]);
   expect(existsSync(join(path, 'credential.pem.new'))).toBe(false);
+  expect(next.loadRevocations()).toBeNull();
+  dir.saveRevocations('lists');
+  expect(next.loadRevocations()).toBe('lists');
+  expect(modeOf(join(path, 'revocations.pem'))).toBe(0o600);
+  dir.saveRevocations('');
+  expect(next.loadRevocations()).toBeNull();
   expect(next.loadPendingKey()).toBeNull();
   next.savePendingKey('key');
   expect(dir.loadPendingKey()).toBe('key');

@@ -34,12 +34,16 @@ export interface IdentityStore {
   loadPendingKey(): string | null;
   save(pem: string): void;
   saveRoots(pem: string): void;
+  loadRevocations(): string | null;
+  /** Empty: there are none. */
+  saveRevocations(pem: string): void;
   /** Null: it is no longer pending. */
   savePendingKey(pem: string | null): void;
 }
 
 const credentialFile = 'credential.pem';
 const rootsFile = 'roots.pem';
+const revocationsFile = 'revocations.pem';
 const pendingFile = 'pending-key.pem';
 const directoryMode = 0o700;
 const fileMode = 0o600;
@@ -76,6 +80,15 @@ export class IdentityDir implements IdentityStore {
 
   saveRoots(pem: string): void {
     this.#write(rootsFile, pem);
+  }
+
+  loadRevocations(): string | null {
+    return this.#read(revocationsFile);
+  }
+
+  saveRevocations(pem: string): void {
+    if (pem !== '') this.#write(revocationsFile, pem);
+    else rmSync(join(this.#path, revocationsFile), { force: true });
   }
 
   savePendingKey(pem: string | null): void {

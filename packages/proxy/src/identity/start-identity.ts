@@ -53,7 +53,7 @@ export function createIdentityAgent(wiring: IdentityWiring): IdentityAgent {
     onCredential(credential) {
       wiring.onSecret(certificateSecret(credential), credential.leaf.serial);
     },
-    onRoots: (pem) => wiring.onSecret(bundleSecret(pem), ''),
+    onRoots: (rootsPem, crlPem) => wiring.onSecret(bundleSecret(rootsPem, crlPem), ''),
   });
 }
 
@@ -99,9 +99,11 @@ function certificateSecret({ shownPem, keyPem }: Credential): Secret {
   });
 }
 
-function bundleSecret(pem: string): Secret {
+/** As the control plane has it: authorities' own certificates are in no list. */
+function bundleSecret(rootsPem: string, crlPem: string): Secret {
+  const lists = crlPem === '' ? {} : { crl: { inlineString: crlPem }, onlyVerifyLeafCertCrl: true };
   return createMessage(SecretTable, {
     name: trustBundleSecret,
-    validationContext: { trustedCa: { inlineString: pem } },
+    validationContext: { trustedCa: { inlineString: rootsPem }, ...lists },
   });
 }

@@ -4,12 +4,17 @@
  *
  * While a root takes over from another, certificates of both are about. The bundle of the control plane holds
  * both; without it, the roots that our own chains led to are kept side by side.
+ *
+ * The revocation lists that came with the control plane's bundle are kept as well: a proxy that restarts while the
+ * control plane is away must not take a peer that was refused before.
  */
 import {
   isJoinToken,
   isProblem,
   parseChain,
+  parseCrl,
   parseJoinToken,
+  parsePem,
   trustBundle,
   type Certificate,
 } from '@sluice/identity';
@@ -23,12 +28,17 @@ const maxOwnRoots = 2;
 export class TrustRoots {
   readonly #store: IdentityStore | null;
   readonly #logger: Logger;
-  readonly #onChange: (rootsPem: string) => void;
+  readonly #onChange: (rootsPem: string, crlPem: string) => void;
   #pem = '';
+  #crlPem = '';
   #isFromControlPlane = false;
 
   /** `onChange`: the workload's own copy is another one now. */
-  constructor(store: IdentityStore | null, logger: Logger, onChange: (rootsPem: string) => void) {
+  constructor(
+    store: IdentityStore | null,
+    logger: Logger,
+    onChange: (rootsPem: string, crlPem: string) => void,
+  ) {
     this.#store = store;
     this.#logger = logger;
     this.#onChange = onChange;
@@ -38,7 +48,13 @@ export class TrustRoots {
     const stored = this.#store?.loadRoots() ?? null;
     if (stored === null || isProblem(parseChain(stored))) return;
     this.#pem = stored;
-    this.#onChange(stored);
+    this.#crlPem = this.#loadRevocations();
+    this.#onChange(stored, this.#crlPem);
+  }
+
+  /** The revocation lists of the moment; empty while nothing is revoked. */
+  get crlPem(): string {
+    return this.#crlPem;
   }
 
   /** Newest first. A bundle of the control plane is not added to: a root that it took out stays out. */
@@ -49,12 +65,13 @@ export class TrustRoots {
     const kept = trustBundle('', merged.roots.slice(0, Math.max(maxOwnRoots, fresh.length)));
     if (kept.rootsPem === this.#pem || kept.roots.length === 0) return;
     this.#change(kept.rootsPem);
-    this.#onChange(kept.rootsPem);
+    this.#onChange(kept.rootsPem, this.#crlPem);
   }
 
-  fromControlPlane(pem: string): void {
+  fromControlPlane(pem: string, crlPem: string): void {
     if (pem.trim() === '') return;
     this.#isFromControlPlane = true;
+    if (crlPem !== this.#crlPem) this.#changeRevocations(crlPem);
     if (pem !== this.#pem) this.#change(pem);
   }
 
@@ -84,13 +101,31 @@ export class TrustRoots {
 
   #change(pem: string): void {
     this.#pem = pem;
+    this.#keep('the trust bundle', (store) => store.saveRoots(pem));
+  }
+
+  #changeRevocations(crlPem: string): void {
+    this.#crlPem = crlPem;
+    this.#keep('the revocation lists', (store) => store.saveRevocations(crlPem));
+  }
+
+  #keep(what: string, save: (store: IdentityStore) => void): void {
     try {
-      this.#store?.saveRoots(pem);
+      if (this.#store !== null) save(this.#store);
     } catch (error) {
-      this.#logger.error('the trust bundle could not be stored; a restart will not find it', {
-        error: String(error),
-      });
+      this.#logger.error(`${what} could not be stored; a restart will not find it`, { error: String(error) });
     }
+  }
+
+  /** One that cannot be read must not take the roots with it: without them no peer at all would be taken. */
+  #loadRevocations(): string {
+    const stored = this.#store?.loadRevocations() ?? '';
+    if (stored === '') return '';
+    const blocks = parsePem(stored);
+    const lists = isProblem(blocks) ? [] : blocks.map(({ der }) => parseCrl(der));
+    if (lists.length > 0 && !lists.some(isProblem)) return stored;
+    this.#logger.error('the stored revocation lists cannot be read; the control plane’s are waited for');
+    return '';
   }
 }
 

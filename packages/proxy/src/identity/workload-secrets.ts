@@ -7,7 +7,7 @@ import { systemRandom } from '@sluice/runtime';
 import type { JsonObject, Secret } from '@sluice/xds';
 import { CertificateAlarms } from '../config/certificate-alarms.ts';
 import { SecretActivation, type SecretActivationDeps } from '../config/secret-activation.ts';
-import { readCrls, textOf } from '../config/secret-judgement.ts';
+import { textOf } from '../config/secret-judgement.ts';
 import { WatchedFiles } from '../config/watched-files.ts';
 import type { IdentityAgent } from './agent.ts';
 import type { IdentityOptions } from './identity-options.ts';
@@ -75,8 +75,8 @@ export class WorkloadSecrets {
   #arrived(name: string, secret: Secret): void {
     this.#alarms.put(secret);
     if (name === trustBundleSecret && this.activation.sourceOf(name) === 'ads') {
-      this.agent?.takeBundle(textOf(secret.validationContext?.trustedCa));
-      this.agent?.takeRevocations(readCrls(textOf(secret.validationContext?.crl)));
+      const { trustedCa, crl } = secret.validationContext ?? {};
+      this.agent?.takeBundle(textOf(trustedCa), textOf(crl));
     }
     this.#deps.arrived(secret);
   }
