@@ -19,6 +19,7 @@ import {
   generateKeySync,
   importPrivateKey,
   isProblem,
+  maySignCrls,
   parseCertificate,
   type Authority,
   type Certificate,
@@ -73,10 +74,12 @@ export class AuthorityRing {
     return [...this.#of('intermediate', 'active'), ...this.#of('intermediate', 'retired')];
   }
 
-  /** Those that have leaves about and whose keys are at hand: they sign revocation lists. */
+  /** Those that have leaves about, whose keys are at hand, and that may: they sign revocation lists. */
   get listSigners(): readonly Authority[] {
     const signers = [...this.intermediates, ...this.roots.filter(({ row }) => row.origin === 'operator')];
-    return signers.flatMap(({ certificate, key }) => (key === null ? [] : [{ certificate, key }]));
+    return signers.flatMap(({ certificate, key }) =>
+      key === null || !maySignCrls(certificate) ? [] : [{ certificate, key }],
+    );
   }
 
   /** The intermediate that signs now and the root above it; null before the first `advance`. */

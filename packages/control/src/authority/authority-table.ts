@@ -110,38 +110,13 @@ export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
       database.query<SqlAuthority, []>('SELECT * FROM authority ORDER BY rowid').all().map(toAuthority),
     putAuthority: (row) =>
       file.transact(() => {
-        const { id, role, origin, phase, rootId, certificatePem, keyPem, createdMs, lastLeafMs } = row;
-        putAuthority.run(
-          id,
-          role,
-          origin,
-          phase,
-          rootId,
-          certificatePem,
-          keyPem,
-          Math.round(createdMs),
-          lastLeafMs,
-        );
+        putAuthority.run(...authorityValues(row));
       }),
     deleteAuthority: (id) => file.transact(() => void deleteAuthority.run(id)),
     addIssued: (row) =>
       file.transact(() => {
-        const { serial, authorityId, rootId, identity, namespace, account, binding, proof, notAfterMs } = row;
-        const text = JSON.stringify(binding);
-        const issuedMs = Math.round(row.issuedMs);
-        addIssued.run(
-          serial,
-          authorityId,
-          rootId,
-          identity,
-          namespace,
-          account,
-          text,
-          proof,
-          issuedMs,
-          notAfterMs,
-          row.lineage,
-        );
+        const { authorityId, rootId, binding, notAfterMs } = row;
+        addIssued.run(...issuedValues(row));
         lastLeaf.run(notAfterMs, authorityId, rootId);
         if (binding.instance !== '') lineages.note(binding.instance, row.lineage);
       }),
@@ -174,6 +149,32 @@ export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
         ?.value ?? null,
     putText: (name, value) => file.transact(() => void putText.run(name, value)),
   };
+}
+
+/** In the order of the table's columns. */
+function authorityValues(row: AuthorityRow): (string | number | null)[] {
+  const { id, role, origin, phase, rootId, certificatePem, keyPem, createdMs, lastLeafMs } = row;
+  return [id, role, origin, phase, rootId, certificatePem, keyPem, Math.round(createdMs), lastLeafMs];
+}
+
+/** In the order of the table's columns, but for the revocation. */
+function issuedValues(row: IssuedRow): (string | number)[] {
+  const { serial, authorityId, rootId, identity, namespace, account, binding, proof, notAfterMs } = row;
+  const text = JSON.stringify(binding);
+  const issuedMs = Math.round(row.issuedMs);
+  return [
+    serial,
+    authorityId,
+    rootId,
+    identity,
+    namespace,
+    account,
+    text,
+    proof,
+    issuedMs,
+    notAfterMs,
+    row.lineage,
+  ];
 }
 
 interface SqlAuthority {

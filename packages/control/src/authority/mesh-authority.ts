@@ -243,21 +243,23 @@ export class MeshAuthority {
       [...lineages],
       nowMs,
     );
-    const listed = new Set(this.#ring.listSigners.map(({ certificate }) => certificate.sha256));
-    for (const { serial, identity, authorityId } of chosen) {
+    for (const row of chosen) {
+      const { serial, identity, authorityId: authority } = row;
       log.warning('certificate revoked', { serial, identity });
-      if (!listed.has(authorityId))
+      if (!this.isListable(row))
         log.error(
-          'the authority of a revoked certificate cannot list it: its key is gone; peers take it until its end',
-          {
-            serial,
-            authority: authorityId,
-          },
+          'a revoked certificate can be put on no list: the key of its authority is gone, or may not sign lists; peers take it until its end',
+          { serial, authority },
         );
     }
     this.#refreshLists();
     this.#refreshInstances();
     return chosen;
+  }
+
+  /** Whether peers can be told when it is revoked; else only the control plane knows. */
+  isListable({ authorityId }: Pick<IssuedRow, 'authorityId'>): boolean {
+    return this.#ring.listSigners.some(({ certificate }) => certificate.sha256 === authorityId);
   }
 
   /** To be called every `checkIntervalMs`: rotations that are due, and what may be forgotten. */

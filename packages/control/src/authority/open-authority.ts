@@ -108,17 +108,7 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
     log: log.child('audit'),
   });
   const alarm = new ExpiryAlarm(authority, wallMs, log);
-  const reload = (): void => {
-    try {
-      const operator = read();
-      if (operator !== null) authority.replaceOperator(operator);
-    } catch (error) {
-      if (!isControlError(error)) throw error;
-      log.error('the operator’s authority changed and cannot be used; the one before goes on', {
-        problem: error.message,
-      });
-    }
-  };
+  const reload = (): void => replaceOperator(authority, read, log);
   const unsubscribe = store.subscribe((changes) => {
     if (changes.some(({ key }) => key.kind === 'Secret' && key.name === operatorSecretName)) reload();
   });
@@ -152,6 +142,18 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
       unsubscribe();
     },
   };
+}
+
+function replaceOperator(authority: MeshAuthority, read: () => OperatorAuthority | null, log: Logger): void {
+  try {
+    const operator = read();
+    if (operator !== null) authority.replaceOperator(operator);
+  } catch (error) {
+    if (!isControlError(error)) throw error;
+    log.error('the operator’s authority changed and cannot be used; the one before goes on', {
+      problem: error.message,
+    });
+  }
 }
 
 /** A folder that was named is used or refused; the Secret is used when it is there. */

@@ -127,6 +127,19 @@ describe('an authority that the operator brings', () => {
     });
   }
 
+  test('whose key may not sign lists revokes at the control plane alone, and says so', () => {
+    const ca = new TestAuthority({ nowMs });
+    const operator = read(parts(ca));
+    const { certificate, key } = operator.signing;
+    // As Istio's own tools make them: keyCertSign and no cRLSign.
+    const usages = new Set([0, 2, 5]);
+    const limited = { ...operator, signing: { certificate: { ...certificate, keyUsages: usages }, key } };
+    const fixture = new AuthorityFixture({ operator: limited });
+    onCleanUp(() => fixture.close());
+    const { leaf } = fixture.issue();
+    expect(fixture.authority.revoke(() => true)).toHaveLength(1);
+  });
+
   test('that signs leaves by its root is revoked from in the same way after its end', () => {
     const [first, second] = [new TestAuthority({ nowMs, isFlat: true }), new TestAuthority({ nowMs })];
     const flat = parts(first);

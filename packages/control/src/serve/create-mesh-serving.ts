@@ -7,7 +7,8 @@
 import type { MeshSettings } from '@sluice/api';
 import { startTimerDriver, TimerWheel } from '@sluice/runtime';
 import type { Logger } from '@sluice/runtime';
-import { MeshModel } from '../model/mesh-model.ts';
+import type { LeaderDuty } from '../leader/leadership.ts';
+import { MeshModel, type ModelChange } from '../model/mesh-model.ts';
 import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance, Registry } from '../registry/registry.ts';
 import type { StoreChange } from '../source/store.ts';
@@ -68,14 +69,8 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     metrics: options.metrics,
     log,
   });
-  const status = new StatusWriter({
-    store,
-    model,
-    proxies: () => progressOf(ads, registry, nodes, translator),
-    wheel,
-    wallMs: () => options.clock.wallMs(),
-    log: log.child('status'),
-  });
+  const progress = () => progressOf(ads, registry, nodes, translator);
+  const status = createStatusWriter(options, model, progress, wheel);
   const server = new GrpcServer({ handlers: ads.handlers, log, ...grpcLimits });
   const push = new Debounce(wheel, debounceMs, () => {
     ads.pushAll();
@@ -85,36 +80,18 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   const secure = openSecurePort(options, ads, grpcLimits, () => push.trigger());
   const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
     const change = model.apply(changes);
-    for (const one of changes) {
-      if (one.type === 'delete' && one.key.kind === 'WorkloadEntry') endStream(one);
+    for (const instance of goneInstances(changes, registry)) {
+      ads.disconnect(instance);
+      translator.forget(instance);
     }
-    const reaches =
-      change.services.size + change.endpoints.size > 0 ||
-      change.routes ||
-      change.rules ||
-      change.sidecars ||
-      change.peerAuthentications ||
-      change.instances;
+    const reaches = reachesProxies(change);
     if (reaches) translator.invalidate(change);
     if (secure?.apply(changes) === true || reaches) push.trigger();
     if (changes.some(concernsStatus)) status.contentChanged();
   });
 
-  function endStream(change: StoreChange): void {
-    const { before } = change;
-    if (before?.origin.source !== 'registration' || registry.instances.has(before.origin.instance)) return;
-    ads.disconnect(before.origin.instance);
-    translator.forget(before.origin.instance);
-  }
-
   const unwatch = ads.subscribe(() => status.progressChanged());
-  const endStatus = options.leadership.take({
-    name: 'status',
-    begin: () => {
-      status.begin();
-      return () => status.end();
-    },
-  });
+  const endStatus = options.leadership.take(statusDuty(status));
   return {
     proxies: ads,
     services: () => serviceViews(model),
@@ -126,15 +103,10 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       translator.updateSettings(readSettings(fresh, log));
       push.trigger();
     },
-    listen: async () => {
-      const { host, port } = parseAddress(options.xdsAddress, xdsFlag);
-      requireLoopback(host, port);
-      try {
-        return { xds: await server.listen(host, port), secure: (await secure?.listen()) ?? '' };
-      } catch (error) {
-        throw describeListenFailure(error, { flag: xdsFlag, purpose: 'xDS' }, host, port);
-      }
-    },
+    listen: async () => ({
+      xds: await listenInTheClear(server, options.xdsAddress),
+      secure: (await secure?.listen()) ?? '',
+    }),
     hasReachedAll: () => secure?.hasReachedAll() ?? true,
     close: async () => {
       unsubscribe();
@@ -147,6 +119,56 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       await server.close();
     },
   };
+}
+
+function createStatusWriter(
+  { store, clock, log }: MeshServingOptions,
+  model: MeshModel,
+  proxies: () => Iterable<ProxyProgress>,
+  wheel: TimerWheel,
+): StatusWriter {
+  const wallMs = (): number => clock.wallMs();
+  return new StatusWriter({ store, model, proxies, wheel, wallMs, log: log.child('status') });
+}
+
+function statusDuty(status: StatusWriter): LeaderDuty {
+  return {
+    name: 'status',
+    begin() {
+      status.begin();
+      return () => status.end();
+    },
+  };
+}
+
+async function listenInTheClear(server: GrpcServer, address: string): Promise<string> {
+  const { host, port } = parseAddress(address, xdsFlag);
+  requireLoopback(host, port);
+  try {
+    return await server.listen(host, port);
+  } catch (error) {
+    throw describeListenFailure(error, { flag: xdsFlag, purpose: 'xDS' }, host, port);
+  }
+}
+
+/** Whose streams end: their registration is gone, and not replaced by another. */
+function goneInstances(changes: readonly StoreChange[], registry: Registry): string[] {
+  return changes.flatMap(({ type, key, before }) => {
+    if (type !== 'delete' || key.kind !== 'WorkloadEntry' || before?.origin.source !== 'registration')
+      return [];
+    return registry.instances.has(before.origin.instance) ? [] : [before.origin.instance];
+  });
+}
+
+function reachesProxies(change: ModelChange): boolean {
+  return (
+    change.services.size + change.endpoints.size > 0 ||
+    change.routes ||
+    change.rules ||
+    change.sidecars ||
+    change.peerAuthentications ||
+    change.instances
+  );
 }
 
 /** What is served in the clear is for this machine only; others come with certificates. */
