@@ -94,6 +94,15 @@ test('a subset with a tls of its own is an edge of its own', () => {
   ]);
 });
 
+test('a port with settings of its own inherits no tls', () => {
+  const own =
+    'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\nspec: {host: a, trafficPolicy: {tls: {mode: DISABLE}}, subsets: [{name: v1, labels: {}, trafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}}]}}]}\n';
+  expect(edges([...a, own])).toEqual([
+    'a: plaintext (networking.istio.io/DestinationRule/default/a says DISABLE)',
+    'av1: mutual-tls (PERMISSIVE is the default)',
+  ]);
+});
+
 test('a service without endpoints has nothing to say', () => {
   expect(edges([service('a')])).toEqual(['a: none (no endpoints)']);
 });

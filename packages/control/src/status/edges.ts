@@ -46,14 +46,12 @@ export function edgesOf(model: MeshModel, clients: Iterable<EdgeClient>, autoMtl
   return [...clients].flatMap((client) =>
     client.services.flatMap((service) => {
       const rule = model.rule(service, client);
-      const subsets = [
-        '',
-        ...(rule?.subsets ?? []).filter((one) => differs(rule, one.spec.name)).map((one) => one.spec.name),
-      ];
       return service.ports
         .filter((port) => port.protocol !== 'udp')
         .flatMap((port) =>
-          subsets.map((subset) => edgeOf(model, client, { service, port, rule, subset }, autoMtls)),
+          ['', ...subsetsApart(rule, port.number)].map((subset) =>
+            edgeOf(model, client, { service, port, rule, subset }, autoMtls),
+          ),
         );
     }),
   );
@@ -66,12 +64,10 @@ interface EdgeTarget {
   readonly subset: string;
 }
 
-/** A subset is an edge of its own where its TLS is another than the service's. */
-function differs(rule: MergedRule | null, subset: string): boolean {
-  const policy = rule?.subsets.find((one) => one.spec.name === subset)?.spec.trafficPolicy;
-  return (
-    policy?.tls !== undefined || (policy?.portLevelSettings ?? []).some((level) => level.tls !== undefined)
-  );
+/** A subset is an edge of its own where its TLS is another than the service's; a port's own settings take it away. */
+function subsetsApart(rule: MergedRule | null, port: number): string[] {
+  const tlsOf = (subset: string) => effectivePolicy(rule, subset, port).tls;
+  return (rule?.subsets ?? []).map(({ spec }) => spec.name).filter((name) => tlsOf(name) !== tlsOf(''));
 }
 
 function edgeOf(model: MeshModel, client: EdgeClient, target: EdgeTarget, autoMtls: boolean): Edge {
