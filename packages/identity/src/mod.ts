@@ -33,7 +33,15 @@ export type { SubjectAltNames } from './x509/general-names.ts';
 export { issueCertificate, type CertificateTemplate, type Issuer } from './x509/issue-certificate.ts';
 export { createIntermediate, createRoot, type Authority, type AuthoritySpec } from './x509/authority.ts';
 export { createCsr, csrPem, parseCsr, type Csr, type CsrNames } from './x509/csr.ts';
-export { crlPem, issueCrl, parseCrl, verifyCrl, type Crl, type CrlTemplate } from './x509/crl.ts';
+export {
+  crlPem,
+  issueCrl,
+  maySignCrls,
+  parseCrl,
+  verifyCrl,
+  type Crl,
+  type CrlTemplate,
+} from './x509/crl.ts';
 export { verifyChain, type VerifyOptions } from './x509/verify-chain.ts';
 export { parseTrustBundle, trustBundle, type TrustBundle } from './trust-bundle.ts';
 export {

@@ -10,6 +10,13 @@ import { connect } from './connect.ts';
 
 export const certWords = ['list', 'show', 'revoke', 'rotate'] as const;
 
+interface RevokedView {
+  readonly serial: string;
+  readonly identity: string;
+  /** Peers are told. */
+  readonly isListed: boolean;
+}
+
 export async function run(context: CommandContext): Promise<number> {
   const { args } = context;
   const [word = 'list', ...rest] = args.positional;
@@ -86,16 +93,21 @@ async function revoke(
   if (workload !== undefined && (namespace === undefined || name === undefined || name === ''))
     throw cliError('usage', `--workload ${workload} is not NAMESPACE/NAME`);
   const body = workload === undefined ? { serial } : { namespace, name };
-  const { revoked } = await client.post<{ revoked: readonly { serial: string; identity: string }[] }>(
+  const { revoked } = await client.post<{ revoked: readonly RevokedView[] }>(
     `${viewPaths.identity}/revoke`,
     body,
   );
   for (const one of revoked) out.write(`revoked ${one.serial} of ${one.identity}\n`);
+  const unlisted = revoked.filter(({ isListed }) => !isListed);
+  if (unlisted.length > 0)
+    out.writeError(
+      `${out.palette.bad('not on any list')}: ${unlisted.map(({ serial: one }) => one).join(', ')}. Their authority's key is gone or may not sign lists (key usage cRLSign): the control plane refuses them, peers take them until they end\n`,
+    );
   if (revoked.length > 0)
     out.write(
       'connections by them end within seconds; none can be renewed; a workload that may come back needs a new token (sluice token create)\n',
     );
-  return exitStatus.done;
+  return unlisted.length > 0 ? exitStatus.failed : exitStatus.done;
 }
 
 async function rotate({ out }: CommandContext, client: ApiClient, words: readonly string[]): Promise<number> {

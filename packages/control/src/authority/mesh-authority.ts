@@ -7,6 +7,7 @@ import {
   certificatePem,
   isProblem,
   issueCertificate,
+  maySignCrls,
   parseCertificate,
   parseCrl,
   parsePem,
@@ -91,6 +92,7 @@ export class MeshAuthority {
     this.#operator = options.operator;
     this.#ring = new AuthorityRing(options);
     this.#lists = new RevocationLists(options.table);
+    this.#warnOfOperator();
     this.#advance();
     this.#bundle = this.#readBundle();
     this.#refreshLists();
@@ -292,8 +294,17 @@ export class MeshAuthority {
   /** The operator changed the files or the Secret. */
   replaceOperator(operator: OperatorAuthority): void {
     this.#operator = operator;
+    this.#warnOfOperator();
     if (this.#advance()) this.#bundleChanged();
     this.#refreshLists();
+  }
+
+  #warnOfOperator(): void {
+    if (this.#operator === null || maySignCrls(this.#operator.signing.certificate)) return;
+    this.#options.log.warning(
+      'the operator’s authority may not sign revocation lists (key usage without cRLSign): peers cannot be told of what is revoked',
+      { authority: this.#operator.signing.certificate.subject },
+    );
   }
 
   #advance(): boolean {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'bun:test';
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   certificatePem,
@@ -43,6 +43,18 @@ function listsOf(pem: string): readonly (readonly [string, readonly string[]])[]
     if (isProblem(list)) throw new Error(list.message);
     return [list.issuer, [...list.revokedSerials]] as const;
   });
+}
+
+/** A root with its key in a folder, as an operator makes one. */
+function selfSigned(extension: string): string {
+  const folder = makeTempDir();
+  const words = 'req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 30 -subj /O=corp/CN=corp';
+  const { certificate, key, root } = operatorFiles;
+  const out = ['-keyout', key, '-out', certificate, '-addext', extension];
+  const { exitCode, stderr } = Bun.spawnSync(['openssl', ...words.split(' '), ...out], { cwd: folder });
+  if (exitCode !== 0) throw new Error(stderr.toString());
+  copyFileSync(join(folder, certificate), join(folder, root));
+  return folder;
 }
 
 function keysOf({ file }: AuthorityFixture): readonly unknown[] {
@@ -128,16 +140,19 @@ describe('an authority that the operator brings', () => {
   }
 
   test('whose key may not sign lists revokes at the control plane alone, and says so', () => {
-    const ca = new TestAuthority({ nowMs });
-    const operator = read(parts(ca));
-    const { certificate, key } = operator.signing;
-    // As Istio's own tools make them: keyCertSign and no cRLSign.
-    const usages = new Set([0, 2, 5]);
-    const limited = { ...operator, signing: { certificate: { ...certificate, keyUsages: usages }, key } };
-    const fixture = new AuthorityFixture({ operator: limited });
+    const startMs = Date.now();
+    // As Istio's own tools make them: keyCertSign without cRLSign.
+    const folder = selfSigned('keyUsage=critical,digitalSignature,keyCertSign');
+    const operator = readOperatorFolder(folder, startMs);
+    const fixture = new AuthorityFixture({ operator, wallStartMs: startMs });
     onCleanUp(() => fixture.close());
+    expect(fixture.logged.join('\n')).toContain('may not sign revocation lists');
     const { leaf } = fixture.issue();
-    expect(fixture.authority.revoke(() => true)).toHaveLength(1);
+    const [revoked] = fixture.authority.revoke(() => true);
+    expect(revoked === undefined || fixture.authority.isListable(revoked)).toBe(false);
+    expect(listsOf(fixture.authority.crlPem)).toEqual([]);
+    expect(fixture.logged.join('\n')).toContain('can be put on no list');
+    expect(fixture.authority.isLineageRevoked(leaf.serial)).toBe(true);
   });
 
   test('that signs leaves by its root is revoked from in the same way after its end', () => {

@@ -35,6 +35,9 @@ const clockToleranceS = 60;
 const jwksTimeoutMs = 5000;
 const maxTokenBytes = 16 * 1024;
 const maxRemembered = 4096;
+/** A key that the issuer has withdrawn signs nobody in any more after these two together: a minute. */
+const verdictTtlMs = 30_000;
+const jwksTtlMs = 30_000;
 const loopbackHosts: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 export class ServiceAccountTokens {
@@ -71,7 +74,7 @@ export class ServiceAccountTokens {
       if (namespace === undefined || account === undefined)
         return { ok: false, reason: 'the subject of the service-account token is not an account' };
       const verified = { ok: true, namespace, account } as const;
-      this.#remember(id, verified, (payload.exp ?? 0) * 1000);
+      this.#remember(id, verified, Math.min((payload.exp ?? 0) * 1000, this.#wallMs() + verdictTtlMs));
       return verified;
     } catch (error) {
       return { ok: false, reason: describe(error) };
@@ -93,7 +96,7 @@ function keySource(jwks: string): () => JWTVerifyGetKey {
     // Whoever could answer in its place would be any account of the mesh.
     if (url.protocol !== 'https:' && !loopbackHosts.has(url.hostname))
       throw localError('identity-invalid', `${jwks}: keys of service accounts are fetched by https only`);
-    const remote = createRemoteJWKSet(url, { timeoutDuration: jwksTimeoutMs });
+    const remote = createRemoteJWKSet(url, { timeoutDuration: jwksTimeoutMs, cacheMaxAge: jwksTtlMs });
     return () => remote;
   }
   let text = '';

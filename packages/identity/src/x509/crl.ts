@@ -9,7 +9,7 @@ import { serialText } from '../serial.ts';
 import type { Authority } from './authority.ts';
 import type { Certificate } from './certificate.ts';
 import { nameOf } from './certificate.ts';
-import { writeAuthorityKeyId, writeExtension } from './extensions.ts';
+import { keyUsageBits, writeAuthorityKeyId, writeExtension } from './extensions.ts';
 import { readAlgorithm, signatureAlgorithm, signDer, verifySignature } from './signature.ts';
 
 export interface CrlTemplate {
@@ -87,10 +87,16 @@ export function parseCrl(source: Uint8Array | string): Crl | Problem {
   return isProblem(body) ? body : { ...body, der, signatureAlgorithm: algorithm, tbs, signature };
 }
 
+/** RFC 5280 §6.3.3 (f): where key usages are told, signing lists must be among them. */
+export function maySignCrls({ keyUsages }: Pick<Certificate, 'keyUsages'>): boolean {
+  return keyUsages === null || keyUsages.has(keyUsageBits.crlSign);
+}
+
 /** Null when `issuer` signed the list and may sign lists. */
 export function verifyCrl(crl: Crl, issuer: Certificate): Problem | null {
   if (Buffer.compare(crl.issuerDer, issuer.subjectDer) !== 0)
     return problem('untrusted', 'a list of another issuer');
+  if (!maySignCrls(issuer)) return problem('wrong-usage', 'a list signed by a key that may not sign lists');
   return verifySignature(crl.signatureAlgorithm, issuer.publicKey, crl.tbs, crl.signature);
 }
 

@@ -4,7 +4,8 @@ import { isProblem } from '../problem.ts';
 import { good } from '../openssl.fixture.ts';
 import { createIntermediate, createRoot } from './authority.ts';
 import { parseCertificate, type Certificate } from './certificate.ts';
-import { issueCrl, parseCrl } from './crl.ts';
+import { issueCrl, parseCrl, verifyCrl } from './crl.ts';
+import { keyUsageBits } from './extensions.ts';
 import { issueCertificate, type CertificateTemplate, type Issuer } from './issue-certificate.ts';
 import { verifyChain, type VerifyOptions } from './verify-chain.ts';
 
@@ -120,6 +121,22 @@ describe('a chain', () => {
     expect(verdict([one, intermediate.certificate], { crls: [list(root), list(imposter)] })).toBe(
       'leaf<between<root',
     );
+  });
+
+  test('is not ended by a list of an issuer whose key may not sign lists', () => {
+    const one = leaf();
+    const revoked = [{ serial: one.serial, revokedMs: nowMs }];
+    const list = good(
+      parseCrl(
+        issueCrl(intermediate, { number: 1, thisUpdateMs: nowMs, nextUpdateMs: nowMs + dayMs, revoked }),
+      ),
+    );
+    const { certificate } = intermediate;
+    const withUsages = (...bits: number[]): Certificate => ({ ...certificate, keyUsages: new Set(bits) });
+    expect(verifyCrl(list, withUsages(keyUsageBits.keyCertSign))?.code).toBe('wrong-usage');
+    expect(verifyCrl(list, withUsages(keyUsageBits.keyCertSign, keyUsageBits.crlSign))).toBeNull();
+    expect(verifyCrl(list, { ...certificate, keyUsages: null })).toBeNull();
+    expect(verdict([one, withUsages(keyUsageBits.keyCertSign)], { crls: [list] })).toBe('leaf<between<root');
   });
 
   test('lives no longer than its issuer where we make it', () => {

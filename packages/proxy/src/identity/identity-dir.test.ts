@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'bun:test';
-import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cleanUp, makeTempDir } from '@sluice/testkit';
 import { IdentityDir } from './identity-dir.ts';
@@ -50,4 +50,25 @@ test('wider modes are narrowed, and what a crash left half written does not matt
   dir.save('new');
   expect(dir.load()?.pem).toBe('new');
   expect(modeOf(join(path, 'credential.pem'))).toBe(0o600);
+});
+
+test('what belongs to another user is refused, the directory as well as a file in it', () => {
+  const path = makeTempDir();
+  const { uid } = statSync(path);
+  new IdentityDir(path, uid).save('mine');
+  expect(() => new IdentityDir(path, uid + 1)).toThrow(
+    `${path} belongs to another user (uid ${uid}, this process runs as ${uid + 1})`,
+  );
+  expect(new IdentityDir(path, uid).load()?.pem).toBe('mine');
+});
+
+test.if(process.geteuid?.() === 0)('root takes no file that another user has put there', () => {
+  const path = makeTempDir();
+  const file = join(path, 'roots.pem');
+  writeFileSync(file, 'theirs');
+  chownSync(file, 65_534, 65_534);
+  expect(() => new IdentityDir(path)).toThrow(`${file} belongs to another user (uid 65534`);
+  chownSync(file, 0, 0);
+  chownSync(path, 65_534, 65_534);
+  expect(() => new IdentityDir(path)).toThrow(`${path} belongs to another user (uid 65534`);
 });

@@ -2,7 +2,8 @@
  * Where a workload keeps its credential, so that a restart goes on with it instead of needing a new token.
  *
  * Key and chain are one file: a rename puts both in place at once, so that no crash leaves a key beside
- * another key's certificate. Directory 0700, files 0600; what is found with wider modes is narrowed.
+ * another key's certificate. Directory 0700, files 0600; what is found with wider modes is narrowed. What belongs
+ * to another user is refused, by root as well, who could read it: its owner could exchange key and trust at will.
  */
 import {
   chmodSync,
@@ -16,6 +17,7 @@ import {
   rmSync,
   statSync,
   writeSync,
+  type Stats,
 } from 'node:fs';
 import { join } from 'node:path';
 
@@ -45,6 +47,7 @@ const credentialFile = 'credential.pem';
 const rootsFile = 'roots.pem';
 const revocationsFile = 'revocations.pem';
 const pendingFile = 'pending-key.pem';
+const ownFiles = [credentialFile, rootsFile, revocationsFile, pendingFile];
 const directoryMode = 0o700;
 const fileMode = 0o600;
 const othersMask = 0o077;
@@ -52,11 +55,17 @@ const othersMask = 0o077;
 export class IdentityDir implements IdentityStore {
   readonly #path: string;
 
-  /** Throws when the directory cannot be made or is somebody else's. */
-  constructor(path: string) {
+  /** Throws when the directory cannot be made, or when it or one of its files is somebody else's. */
+  constructor(path: string, ownUid = process.geteuid?.()) {
     this.#path = path;
     mkdirSync(path, { recursive: true, mode: directoryMode });
-    if ((statSync(path).mode & othersMask) !== 0) chmodSync(path, directoryMode);
+    const { mode } = requireOwn(path, ownUid);
+    if ((mode & othersMask) !== 0) chmodSync(path, directoryMode);
+    // While the directory was open to others they may have put something there.
+    for (const name of ownFiles) {
+      const file = join(path, name);
+      if (existsSync(file)) requireOwn(file, ownUid);
+    }
   }
 
   load(): StoredCredential | null {
@@ -116,4 +125,13 @@ export class IdentityDir implements IdentityStore {
     }
     renameSync(temporary, path);
   }
+}
+
+function requireOwn(path: string, ownUid: number | undefined): Stats {
+  const stats = statSync(path);
+  if (ownUid !== undefined && stats.uid !== ownUid)
+    throw new Error(
+      `${path} belongs to another user (uid ${stats.uid}, this process runs as ${ownUid}), who could exchange the workload's key and whom it trusts`,
+    );
+  return stats;
 }

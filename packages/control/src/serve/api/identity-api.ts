@@ -98,7 +98,13 @@ function revoke(
   for (const row of revoked) joinTokens.endUsed(row.namespace, row.account);
   metrics.revoked(revoked.length);
   log.warning('revoked by an operator', { serials: revoked.map((row) => row.serial).join(' ') });
-  return json(200, { revoked: revoked.map(({ serial: one, identity }) => ({ serial: one, identity })) });
+  return json(200, {
+    revoked: revoked.map((row) => ({
+      serial: row.serial,
+      identity: row.identity,
+      isListed: authority.isListable(row),
+    })),
+  });
 }
 
 /** By serial number, or by workload: an account, or an instance, of a namespace. */
