@@ -1,7 +1,8 @@
 /**
- * Which Secrets a proxy may have, by the namespace that its certificate names: those that a DestinationRule of the
- * namespace gives its clients (the workloads that it selects, where it selects some), those that a Gateway of the namespace serves with, and those of other namespaces that
- * such a Gateway names and a ReferenceGrant there allows. A Secret that nothing refers to goes to nobody.
+ * Which Secrets a proxy may have, by the namespace that its certificate names and its labels: those that a
+ * DestinationRule of the namespace gives its clients (the workloads that it selects, where it selects some), those
+ * that a Gateway of the namespace serves with, for the workloads that are this gateway, and those of other namespaces
+ * that such a Gateway names and a ReferenceGrant there allows. A Secret that nothing refers to goes to nobody.
  */
 import type { KubeObject } from '@sluice/api';
 
@@ -13,6 +14,11 @@ export interface SecretRef {
   /** Labels that a workload must have; absent for any of the namespace. */
   readonly selector?: Readonly<Record<string, string>>;
 }
+
+/** Of the workloads that are a Gateway of the Gateway API (GEP-1762), by its name. */
+const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name';
+/** Labels of Istio's default ingress gateway. */
+const defaultGateway = { istio: 'ingressgateway' } as const;
 
 /** Kinds whose changes may change who may have what. */
 export const secretKinds: ReadonlySet<string> = new Set([
@@ -45,7 +51,11 @@ export function secretReferences(
   return references;
 }
 
-function referencesOf(group: string, { kind, spec }: KubeObject, namespace: string): readonly SecretRef[] {
+function referencesOf(
+  group: string,
+  { kind, metadata, spec }: KubeObject,
+  namespace: string,
+): readonly SecretRef[] {
   if (kind === 'DestinationRule') {
     const selector = selectorOf(spec);
     return texts(spec, 'credentialName').map((name) =>
@@ -56,17 +66,27 @@ function referencesOf(group: string, { kind, spec }: KubeObject, namespace: stri
   }
   if (kind !== 'Gateway') return [];
   if (group === 'networking.istio.io') {
+    const selector = istioGatewaySelector(spec);
     return [...texts(spec, 'credentialName'), ...texts(spec, 'credentialNames')].map((name) => ({
       namespace,
       name,
       form: 'kubernetes-gateway',
+      selector,
     }));
   }
   return certificateRefs(spec).map((reference) => ({
     namespace: typeof reference['namespace'] === 'string' ? reference['namespace'] : namespace,
     name: String(reference['name']),
     form: 'kubernetes-gateway',
+    selector: { [gatewayNameLabel]: metadata.name },
   }));
+}
+
+/** Of Istio's Gateway; one that selects nothing is the default gateway's, and not everybody's. */
+function istioGatewaySelector(spec: unknown): Readonly<Record<string, string>> {
+  const selector = isRecord(spec) ? spec['selector'] : undefined;
+  if (!isRecord(selector) || Object.keys(selector).length === 0) return defaultGateway;
+  return asLabels(selector);
 }
 
 /** `workloadSelector` of a DestinationRule; null where it applies to all. */
@@ -74,6 +94,10 @@ function selectorOf(spec: unknown): Readonly<Record<string, string>> | null {
   const selector = isRecord(spec) ? spec['workloadSelector'] : undefined;
   const labels = isRecord(selector) ? selector['matchLabels'] : undefined;
   if (!isRecord(labels) || Object.keys(labels).length === 0) return null;
+  return asLabels(labels);
+}
+
+function asLabels(labels: Record<string, unknown>): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, String(value)]));
 }
 

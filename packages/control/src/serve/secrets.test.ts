@@ -176,9 +176,27 @@ describe('a sidecar', () => {
 });
 
 describe('a gateway', () => {
+  const ofGatewayX = { 'gateway.networking.k8s.io/gateway-name': 'x' };
+
+  test('shares its key with no other workload of its namespace', () => {
+    const gateway = `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: front, namespace: edge}
+spec:
+  selector: {app: front}
+  servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: site}}]
+`;
+    const { secrets } = open([secret('site', 'edge'), gateway].join('---\n'));
+    const name = 'kubernetes-gateway://edge/site';
+    expect(names(secrets.of('edge', { app: 'front', version: 'v1' }))).toContain(name);
+    expect(names(secrets.of('edge', { app: 'other' }))).toEqual(['ROOTCA']);
+    expect(names(secrets.of('shop', { app: 'front' }))).toEqual(['ROOTCA']);
+  });
+
   test('gets the Secrets of its own namespace that its listeners name', () => {
     expect(gatewayReferences({ name: 'site' })).toEqual([
-      { namespace: 'edge', name: 'site', form: 'kubernetes-gateway' },
+      { namespace: 'edge', name: 'site', form: 'kubernetes-gateway', selector: ofGatewayX },
     ]);
   });
 
@@ -187,19 +205,24 @@ describe('a gateway', () => {
     expect(gatewayReferences(elsewhere)).toEqual([]);
     expect(gatewayReferences(elsewhere, 'other')).toEqual([]);
     expect(gatewayReferences(elsewhere, 'site')).toEqual([
-      { namespace: 'vault', name: 'site', form: 'kubernetes-gateway' },
+      { namespace: 'vault', name: 'site', form: 'kubernetes-gateway', selector: ofGatewayX },
     ]);
   });
 
-  test('of Istio’s kind names them by credentialName, in its own namespace', () => {
-    const object: KubeObject = {
-      apiVersion: 'networking.istio.io/v1',
-      kind: 'Gateway',
-      metadata: { name: 'x', namespace: 'edge' },
-      spec: { servers: [{ tls: { mode: 'SIMPLE', credentialName: 'site' } }] },
+  test('of Istio’s kind names them by credentialName, in its own namespace, for the workloads that it selects', () => {
+    const selectorOf = (more: object): unknown => {
+      const object: KubeObject = {
+        apiVersion: 'networking.istio.io/v1',
+        kind: 'Gateway',
+        metadata: { name: 'x', namespace: 'edge' },
+        spec: { servers: [{ tls: { mode: 'SIMPLE', credentialName: 'site' } }], ...more },
+      };
+      const references = secretReferences([{ group: 'networking.istio.io', object }]).get('edge') ?? [];
+      expect(references).toMatchObject([{ namespace: 'edge', name: 'site', form: 'kubernetes-gateway' }]);
+      return references[0]?.selector;
     };
-    expect(secretReferences([{ group: 'networking.istio.io', object }]).get('edge')).toEqual([
-      { namespace: 'edge', name: 'site', form: 'kubernetes-gateway' },
-    ]);
+    expect(selectorOf({ selector: { app: 'front' } })).toEqual({ app: 'front' });
+    expect(selectorOf({})).toEqual({ istio: 'ingressgateway' });
+    expect(selectorOf({ selector: {} })).toEqual({ istio: 'ingressgateway' });
   });
 });
