@@ -209,6 +209,7 @@ function readRetry(rule: HttpRouteRule): RuleRetry {
     statusCodes: rule.retry.codes ?? [],
     perTryTimeoutMs,
     backoffMs: gatewayMs(rule.retry.backoff),
+    leastBackoffMs: gatewayMs(rule.retry.backoff),
     ignorePreviousHosts: true,
     remoteLocalities: false,
   };

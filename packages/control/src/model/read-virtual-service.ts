@@ -196,6 +196,7 @@ export function readRetry(retry: HttpRetry | undefined): RuleRetry {
     statusCodes,
     perTryTimeoutMs: positiveMs(retry.perTryTimeout),
     backoffMs: positiveMs(retry.backoff),
+    leastBackoffMs: null,
     ignorePreviousHosts: retry.retryIgnorePreviousHosts !== false,
     remoteLocalities: retry.retryRemoteLocalities === true,
   };

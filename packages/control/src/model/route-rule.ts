@@ -125,7 +125,10 @@ export type RuleRetry =
       readonly on: readonly string[] | null;
       readonly statusCodes: readonly number[];
       readonly perTryTimeoutMs: number | null;
+      /** Base of the exponential wait, which is drawn from 0 on. */
       readonly backoffMs: number | null;
+      /** No retry comes sooner. */
+      readonly leastBackoffMs: number | null;
       readonly ignorePreviousHosts: boolean;
       readonly remoteLocalities: boolean;
     };

@@ -24,11 +24,11 @@ const backoffCapFactor = 10;
 export function retryMessage(retry: RuleRetry, knowsMethods: boolean): Init<RetryPolicy> | undefined {
   if (retry.kind === 'off') return undefined;
   if (retry.kind === 'default')
-    return { ...safePolicy(defaultRetries, knowsMethods, []), ...perTry(retry.perTryTimeoutMs) };
-  const base =
-    retry.on === null
-      ? safePolicy(retry.attempts, knowsMethods, retry.statusCodes)
-      : writtenPolicy(retry.on, retry.attempts);
+    return {
+      ...safePolicy({ attempts: defaultRetries, statusCodes: [], leastBackoffMs: null }, knowsMethods),
+      ...perTry(retry.perTryTimeoutMs),
+    };
+  const base = retry.on === null ? safePolicy(retry, knowsMethods) : writtenPolicy(retry.on, retry.attempts);
   return {
     ...base,
     ...(retry.ignorePreviousHosts ? previousHosts() : { retryHostPredicate: [] }),
@@ -47,9 +47,12 @@ export function inboundRetryMessage(): Init<RetryPolicy> {
 
 /** Written codes hold for every method: whoever writes them asks for it. */
 function safePolicy(
-  attempts: number,
+  {
+    attempts,
+    statusCodes,
+    leastBackoffMs,
+  }: Pick<Extract<RuleRetry, { kind: 'policy' }>, 'attempts' | 'statusCodes' | 'leastBackoffMs'>,
   knowsMethods: boolean,
-  statusCodes: readonly number[],
 ): Init<RetryPolicy> {
   return {
     retryOn: statusCodes.length > 0 ? `${alwaysSafe},retriable-status-codes` : alwaysSafe,
@@ -64,6 +67,7 @@ function safePolicy(
                 methods: repeatableMethods,
                 requestHeaders: repeatableHeaders,
                 retryOn: repeatableConditions,
+                ...(leastBackoffMs === null ? {} : { leastBackoff: leastBackoffMs }),
               }),
             },
           ],

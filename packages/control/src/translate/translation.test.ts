@@ -152,6 +152,9 @@ function abbreviate(value: JsonValue): JsonValue {
   return Object.fromEntries(
     Object.entries(value).map(([name, one]) => {
       const short = abbreviations.find(([field]) => field === name);
+      // The one member of the repeated parts that routes differ in.
+      const [, least] = /"least_backoff":"([^"]*)"/.exec(short ? JSON.stringify(one) : '') ?? [];
+      if (short && least !== undefined) return [name, `${short[1]} least backoff ${least}`];
       return [name, short ? short[1] : abbreviate(one as JsonValue)];
     }),
   );

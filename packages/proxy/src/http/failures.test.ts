@@ -306,6 +306,27 @@ describe('retries', () => {
     expect(cluster.stats.counts['requestRetried']).toBe(2);
   });
 
+  test('no retry comes sooner than the least backoff, whatever the jitter draws', async () => {
+    const arrivedMs: number[] = [];
+    const upstream = world.upstream((peer, text) => {
+      if (!text.endsWith('\r\n\r\n')) return;
+      peer.clear();
+      arrivedMs.push(world.clock.nowMs());
+      peer.send(arrivedMs.length < 3 ? reply('bad', 'HTTP/1.1 503 Unavailable') : reply('good'));
+    });
+    world.cluster('a', [upstream.port]);
+    const short = { backoffBaseMs: 1, backoffMaxMs: 1, backoffLeastMs: 500 };
+    const client = await world.client(
+      world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }, short) }))),
+    );
+    client.send(get);
+    await advanceUntil(() => client.text !== '');
+    expect((await client.response()).body).toBe('good');
+    const [first = 0, second = 0, third = 0] = arrivedMs;
+    expect(second - first).toBeGreaterThanOrEqual(500);
+    expect(third - second).toBeGreaterThanOrEqual(500);
+  });
+
   test('the limit is URX, and the last response is forwarded', async () => {
     world.cluster('a', [flaky(9).port]);
     const client = await world.client(

@@ -202,6 +202,7 @@ export function retryOn(on: Partial<RetryConditions>, more: Partial<RetryPolicy>
     retriableRequestHeaders: [],
     backoffBaseMs: 25,
     backoffMaxMs: 250,
+    backoffLeastMs: 0,
     avoidPreviousHosts: false,
     hostSelectionAttempts: 1,
     safe: null,

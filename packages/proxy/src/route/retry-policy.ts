@@ -35,6 +35,7 @@ export function retryPolicyFor(on: RetryConditions): RetryPolicy {
     retriableRequestHeaders: [],
     backoffBaseMs: defaultBackoffBaseMs,
     backoffMaxMs: defaultBackoffBaseMs * defaultBackoffFactor,
+    backoffLeastMs: 0,
     avoidPreviousHosts: false,
     hostSelectionAttempts: 1,
     safe: null,
@@ -52,6 +53,7 @@ export function compileRetryPolicy(
   );
   const baseMs = policy.retryBackOff?.baseInterval ?? defaultBackoffBaseMs;
   const maxMs = policy.retryBackOff?.maxInterval ?? baseMs * defaultBackoffFactor;
+  const methodAware = methodAwareRetry(policy, scope);
   const backoff = scope.at('retry_back_off');
   if (baseMs <= 0) backoff.at('base_interval').error('must be greater than 0');
   if (maxMs < baseMs) backoff.at('max_interval').error('must not be less than base_interval');
@@ -69,10 +71,11 @@ export function compileRetryPolicy(
     ),
     backoffBaseMs: baseMs,
     backoffMaxMs: maxMs,
+    backoffLeastMs: methodAware?.leastBackoffMs ?? 0,
     avoidPreviousHosts: avoidsPreviousHosts(policy, scope),
     hostSelectionAttempts:
       policy.hostSelectionRetryMaxAttempts === 0 ? 1 : policy.hostSelectionRetryMaxAttempts,
-    safe: safeFromPredicates(policy, scope) ?? safeFromMetadata(metadata, scope),
+    safe: methodAware?.safe ?? safeFromMetadata(metadata, scope),
   };
 }
 
@@ -89,15 +92,26 @@ function avoidsPreviousHosts(policy: RetryPolicyMessage, scope: ProblemScope): b
   return avoids;
 }
 
-function safeFromPredicates(policy: RetryPolicyMessage, scope: ProblemScope): SafeRetry | null {
-  let safe: SafeRetry | null = null;
+interface MethodAware {
+  readonly safe: SafeRetry;
+  readonly leastBackoffMs: number;
+}
+
+function methodAwareRetry(policy: RetryPolicyMessage, scope: ProblemScope): MethodAware | null {
+  let methodAware: MethodAware | null = null;
   for (const [i, predicate] of policy.retryOptionsPredicates.entries()) {
     const at = scope.at('retry_options_predicates', i);
     const message = predicate.typedConfig && unpackAny(predicate.typedConfig, MethodAwareRetryTable);
-    if (message === undefined) at.unhonoured('', `predicate "${predicate.name}" is not supported`);
-    else safe = safeRetry(message.methods, message.requestHeaders, message.retryOn, at.at('typed_config'));
+    if (message === undefined) {
+      at.unhonoured('', `predicate "${predicate.name}" is not supported`);
+      continue;
+    }
+    methodAware = {
+      safe: safeRetry(message.methods, message.requestHeaders, message.retryOn, at.at('typed_config')),
+      leastBackoffMs: message.leastBackoff ?? 0,
+    };
   }
-  return safe;
+  return methodAware;
 }
 
 function safeFromMetadata(metadata: Metadata | undefined, scope: ProblemScope): SafeRetry | null {

@@ -86,6 +86,11 @@ describe('forwarding', () => {
     const predicates = [{ name: 'sluice.dev/method-aware-retry', typed_config }];
     const byPredicate = forwarded({ retry_policy: { ...retry_policy, retry_options_predicates: predicates } })
       .retry?.safe;
+    expect(plain?.backoffLeastMs).toBe(0);
+    const waiting = [{ name: 'x', typed_config: { ...typed_config, least_backoff: '0.05s' } }];
+    expect(
+      forwarded({ retry_policy: { ...retry_policy, retry_options_predicates: waiting } }).retry,
+    ).toMatchObject({ backoffLeastMs: 50, backoffBaseMs: 100 });
     expect(byMetadata).toEqual(byPredicate!);
     expect(byMetadata).toMatchObject({
       methods: new Set(['GET', 'PUT']),

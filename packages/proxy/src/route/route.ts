@@ -167,6 +167,8 @@ export interface RetryPolicy {
   readonly retriableRequestHeaders: readonly HeaderPredicate[];
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
+  /** Waited before every retry, whatever the backoff draws; 0 = as Envoy. */
+  readonly backoffLeastMs: number;
   readonly avoidPreviousHosts: boolean;
   readonly hostSelectionAttempts: number;
   /** Null unless the `sluice.dev/safe-retry` extension is configured. */

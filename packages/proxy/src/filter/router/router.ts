@@ -450,7 +450,7 @@ export class Router implements AttemptHost {
       this.#retriesUsed,
       random,
     );
-    timers.arm(this.#backoff, delayMs);
+    timers.arm(this.#backoff, policy.backoffLeastMs + delayMs);
   }
 
   /** Once per retry, when its outcome is known; does nothing when none is in progress. */
