@@ -47,7 +47,7 @@ import type { FileLogSinks } from './telemetry/log-sinks.ts';
 import { Fleet, type LoopPort } from './workers/fleet.ts';
 import type { ListenSocket, ListenSpec } from './workers/listen-socket.ts';
 import { AdsSession } from './xds/ads-session.ts';
-import { applyUpdate } from './xds/apply-update.ts';
+import { applyUpdate, mayNameOthers } from './xds/apply-update.ts';
 import { ControlPlaneLink } from './xds/control-plane-link.ts';
 import { adsMetadata, nodeOf } from './xds/node.ts';
 
@@ -333,6 +333,7 @@ export class ProxyProcess {
   /** Subscriptions are looked at once per response, not once per resource of it. */
   #applyUpdate(update: AdsUpdate): readonly RejectedResource[] {
     this.#isApplying = true;
+    const revision = this.#revision;
     const rejected = applyUpdate(update, this);
     this.#trim.applied(update.resources.length);
     this.#isApplying = false;
@@ -340,8 +341,7 @@ export class ProxyProcess {
     for (const { name, problem } of rejected) {
       this.deps.logger.error('a resource was refused', { type: update.typeUrl, name, problem });
     }
-    // A virtual host names nothing that is subscribed to.
-    if (update.typeUrl !== xdsTypes.virtualHost || !this.#wasReady) this.#changed();
+    if (!this.#wasReady || mayNameOthers(update) || this.#revision !== revision) this.#changed();
     return rejected;
   }
 
@@ -364,10 +364,13 @@ export class ProxyProcess {
     this.#ads?.reconnect();
   }
 
+  get #revision(): number {
+    return this.clusters.revision + this.listeners.revision;
+  }
+
   #wantedSecrets(): ReadonlySet<string> {
-    const revision = this.clusters.revision + this.listeners.revision;
-    if (revision !== this.#secretsLookedAt) {
-      this.#secretsLookedAt = revision;
+    if (this.#revision !== this.#secretsLookedAt) {
+      this.#secretsLookedAt = this.#revision;
       this.#secretsWanted = this.secrets.wanted([
         ...this.#controlPlane.messages,
         ...this.clusters.messages(),
@@ -476,6 +479,7 @@ export class ProxyProcess {
       logger: logger.child('loops'),
       nowMs: () => systemClock.nowMs(),
       later: (run, delayMs) => void setTimeout(run, delayMs),
+      soon: (run) => queueMicrotask(run),
       onAccessLog: (message, taken) => taken(this.#sinks.onBatch(message).bytes),
       writeLog,
       onReady: () => this.#changed(),

@@ -18,6 +18,7 @@ import { checkVirtualHost, compileRouteTable } from '../route/compile-table.ts';
 import { checkingEnvironment } from '../tls/tls-environment.ts';
 import { compileContexts, type CompileFacts } from '../workers/compile-contexts.ts';
 import { newProblems, type ProblemScope } from './problems.ts';
+import type { TableHosts } from './table-hosts.ts';
 import { judge, type UnsupportedFields, type Verdict } from './verdict.ts';
 
 export interface Judged<T> extends Verdict {
@@ -51,15 +52,11 @@ export class ConfigChecker {
     });
   }
 
-  /** `table`: the live table it joins; `siblings`: its other hosts, which must not share its domains. */
-  virtualHost(
-    message: VirtualHost,
-    table: RouteConfiguration,
-    siblings: readonly VirtualHost[],
-    decoded: UnhonouredReport | null,
-  ): Judged<unknown> {
+  /** `table`: the live table it joins, whose other hosts must not share its domains. */
+  virtualHost(message: VirtualHost, table: TableHosts, decoded: UnhonouredReport | null): Judged<unknown> {
+    const ownerOf = (domain: string): string | null => table.ownerOf(domain, message.name);
     return this.#judge(decoded, (scope) =>
-      checkVirtualHost(table, message, siblings, this.#contexts.routes, scope),
+      checkVirtualHost(table.message, message, ownerOf, this.#contexts.routes, scope),
     );
   }
 

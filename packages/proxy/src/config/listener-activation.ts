@@ -10,6 +10,7 @@ import { listenSpecs, specKey } from '../workers/listen-specs.ts';
 import type { ActivationDeps } from './cluster-activation.ts';
 import type { ResourceVersion } from './config-store.ts';
 import { routeTablesOf } from './references.ts';
+import { TableHosts } from './table-hosts.ts';
 import { joined } from './verdict.ts';
 
 export interface ListenerActivationDeps extends ActivationDeps {
@@ -40,9 +41,7 @@ export class ListenerActivation {
   readonly #warming = new Map<string, Held>();
   readonly #timers = new Map<string, TimerNode>();
   #revision = 0;
-  readonly #tables = new Map<string, RouteConfiguration>();
-  /** By table name, then virtual host name. */
-  readonly #hosts = new Map<string, Map<string, VirtualHost>>();
+  readonly #tables = new Map<string, TableHosts>();
 
   constructor(deps: ListenerActivationDeps) {
     this.#deps = deps;
@@ -62,7 +61,7 @@ export class ListenerActivation {
 
   /** Tables whose virtual hosts come by VHDS. */
   wantedHosts(): Set<string> {
-    return new Set([...this.#tables].filter(([, table]) => table.vhds !== undefined).map(([name]) => name));
+    return new Set([...this.#tables].filter(([, { message }]) => isByVhds(message)).map(([name]) => name));
   }
 
   /** Sockets that listen now, with the listener's name. */
@@ -136,7 +135,11 @@ export class ListenerActivation {
     if (judged.unhonoured.length > 0) this.#deps.warn('routes', name, judged.unhonoured);
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('routes', name, { live: record, rejected: null });
-    this.#tables.set(name, message);
+    const before = this.#tables.get(name);
+    // A table that takes the place of its like names nothing else than before.
+    if (before === undefined || isByVhds(before.message) !== isByVhds(message)) this.#revision++;
+    if (before === undefined) this.#tables.set(name, new TableHosts(message));
+    else before.replace(message);
     this.#deps.send({ kind: 'putRoutes', version, part: 0, isLast: true, routes: message });
     for (const listener of this.#warming.keys()) this.#warm(listener);
     this.#deps.changed();
@@ -144,10 +147,11 @@ export class ListenerActivation {
   }
 
   removeRoutes(name: string): void {
-    if (!this.#tables.delete(name)) return;
-    for (const host of this.#hosts.get(name)?.keys() ?? [])
-      this.#deps.store.remove('virtualHost', `${name}/${host}`);
-    this.#hosts.delete(name);
+    const table = this.#tables.get(name);
+    if (table === undefined) return;
+    this.#tables.delete(name);
+    this.#revision++;
+    for (const host of table.broughtNames) this.#deps.store.remove('virtualHost', `${name}/${host}`);
     this.#deps.store.remove('routes', name);
     this.#deps.send({ kind: 'removeRoutes', name });
   }
@@ -161,11 +165,9 @@ export class ListenerActivation {
   ): string | null {
     const { store, wallMs } = this.#deps;
     const table = tableOf(resource);
-    const message = this.#tables.get(table);
-    if (message === undefined) return `belongs to route table "${table}", which this proxy does not have`;
-    const hosts = this.#hosts.get(table) ?? new Map<string, VirtualHost>();
-    const siblings = siblingsOf(host, message, hosts);
-    const judged = this.#deps.checker.virtualHost(host, message, siblings, decoded);
+    const hosts = this.#tables.get(table);
+    if (hosts === undefined) return `belongs to route table "${table}", which this proxy does not have`;
+    const judged = this.#deps.checker.virtualHost(host, hosts, decoded);
     if (judged.rejection !== null) {
       store.change('virtualHost', resource, {
         rejected: { version, reason: judged.rejection, atMs: wallMs() },
@@ -173,8 +175,7 @@ export class ListenerActivation {
       return judged.rejection;
     }
     if (judged.unhonoured.length > 0) this.#deps.warn('virtualHost', resource, judged.unhonoured);
-    hosts.set(host.name, host);
-    this.#hosts.set(table, hosts);
+    hosts.put(host);
     const record = { message: host, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('virtualHost', resource, { live: record, rejected: null });
     this.#deps.send({ kind: 'putVirtualHost', table, version, host });
@@ -186,7 +187,7 @@ export class ListenerActivation {
     if (entry == null) return;
     const table = tableOf(resource);
     const host = (entry.message as VirtualHost).name;
-    this.#hosts.get(table)?.delete(host);
+    this.#tables.get(table)?.remove(host);
     this.#deps.store.remove('virtualHost', resource);
     this.#deps.send({ kind: 'removeVirtualHost', table, host });
   }
@@ -199,6 +200,7 @@ export class ListenerActivation {
       this.#deps.unlisten(name);
       this.#closeUnused(held.sockets, []);
       this.#live.delete(name);
+      this.#revision++;
     }
   }
 
@@ -345,14 +347,8 @@ export class ListenerActivation {
   }
 }
 
-/** What the table holds beside `host`; a host of VHDS takes the place of the inline one of its name. */
-function siblingsOf(
-  host: VirtualHost,
-  table: RouteConfiguration,
-  hosts: ReadonlyMap<string, VirtualHost>,
-): VirtualHost[] {
-  const inline = table.virtualHosts.filter(({ name }) => !hosts.has(name));
-  return [...hosts.values(), ...inline].filter(({ name }) => name !== host.name);
+function isByVhds(table: RouteConfiguration): boolean {
+  return table.vhds !== undefined;
 }
 
 function tableOf(resource: string): string {

@@ -74,6 +74,8 @@ class Connected implements GrpcClientOwner {
   #giveUp: (() => void) | null = null;
   #phase: 'connecting' | 'idle' | 'waiting for a pong' | 'over' = 'connecting';
   #failure = 'the connection was closed';
+  /** What is answered to the octets of one event leaves in one write. */
+  #isReceiving = false;
 
   constructor(options: Http2TransportOptions) {
     const { target, timers, tls = null } = options;
@@ -128,7 +130,7 @@ class Connected implements GrpcClientOwner {
   }
 
   wantsFlush(): void {
-    if (this.#phase === 'connecting' || this.#phase === 'over') return;
+    if (this.#phase === 'connecting' || this.#phase === 'over' || this.#isReceiving) return;
     const { output } = this.#grpc;
     for (let taken = output.take(); taken !== null; taken = output.take()) {
       if (this.#socket?.write(taken) === false) output.isWritable = false;
@@ -145,6 +147,7 @@ class Connected implements GrpcClientOwner {
 
   onFinished(): void {
     if (this.#phase === 'connecting') return this.destroy('the connection was closed');
+    this.#isReceiving = false;
     this.wantsFlush();
     this.#socket?.end();
   }
@@ -175,9 +178,19 @@ class Connected implements GrpcClientOwner {
     socket.on('error', (error: Error) => {
       this.#failure = error.message;
     });
-    socket.on('data', (data: Buffer) => this.#grpc.receive(data, performance.now()));
+    socket.on('data', (data: Buffer) => this.#receive(data));
     socket.on('drain', () => this.#grpc.drained());
     socket.on('close', () => this.#over());
+  }
+
+  #receive(data: Buffer): void {
+    this.#isReceiving = true;
+    try {
+      this.#grpc.receive(data, performance.now());
+    } finally {
+      this.#isReceiving = false;
+      this.wantsFlush();
+    }
   }
 
   #connected(): void {

@@ -129,22 +129,22 @@ export function replaceVirtualHost(
   return table.withHost(host.name, keyed, version, at);
 }
 
-/** Reports what is wrong with a virtual host that is to join a table of `siblings`. */
+/** Reports what is wrong with a virtual host that is to join a table. `ownerOf`: the other host that has a domain. */
 export function checkVirtualHost(
   message: RouteConfiguration,
   host: VirtualHost,
-  siblings: Iterable<VirtualHost>,
+  ownerOf: (domain: string) => string | null,
   context: RouteCompileContext,
   scope: ProblemScope,
 ): void {
   const at = scope.at(`vhds[${host.name}]`);
   compileVirtualHost(host, compileDefaults(message, context, scope), context, at);
   const own = new DomainTable<VirtualHost>();
-  for (const [i, domain] of host.domains.entries()) own.add(domain, host, at.at('domains', i));
-  for (const sibling of siblings)
-    for (const domain of sibling.domains)
-      if (own.has(domain))
-        at.at('domains').error(`"${domain}" belongs to virtual host "${sibling.name}" already`);
+  for (const [i, domain] of host.domains.entries()) {
+    own.add(domain, host, at.at('domains', i));
+    const owner = ownerOf(domain);
+    if (owner !== null) at.at('domains').error(`"${domain}" belongs to virtual host "${owner}" already`);
+  }
 }
 
 function compileKeyed(

@@ -34,14 +34,6 @@ export class DomainTable<T> {
     return copy;
   }
 
-  /** Exactly this domain, not what it would match. */
-  has(domain: string): boolean {
-    const lower = toLower(domain);
-    if (lower === '*') return this.#any !== null;
-    const [table, key] = this.#placeOf(lower);
-    return table.has(key);
-  }
-
   remove(domain: string): void {
     const lower = domain.toLowerCase();
     if (lower === '*') {

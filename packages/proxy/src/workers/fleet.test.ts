@@ -44,6 +44,7 @@ function newFleet(concurrency: number) {
     logger: createLogger({ component: 'test', write: (line) => void lines.push(line) }),
     nowMs: () => clock.nowMs,
     later: (run, delayMs) => void later.push({ run, delayMs }),
+    soon: (run) => void later.push({ run, delayMs: 0 }),
     onAccessLog: () => undefined,
     writeLog: (line) => void lines.push(line),
     onReady: () => undefined,

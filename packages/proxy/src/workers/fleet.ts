@@ -30,6 +30,8 @@ export interface FleetOptions {
   readonly logger: Logger;
   readonly nowMs: () => number;
   readonly later: (run: () => void, delayMs: number) => void;
+  /** When the callback that runs now has returned. */
+  readonly soon: (run: () => void) => void;
   readonly onAccessLog: (message: FromLoop & { kind: 'accessLog' }, taken: (bytes: number) => void) => void;
   readonly writeLog: (line: string) => void;
   readonly onReady: () => void;
@@ -122,11 +124,7 @@ export class Fleet {
   #spawn(index: number): void {
     const share = new SharedArrayBuffer(this.#options.limitsTotal.byteLength);
     const port = this.#options.spawn(index);
-    const queue = new PostQueue(
-      (message) => port.post(message),
-      this.#options.nowMs,
-      (run) => this.#options.later(run, 0),
-    );
+    const queue = new PostQueue((message) => port.post(message), this.#options.nowMs, this.#options.soon);
     const member: Member = {
       port,
       queue,

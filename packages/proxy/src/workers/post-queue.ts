@@ -18,17 +18,18 @@ const hostsPerPart = 32;
 export class PostQueue {
   readonly #post: (message: ToLoop) => void;
   readonly #nowMs: () => number;
-  readonly #later: (run: () => void) => void;
+  readonly #soon: (run: () => void) => void;
   #waiting: ToLoop[] = [];
   #isScheduled = false;
   /** A slice was cut short; the next follows when the loop has applied it. */
   #isAwaiting = false;
   #isClosed = false;
 
-  constructor(post: (message: ToLoop) => void, nowMs: () => number, later: (run: () => void) => void) {
+  /** `soon`: once what pushes now is through, so that messages of one update go together. */
+  constructor(post: (message: ToLoop) => void, nowMs: () => number, soon: (run: () => void) => void) {
     this.#post = post;
     this.#nowMs = nowMs;
-    this.#later = later;
+    this.#soon = soon;
   }
 
   push(message: ToLoop): void {
@@ -50,7 +51,7 @@ export class PostQueue {
   #schedule(): void {
     if (this.#isScheduled || this.#isAwaiting || this.#isClosed || this.#waiting.length === 0) return;
     this.#isScheduled = true;
-    this.#later(this.#run);
+    this.#soon(this.#run);
   }
 
   readonly #run = (): void => {

@@ -44,6 +44,7 @@ test('connections made while a loop is being replaced wait in the queue and are 
     logger: createLogger({ component: 'test', write: (line) => void lines.push(line) }),
     nowMs: () => performance.now(),
     later: (run, delayMs) => void setTimeout(run, delayMs),
+    soon: queueMicrotask,
     onAccessLog: () => undefined,
     writeLog: (line) => void lines.push(line),
     onReady: () => undefined,

@@ -69,6 +69,11 @@ export function applyUpdate(
   }
 }
 
+/** False where a resource that takes the place of another one leaves subscriptions as they are. */
+export function mayNameOthers({ typeUrl }: AdsUpdate): boolean {
+  return typeUrl !== xdsTypes.endpoint && typeUrl !== xdsTypes.route && typeUrl !== xdsTypes.virtualHost;
+}
+
 function each<T extends object>(
   update: AdsUpdate,
   table: MessageTable<T>,

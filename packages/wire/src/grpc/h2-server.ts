@@ -175,12 +175,12 @@ class ServerStream implements GrpcServerStream {
     if (isEnd) this.onHalfClose();
   }
 
-  send(message: Uint8Array): boolean {
+  send(message: Uint8Array, isFollowed = false): boolean {
     if (this.#isOver) return false;
     this.#sendHead();
     const framed = frameGrpcMessage(message);
     this.#h2.sendData(framed, 0, framed.length);
-    this.#owner.wantsFlush();
+    if (!isFollowed) this.#owner.wantsFlush();
     if (this.#h2.queuedBytes > this.#owner.limits.maxQueuedBytes) {
       // Trailers would wait behind what is not read: the reset drops it, and is RESOURCE_EXHAUSTED to the client.
       this.#isOver = true;

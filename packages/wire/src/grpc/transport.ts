@@ -49,8 +49,8 @@ export interface GrpcServerStream {
   readonly path: string;
   readonly metadata: GrpcMetadata;
   readonly peer: GrpcPeer;
-  /** As GrpcClientStream.send. */
-  send(message: Uint8Array): boolean;
+  /** As GrpcClientStream.send. `isFollowed`: another message comes at once, and both may leave together. */
+  send(message: Uint8Array, isFollowed?: boolean): boolean;
   /** Ends the stream with a status; `message` is percent-encoded by the transport. */
   end(code: number, message?: string, trailers?: GrpcMetadata): void;
 }

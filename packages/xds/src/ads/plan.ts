@@ -11,20 +11,23 @@ export interface SendPlan {
 }
 
 export interface SendPermission {
-  readonly updates: boolean;
+  /** Of everything, of nothing, or of these. */
+  readonly updates: boolean | ((name: string) => boolean);
   readonly removals: boolean;
 }
 
 /** undefined: nothing to send now. */
 export function planSend(type: ServerType, may: SendPermission): SendPlan | undefined {
-  const updates = may.updates ? sendableUpdates(type) : [];
+  const { updates: permission } = may;
+  const mayUpdate = typeof permission === 'function' ? permission : () => permission;
+  const updates = permission === false ? [] : sendableUpdates(type).filter(mayUpdate);
   const removed = new Set<string>();
   for (const name of type.pending) {
     if (type.wants(name) && type.desired.has(name)) continue;
     const isRemoval = type.known.has(name) || type.uncertain.has(name);
-    if (isRemoval ? may.removals : may.updates) removed.add(name);
+    if (isRemoval ? may.removals : mayUpdate(name)) removed.add(name);
   }
-  const mustAnswer = type.mustAnswer && may.updates && (isFullState(type.typeUrl) || type.isDelta);
+  const mustAnswer = type.mustAnswer && permission === true && (isFullState(type.typeUrl) || type.isDelta);
   if (updates.length === 0 && removed.size === 0 && !mustAnswer) return undefined;
   const isComplete = !type.isDelta && isFullState(type.typeUrl);
   return {

@@ -3,9 +3,9 @@
  *
  * A machine: it is given requests and snapshots, and keeps what is to be sent until `takeResponses`.
  * One response of a type is under way at a time. Additions go clusters, endpoints, listeners, routes, virtual
- * hosts, each after the ACK of those before; a removal waits until everything that could refer to the
- * resource has been accepted without it. A refused version is not sent again, its companions are, and what
- * is equal to what the client holds is not sent at all.
+ * hosts, each after the ACK of those before, but for virtual hosts of tables that stay as they are: these go along
+ * with routes. A removal waits until everything that could refer to the resource has been accepted without it. A
+ * refused version is not sent again, its companions are, and what is equal to what the client holds is not sent.
  */
 import { DeltaDiscoveryRequestTable, DiscoveryRequestTable } from '../gen/tables.ts';
 import type { Node, RpcStatus } from '../gen/messages.ts';
@@ -17,7 +17,7 @@ import { encodeDeltaResponse, encodeSotwResponse } from './server-response.ts';
 import { ServerType, type InFlight } from './server-type.ts';
 import { typeStatus, type TypeStatus } from './server-status.ts';
 import type { AdsChanges, AdsSnapshot } from './snapshot.ts';
-import { additionOrder, isFullState, xdsTypes } from './types.ts';
+import { additionOrder, isFullState, parentName, xdsTypes } from './types.ts';
 import { setVersion } from './version.ts';
 import type { AdsVariant } from './client.ts';
 
@@ -87,12 +87,16 @@ export class AdsServerSession {
   /** Messages that may go now. Call after each `receive` and `setSnapshot`. */
   takeResponses(): readonly Uint8Array[] {
     const responses: Uint8Array[] = [];
-    let isBlocked = false;
+    let blockedBy: string | undefined;
     for (const typeUrl of additionOrder) {
       const type = this.#types.get(typeUrl);
       if (type === undefined) continue;
-      this.#trySend(type, { updates: !isBlocked, removals: this.#mayRemove(type) }, responses);
-      isBlocked ||= (type.inFlight?.updates.length ?? 0) > 0;
+      const updates =
+        typeUrl === xdsTypes.virtualHost && blockedBy === xdsTypes.route
+          ? this.#isOfSettledTable
+          : blockedBy === undefined;
+      this.#trySend(type, { updates, removals: this.#mayRemove(type) }, responses);
+      if ((type.inFlight?.updates.length ?? 0) > 0) blockedBy ??= typeUrl;
     }
     for (const [typeUrl, type] of this.#types) {
       if (!additionOrder.includes(typeUrl)) this.#trySend(type, { updates: true, removals: true }, responses);
@@ -174,6 +178,15 @@ export class AdsServerSession {
     if (others === undefined) return true;
     return type.hasAccepted && others.every((other) => this.#types.get(other)?.isSettled ?? true);
   }
+
+  /** A virtual host whose table the client has in the version that it should have: no route on its way concerns it. */
+  readonly #isOfSettledTable = (name: string): boolean => {
+    const table = parentName(name);
+    const routes = this.#types.get(xdsTypes.route);
+    if (table === undefined || routes === undefined) return false;
+    const wanted = routes.desired.get(table);
+    return wanted !== undefined && routes.known.get(table)?.version === wanted.version;
+  };
 
   #trySend(type: ServerType, may: SendPermission, responses: Uint8Array[]): void {
     if (type.inFlight !== undefined || !type.isServed) return;

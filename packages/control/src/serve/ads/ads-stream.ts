@@ -157,7 +157,9 @@ export class AdsStream implements GrpcServerStreamSink {
   }
 
   #flush(): void {
-    for (const response of this.#session.takeResponses()) this.#stream.send(response);
+    const responses = this.#session.takeResponses();
+    for (const [index, response] of responses.entries())
+      this.#stream.send(response, index < responses.length - 1);
   }
 }
 

@@ -19,6 +19,8 @@ export interface GrpcServerOptions extends GrpcServerLimits {
   readonly tls?: GrpcServerTls;
   /** A stranger that never finishes a handshake, of TLS or of HTTP/2, is let go after this; 10 s if absent. */
   readonly handshakeTimeoutMs?: number;
+  /** A connection that has no stream open is let go after this; 60 s if absent. */
+  readonly idleTimeoutMs?: number;
   /** Connections at once, of clients that nobody has judged yet too; more are closed as they come. */
   readonly maxConnections?: number;
 }
@@ -38,6 +40,8 @@ export interface GrpcServerCredential {
 }
 
 const defaultHandshakeTimeoutMs = 10_000;
+/** Proxies have a stream as long as they live; who has none has had its answer, or never asked. */
+const defaultIdleTimeoutMs = 60_000;
 /** One for each of the largest mesh's proxies, and below what descriptors a process usually may have. */
 const defaultMaxConnections = 8192;
 /** How long a silent client's machine is left in peace before the kernel asks whether it is still there. */
@@ -111,6 +115,10 @@ class ServedConnection implements GrpcServerOwner {
   readonly #connection: GrpcServerConnection;
   #peer: GrpcPeer | null = null;
   #isFinished = false;
+  /** Runs while no stream is open. PINGs do not stop it: a stranger could stay for ever by them. */
+  #idle: ReturnType<typeof setTimeout> | undefined;
+  /** What is answered to the octets of one event leaves in one write. */
+  #isReceiving = false;
 
   constructor(socket: Socket, options: GrpcServerOptions, onClosed: () => void) {
     this.#socket = socket;
@@ -125,6 +133,8 @@ class ServedConnection implements GrpcServerOwner {
     socket.on('drain', () => this.#connection.drained());
     socket.on('error', (error) => options.log.debug('connection failed', { error: error.message }));
     socket.on('close', () => {
+      this.#isFinished = true;
+      clearTimeout(this.#idle);
       this.#connection.closed();
       onClosed();
     });
@@ -137,11 +147,14 @@ class ServedConnection implements GrpcServerOwner {
 
   /** Judged once, when the first stream asks. */
   peer(): GrpcPeer {
+    clearTimeout(this.#idle);
+    this.#idle = undefined;
     this.#peer ??= this.#readPeer();
     return this.#peer;
   }
 
   wantsFlush(): void {
+    if (this.#isReceiving) return;
     const { output } = this.#connection;
     for (let taken = output.take(); taken !== null; taken = output.take()) {
       if (!this.#socket.write(taken)) output.isWritable = false;
@@ -152,6 +165,7 @@ class ServedConnection implements GrpcServerOwner {
     if (this.#isFinished) return;
     this.#isFinished = true;
     if (reason !== '') this.#options.log.warning('session closed', { reason });
+    this.#isReceiving = false;
     this.wantsFlush();
     this.#socket.end();
     // One that does not read its GOAWAY must not hold its streams for that.
@@ -169,7 +183,13 @@ class ServedConnection implements GrpcServerOwner {
   #receive(data: Buffer): void {
     const { session } = this.#connection;
     const isGreeting = session.awaitsSettingsAck;
-    this.#connection.receive(data, performance.now());
+    this.#isReceiving = true;
+    try {
+      this.#connection.receive(data, performance.now());
+    } finally {
+      this.#isReceiving = false;
+      this.wantsFlush();
+    }
     // RFC 9113 §6.5.3: both sides know each other's settings; from here on silence is what ADS mostly is.
     if (isGreeting && !session.awaitsSettingsAck && !this.#isFinished) this.#socket.setTimeout(0);
   }
