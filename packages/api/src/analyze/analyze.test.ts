@@ -220,6 +220,16 @@ describe('analysis', () => {
       ['SL0127 spec.selector'],
     ],
     [
+      'an ExternalName that names a service of the mesh',
+      '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {type: ExternalName, externalName: reviews.default.svc.cluster.local}\n',
+      ['SL9009 spec.externalName'],
+    ],
+    [
+      'an ExternalName of the world outside',
+      '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {type: ExternalName, externalName: db.example.com}\n',
+      [],
+    ],
+    [
       'two sidecars of a namespace',
       istio('Sidecar', 'a', '{egress: [{hosts: ["./*"]}]}') +
         istio('Sidecar', 'b', '{egress: [{hosts: ["./*"]}]}'),

@@ -26,6 +26,7 @@ export const analysisCodes = {
   SL9006: 'A selector has no effect in the root namespace',
   SL9007: 'A route of connections has no effect on a port whose requests are read',
   SL9008: 'A server is not verified by name',
+  SL9009: 'An ExternalName names a service of the mesh',
 } as const;
 
 export type AnalysisCode = keyof typeof analysisCodes;

@@ -125,8 +125,21 @@ function analyzeService(service: Service, world: World): void {
       'name it http, grpc-api, tcp-db, or set appProtocol',
     );
   }
-  if (service.spec.type === 'ExternalName') return;
+  if (service.spec.type === 'ExternalName') {
+    analyzeExternalName(service, world);
+    return;
+  }
   reportUnmatched(service, service.spec.selector, ['spec', 'selector'], world);
+}
+
+/** It stands for a DNS name, and who looks it up finds no routes, no subsets and no mutual TLS. */
+function analyzeExternalName(service: Service, world: World): void {
+  const { externalName = '' } = service.spec;
+  const known = world.host(externalName, world.namespaceOf(service));
+  if (!externalName.includes('.') || known === undefined || known.source.kind !== 'Service') return;
+  const message = `names ${known.hostname}, a service of the mesh, and is looked up by DNS all the same: without its routes, its subsets and mutual TLS`;
+  const remedy = `let clients use ${known.hostname}, or route this host to it with a VirtualService`;
+  world.report(service, 'SL9009', 'warning', ['spec', 'externalName'], message, remedy);
 }
 
 function reportUnmatched(
