@@ -75,6 +75,7 @@ class Served extends AuthorityFixture {
       expiredRenewalMs,
       metrics,
       controlId: 'spiffe://cluster.local/ns/istio-system/sa/sluice-control',
+      requestTimeoutMs: 300,
       log,
     });
     const identity = { authority, keeper: this.keeper, signing, secureAddress: '' };
@@ -292,6 +293,25 @@ describe('a workload that was revoked', () => {
     const { chain: anew } = await served.ask({ key, bearer: served.token() });
     expect((await served.ask({ shown: { chain: anew, key } })).code).toBe(GrpcStatus.ok);
   });
+});
+
+test('a stranger that opens a call and says nothing is told so, and holds nothing', async () => {
+  const served = await new Served().listen();
+  const session = connect(`https://${served.address}`, { ca: served.authority.bundle.rootsPem });
+  onCleanUp(() => session.destroy());
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': signingPath,
+    'content-type': 'application/grpc',
+  });
+  onCleanUp(() => void stream.destroy());
+  stream.on('error', () => {});
+  // Half of a frame's head is no request.
+  stream.write(Buffer.from([0, 0]));
+  const answered = new Promise<unknown>((resolve) => {
+    stream.on('response', (headers) => resolve(headers['grpc-status']));
+  });
+  expect(Number(await answered)).toBe(GrpcStatus.deadlineExceeded);
 });
 
 test('a full disk is UNAVAILABLE, uses no token up, and nothing is signed that is not on record', async () => {

@@ -27,12 +27,16 @@ import { chainTexts, type MeshAuthority } from './mesh-authority.ts';
 
 export const signingPath = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
 
+const defaultRequestTimeoutMs = 10_000;
+
 export interface SigningServiceOptions extends CallerSources {
   readonly authority: CallerSources['authority'] & Pick<MeshAuthority, 'issue' | 'isLineageRevoked'>;
   readonly joinTokens: Pick<JoinTokens, 'judge' | 'spend'>;
   readonly metrics: AuthorityMetrics;
   /** SPIFFE ID of the control plane, by which proxies know it: given to nobody who asks. */
   readonly controlId: string;
+  /** How long a caller may take to say what it wants; 10 s if absent. */
+  readonly requestTimeoutMs?: number;
   /** The audit log. */
   readonly log: Logger;
 }
@@ -50,16 +54,24 @@ export function signingHandler(options: SigningServiceOptions): GrpcHandler {
   return (stream) => {
     let isOver = false;
     let isAsked = false;
+    // Anybody may open this stream: who says nothing on it must not hold a connection for ever.
+    const timer = setTimeout(() => {
+      isAsked = true;
+      stream.end(GrpcStatus.deadlineExceeded, 'no request came in time');
+    }, options.requestTimeoutMs ?? defaultRequestTimeoutMs);
     return {
       onMessage(message) {
         if (isAsked) return;
         isAsked = true;
+        clearTimeout(timer);
         void answer(options, stream, message, () => isOver);
       },
       onHalfClose() {
+        clearTimeout(timer);
         if (!isAsked) stream.end(GrpcStatus.invalidArgument, 'no request was sent');
       },
       onCancelled() {
+        clearTimeout(timer);
         isOver = true;
       },
     };

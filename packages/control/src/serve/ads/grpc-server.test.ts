@@ -20,7 +20,7 @@ afterEach(async () => {
 
 async function serve(
   handler: GrpcHandler,
-  options: { handshakeTimeoutMs?: number; maxConnections?: number } = {},
+  options: { handshakeTimeoutMs?: number; idleTimeoutMs?: number; maxConnections?: number } = {},
 ): Promise<string> {
   const server = new GrpcServer({
     handlers: new Map([[path, handler]]),
@@ -167,6 +167,43 @@ test('a stranger that greets in half is not waited for, a client that is silent 
   socket.write('PRI * HTTP/2.0\r\n');
   await new Promise<void>((resolve) => socket.resume().once('close', () => resolve()));
   expect(silent.destroyed).toBe(false);
+});
+
+test('a stranger that greets and asks for nothing is let go, however much it pings', async () => {
+  const address = await serve(echo, { idleTimeoutMs: 200 });
+  const idle = connect(`http://${address}`);
+  onCleanUp(() => idle.destroy());
+  const goaway = new Promise<number>((resolve) => idle.once('goaway', (code) => resolve(code)));
+  const closed = new Promise<void>((resolve) => idle.once('close', () => resolve()));
+  await new Promise<void>((resolve) => idle.once('remoteSettings', () => resolve()));
+  // Below what is a flood, and more often than any time that a silent socket is given.
+  const pinging = setInterval(() => {
+    if (!idle.destroyed && !idle.closed) idle.ping(() => {});
+  }, 20);
+  onCleanUp(() => clearInterval(pinging));
+  expect(await goaway).toBe(0);
+  await closed;
+});
+
+test('one with a stream stays as long as the stream does, and goes after it', async () => {
+  const address = await serve(echo, { idleTimeoutMs: 200 });
+  const session = connect(`http://${address}`);
+  onCleanUp(() => session.destroy());
+  const closed = new Promise<void>((resolve) => session.once('close', () => resolve()));
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc',
+  });
+  stream.resume();
+  await new Promise<void>((resolve) => session.once('remoteSettings', () => resolve()));
+  // Another that idles measures the time.
+  const other = connect(`http://${address}`);
+  onCleanUp(() => other.destroy());
+  await new Promise<void>((resolve) => other.once('close', () => resolve()));
+  expect(session.closed).toBe(false);
+  stream.end();
+  await closed;
 });
 
 test('a crowd is not let in: connections beyond the limit are closed as they come', async () => {

@@ -7,7 +7,7 @@
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
-import { GrpcServerConnection } from '@sluice/wire';
+import { GrpcServerConnection, H2ErrorCode } from '@sluice/wire';
 import type { GrpcHandlers, GrpcPeer, GrpcServerLimits, GrpcServerOwner } from '@sluice/wire';
 import type { Logger } from '@sluice/runtime';
 import { presentedChain } from './peer-chain.ts';
@@ -159,6 +159,7 @@ class ServedConnection implements GrpcServerOwner {
     for (let taken = output.take(); taken !== null; taken = output.take()) {
       if (!this.#socket.write(taken)) output.isWritable = false;
     }
+    this.#watchIdle();
   }
 
   onFinished(reason: string): void {
@@ -192,6 +193,21 @@ class ServedConnection implements GrpcServerOwner {
     }
     // RFC 9113 §6.5.3: both sides know each other's settings; from here on silence is what ADS mostly is.
     if (isGreeting && !session.awaitsSettingsAck && !this.#isFinished) this.#socket.setTimeout(0);
+  }
+
+  /** To be called whenever a stream may have ended. */
+  #watchIdle(): void {
+    if (this.#isFinished || this.#idle !== undefined || this.#connection.session.openStreamCount > 0) return;
+    this.#idle = setTimeout(() => this.#idledOut(), this.#options.idleTimeoutMs ?? defaultIdleTimeoutMs);
+  }
+
+  #idledOut(): void {
+    const { session } = this.#connection;
+    this.#idle = undefined;
+    if (this.#isFinished || session.openStreamCount > 0) return;
+    // A request that crosses this is told to be unprocessed: its client sends it again elsewhere.
+    session.goAway(H2ErrorCode.NO_ERROR);
+    this.onFinished('');
   }
 
   #readPeer(): GrpcPeer {
