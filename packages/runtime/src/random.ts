@@ -24,10 +24,11 @@ export function createRandom(seed: number | string): Random {
 /** Cryptographically strong; safe for ids that must not be guessed. */
 export const systemRandom: Random = fromWords(pooledSystemWords());
 
-const hexPairs: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
-  byte.toString(16).padStart(2, '0'),
-);
+/** Digits as octets: an id put together from strings would cost one string per byte, for every request. */
+const hexDigits = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const HYPHEN = 0x2d;
 /** Reused between calls; ids are at most this long. Invariant: filled and read within one call. */
+const text = Buffer.allocUnsafeSlow(128) as Buffer & { latin1Slice(start: number, end: number): string };
 const scratch = new Uint8Array(64);
 const scratchViews: readonly Uint8Array[] = Array.from({ length: 65 }, (_, n) => scratch.subarray(0, n));
 
@@ -37,7 +38,7 @@ export function randomHex(random: Random, byteCount: number): string {
   if (view === undefined || byteCount < 1)
     throw new RangeError(`randomHex makes 1 to 64 bytes, not ${byteCount}`);
   random.bytes(view);
-  return hex(0, byteCount);
+  return text.latin1Slice(0, writeHex(0, byteCount, 0));
 }
 
 /** UUID version 4 (RFC 9562 §5.4), the form of request ids. */
@@ -45,13 +46,25 @@ export function randomUuid(random: Random): string {
   random.bytes(scratchViews[16]!);
   scratch[6] = (scratch[6]! & 0x0f) | 0x40;
   scratch[8] = (scratch[8]! & 0x3f) | 0x80;
-  return `${hex(0, 4)}-${hex(4, 6)}-${hex(6, 8)}-${hex(8, 10)}-${hex(10, 16)}`;
+  let at = writeHex(0, 4, 0);
+  text[at] = HYPHEN;
+  at = writeHex(4, 6, at + 1);
+  text[at] = HYPHEN;
+  at = writeHex(6, 8, at + 1);
+  text[at] = HYPHEN;
+  at = writeHex(8, 10, at + 1);
+  text[at] = HYPHEN;
+  return text.latin1Slice(0, writeHex(10, 16, at + 1));
 }
 
-function hex(from: number, to: number): string {
-  let text = '';
-  for (let i = from; i < to; i++) text += hexPairs[scratch[i]!];
-  return text;
+/** Digits of the scratch bytes [from, to), from `at` on; returns the offset after them. */
+function writeHex(from: number, to: number, at: number): number {
+  for (let i = from; i < to; i++, at += 2) {
+    const byte = scratch[i]!;
+    text[at] = hexDigits[byte >> 4]!;
+    text[at + 1] = hexDigits[byte & 0x0f]!;
+  }
+  return at;
 }
 
 function fromWords(nextWord: () => number): Random {

@@ -2,7 +2,7 @@
  * Field lines of a forwarded head. Adjacent received lines are copied as one run; hop-by-hop fields are
  * left out; framing stays where it stood if it says exactly what this message is, else is made anew.
  */
-import { COLON, CR, LF, SP, tokenEquals, writeDecimal, writeLatin1 } from '../headers/bytes.ts';
+import { COLON, CR, LF, SP, copyOctets, tokenEquals, writeDecimal, writeLatin1 } from '../headers/bytes.ts';
 import type { HeaderList } from '../headers/header-list.ts';
 import { H } from '../headers/names.ts';
 import { elementEnd, readContentLength, skipSpace, trimSpace } from './framing.ts';
@@ -30,9 +30,6 @@ const UPGRADE = H.upgrade;
 const KEEP_ALIVE = H.keepAlive;
 const PROXY_CONNECTION = H.proxyConnection;
 const HTTP2_SETTINGS = H.http2Settings;
-
-/** Below this a loop beats the call that sets up a view. */
-const SHORT_COPY = 48;
 
 const nominated = new NominatedFields();
 
@@ -94,7 +91,7 @@ export function writeFields(
       runEnd = lineEnd;
       continue;
     }
-    if (runBuf !== undefined) to = copyRun(runBuf, runStart, runEnd, out, to);
+    if (runBuf !== undefined) to = copyOctets(runBuf, runStart, runEnd, out, to);
     if (lineEnd !== 0) {
       runBuf = buf;
       runStart = start;
@@ -104,7 +101,7 @@ export function writeFields(
       to = writeLine(headers, i, out, to);
     }
   }
-  if (runBuf !== undefined) to = copyRun(runBuf, runStart, runEnd, out, to);
+  if (runBuf !== undefined) to = copyOctets(runBuf, runStart, runEnd, out, to);
   if (takesTrailers) to = writeLatin1(out, to, 'te: trailers\r\n');
   if (!isFramed) to = writeFraming(out, to, framing, contentLength);
   to = writeConnection(out, to, connection, sendsUpgrade, takesTrailers);
@@ -113,21 +110,13 @@ export function writeFields(
   return to + 2;
 }
 
-/** Copies [start, end) to `at`; returns the offset after it. */
-export function copyRun(from: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
-  const length = end - start;
-  if (length > SHORT_COPY) out.set(from.subarray(start, end), at);
-  else for (let i = 0; i < length; i++) out[at + i] = from[start + i]!;
-  return at + length;
-}
-
 /** Writes entry `index` as a line of its own. */
 export function writeLine(headers: HeaderList, index: number, out: Uint8Array, at: number): number {
   const buf = headers.bufferAt(index);
-  let to = copyRun(buf, headers.nameStartAt(index), headers.nameEndAt(index), out, at);
+  let to = copyOctets(buf, headers.nameStartAt(index), headers.nameEndAt(index), out, at);
   out[to] = COLON;
   out[to + 1] = SP;
-  to = copyRun(buf, headers.valueStartAt(index), headers.valueEndAt(index), out, to + 2);
+  to = copyOctets(buf, headers.valueStartAt(index), headers.valueEndAt(index), out, to + 2);
   out[to] = CR;
   out[to + 1] = LF;
   return to + 2;

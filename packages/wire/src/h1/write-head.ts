@@ -3,12 +3,12 @@
  * message: framing comes from the options alone, never from what was received.
  * Date and Server are the caller's business.
  */
-import { CR, LF, SP, writeLatin1, type ByteRange } from '../headers/bytes.ts';
+import { CR, LF, SP, copyOctets, writeLatin1, type ByteRange } from '../headers/bytes.ts';
 import type { HeaderList } from '../headers/header-list.ts';
 import { H } from '../headers/names.ts';
 import type { RequestBodyKind } from './request-head.ts';
 import type { ResponseBodyKind } from './response-head.ts';
-import { copyRun, writeFields, type WriteConnection, type WriteFraming } from './write-fields.ts';
+import { writeFields, type WriteConnection, type WriteFraming } from './write-fields.ts';
 
 /** Reuse one object: writers only read it. */
 export interface RequestWriteOptions {
@@ -88,7 +88,7 @@ export function writeResponseHead(
   to =
     typeof phrase === 'string'
       ? writeLatin1(out, to, phrase)
-      : copyRun(phrase.buf, phrase.start, phrase.end, out, to);
+      : copyOctets(phrase.buf, phrase.start, phrase.end, out, to);
   out[to] = CR;
   out[to + 1] = LF;
   const { bodyKind } = options;
@@ -111,7 +111,7 @@ function writeHost(out: Uint8Array, at: number, method: string, target: string |
 function writeTarget(out: Uint8Array, at: number, target: string | ByteRange): number {
   return typeof target === 'string'
     ? writeLatin1(out, at, target)
-    : copyRun(target.buf, target.start, target.end, out, at);
+    : copyOctets(target.buf, target.start, target.end, out, at);
 }
 
 function responseFraming(status: number, bodyKind: ResponseBodyKind, isAnswerToHead: boolean): WriteFraming {
