@@ -27,7 +27,7 @@ export const identityUsage = `  --secure-xds-address ADDR  xDS and signing over 
   --leaf-ttl DURATION     life of workloads' certificates (default 24h)
   --max-leaf-ttl DURATION the longest that a workload may ask for (default 2160h)
   --expired-renewal DURATION  a certificate may ask for its renewal this long after its end (default 0)
-  --root-overlap DURATION a new root signs at the latest this long after it is trusted (default 24h)
+  --root-overlap DURATION a new root signs at the latest this long after it is trusted (default 24h, at least 10s)
   --jwt-issuer ISSUER     take Kubernetes service-account tokens of this issuer
   --jwt-audience NAME     audience that they must name (default istio-ca)
   --jwt-keys FILE|URL     JSON Web Key Set that they are signed by

@@ -182,7 +182,9 @@ export class AuthorityRing {
     const [pending] = this.#of('root', 'pending');
     if (pending === undefined) return;
     const waitedMs = wallMs() - pending.row.createdMs;
-    const isKnown = waitedMs >= settings.settleMs && hasReachedAll();
+    // However short the overlap: what a root signs before proxies have heard of it is refused by them.
+    if (waitedMs < settings.settleMs) return;
+    const isKnown = hasReachedAll();
     if (waitedMs < settings.overlapMs && !isKnown) return;
     this.#setPhase(pending.row.id, 'active');
     log.info('a new root signs from now on', {

@@ -6,7 +6,7 @@ export interface AuthoritySettings {
   readonly maxLeafTtlMs: number;
   readonly rootTtlMs: number;
   readonly intermediateTtlMs: number;
-  /** A new root signs at the latest this long after it came into the bundle. */
+  /** A new root signs at the latest this long after it came into the bundle, or after `settleMs` where that is more. */
   readonly overlapMs: number;
   /** A new root signs at the earliest this long after it came into the bundle. */
   readonly settleMs: number;

@@ -136,6 +136,15 @@ describe('a root', () => {
     expect(phases(fixture)).toContain('root pending');
   });
 
+  test('does not sign in that moment however short the overlap is, and then waits for nobody', () => {
+    const fixture = open({ settings: { overlapMs: 3000 } });
+    fixture.authority.rotate('root');
+    fixture.passMs(9999);
+    expect(phases(fixture)).toContain('root pending');
+    fixture.passMs(1);
+    expect(phases(fixture)).not.toContain('root pending');
+  });
+
   test('is replaced by itself when four fifths of its life have passed', () => {
     const fixture = open({ settings: { rootTtlMs: 100 * dayMs } });
     fixture.passMs(80 * dayMs + hourMs);

@@ -51,6 +51,11 @@ export class SecretResources {
     return true;
   }
 
+  /** Of the trust bundle as it is now, with its lists. */
+  get rootVersion(): string {
+    return this.#rootResource().resource.version;
+  }
+
   /** The bundle or the revocation lists are others. */
   trustChanged(): void {
     this.#invalidate();

@@ -11,6 +11,7 @@ import type { StoreChange } from '../source/store.ts';
 import type { AdsServer } from './ads/ads-server.ts';
 import type { AdmittedInstance } from './ads/ads-stream.ts';
 import type { GrpcServerOptions } from './ads/grpc-server.ts';
+import { isBundleSpread } from './bundle-spread.ts';
 import { describeListenFailure, parseAddress } from './http-server.ts';
 import { admitByCertificate, secureServer } from './mesh-identity.ts';
 import type { MeshServingOptions } from './mesh-serving.ts';
@@ -26,11 +27,6 @@ export interface SecurePort {
   hasReachedAll(): boolean;
   listen(): Promise<string>;
   close(): Promise<void>;
-}
-
-/** One that was registered without a sidecar never asks for the bundle. */
-function hasProxy({ registration }: RegisteredInstance): boolean {
-  return registration.labels['sidecar.istio.io/inject'] !== 'false';
 }
 
 const flag = '--secure-xds-address';
@@ -83,15 +79,7 @@ export function openSecurePort(
       return whole;
     },
     apply: (changes) => secrets.apply(changes),
-    hasReachedAll() {
-      const reached = new Set<string>();
-      for (const stream of ads.streams) {
-        const state = stream.syncStatus().get(xdsTypes.secret)?.state;
-        if (stream.proof === 'token' || state === 'SYNCED') reached.add(stream.instance);
-      }
-      const withProxy = [...registry.instances.values()].filter(hasProxy);
-      return withProxy.every(({ instance }) => reached.has(instance));
-    },
+    hasReachedAll: () => isBundleSpread(ads.streams, registry.instances.values(), secrets.rootVersion),
     async listen() {
       const { host, port } = parseAddress(identity.secureAddress, flag);
       try {

@@ -2,10 +2,10 @@
  * What a TLS context is on either side: it judges peers by what its secrets say at that moment, counts, and is asked
  * again about established connections when they change. One place, so that the two sides cannot judge differently.
  */
-import type { HandshakeOutcome, SecuredConnection, TlsFailure } from '../io/tls-context.ts';
+import type { HandshakeOutcome, SecuredConnection, TlsFailure, TlsSettings } from '../io/tls-context.ts';
 import type { TlsFacts } from '../io/tls-facts.ts';
 import type { LiveMaterial } from './common-context.ts';
-import { judgePeer, toleratedError } from './peer-rules.ts';
+import { judgedAnew, judgePeer, toleratedError } from './peer-rules.ts';
 import type { Review, Reviewer } from './secured-connections.ts';
 import type { TlsEnvironment } from './tls-environment.ts';
 import type { TlsStats } from './tls-stats.ts';
@@ -21,15 +21,17 @@ export abstract class JudgingContext implements Reviewer {
     this.stats = stats;
   }
 
-  /** Why the peer is refused, or null. */
-  judge(outcome: HandshakeOutcome): TlsFailure | null {
+  /** Why the peer is refused, or null. `settings`: what the handshake began with. */
+  judge(given: HandshakeOutcome, { role, trustedPem }: TlsSettings): TlsFailure | null {
     const material = this.live.now();
     if ('reason' in material) return material;
     const { rules } = material;
     if (rules === null) return null;
+    const nowMs = this.environment.wallMs();
+    const outcome = rules.trustedPem === trustedPem ? given : judgedAnew(given, rules, role, nowMs);
     const error = toleratedError(outcome, rules);
     if (error !== null) this.stats.failure({ kind: 'untrusted', reason: error });
-    return judgePeer(outcome, rules, this.environment.wallMs());
+    return judgePeer(outcome, rules, nowMs);
   }
 
   onHandshake(facts: TlsFacts): void {

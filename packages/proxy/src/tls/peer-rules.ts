@@ -4,7 +4,7 @@
  * whose certificates the engine does not look at again.
  */
 import { isProblem, verifyChain, verifyCrl } from '@sluice/identity';
-import type { Certificate, Crl } from '@sluice/identity';
+import type { Certificate, Crl, Problem } from '@sluice/identity';
 import type { CertificateValidationContext } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { HandshakeOutcome, TlsFailure } from '../io/tls-context.ts';
@@ -61,6 +61,29 @@ export function judgePeer(outcome: HandshakeOutcome, rules: PeerRules, nowWallMs
       reason: `certificate verify failed: no subject alternative name matches (${namesOf(peer)})`,
     };
   return null;
+}
+
+/**
+ * The engine judged by the roots that a handshake began with, and they have been exchanged since: the chain is judged
+ * again by those of now. A peer may show a certificate of a new root in the moment in which the root arrives here, and
+ * one of a root that was taken away must not slip in.
+ */
+export function judgedAnew(
+  outcome: HandshakeOutcome,
+  rules: PeerRules,
+  role: 'client' | 'server',
+  nowWallMs: number,
+): HandshakeOutcome {
+  if (outcome.peer === null || rules.trustedPem === null) return outcome;
+  const usage = role === 'server' ? 'client' : 'server';
+  const verified = verifyChain(outcome.peer.chain, rules.roots(), { nowMs: nowWallMs, usage });
+  return { ...outcome, chainError: isProblem(verified) ? engineWord(verified.code) : null };
+}
+
+/** As the engine names it. */
+function engineWord(code: Problem['code']): string {
+  if (code === 'expired') return 'CERT_HAS_EXPIRED';
+  return code === 'not-yet-valid' ? 'CERT_NOT_YET_VALID' : 'UNABLE_TO_VERIFY_LEAF_SIGNATURE';
 }
 
 /** What is wrong with a chain that is accepted all the same: counted, as in Envoy. */

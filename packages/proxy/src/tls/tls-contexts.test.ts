@@ -308,6 +308,31 @@ describe('secrets', () => {
     expect(tls.settingsFor(hello())).toMatchObject({ kind: 'no-credential' });
   });
 
+  test('a handshake that began with other roots is judged by those of its end', () => {
+    const { tls, environment } = serverTls(fromSecrets);
+    withSecrets(environment);
+    const began = settingsOf(tls.settingsFor(hello()));
+    const next = new TestAuthority({ nowMs, name: 'next' });
+    const fresh = next.leaf({ account: 'client' });
+    const peer = peerCertificate([fresh.certificate.der, next.signing.certificate.der]);
+    const chainError = 'UNABLE_TO_VERIFY_LEAF_SIGNATURE';
+    const foreign = outcome(fresh, { peer, chainError });
+    expect(tls.judge(foreign, began)?.kind).toBe('untrusted');
+    environment.secrets.put('ROOTCA', '2', rootSecret('ROOTCA', '', authority.rootPem + next.rootPem));
+    expect(tls.judge(foreign, began)).toBeNull();
+    expect(tls.judge(outcome(client), began)).toBeNull();
+    environment.secrets.put('ROOTCA', '3', rootSecret('ROOTCA', '', next.rootPem));
+    expect(tls.judge(outcome(client), began)).toEqual({
+      kind: 'untrusted',
+      reason: `certificate verify failed: ${chainError}`,
+    });
+    const late = peerCertificate([next.expiredLeaf().certificate.der, next.signing.certificate.der]);
+    expect(tls.judge({ ...foreign, peer: late }, began)?.reason).toContain('CERT_HAS_EXPIRED');
+    const forServers = next.leaf({ account: 'client', usages: ['server'] });
+    const misused = peerCertificate([forServers.certificate.der, next.signing.certificate.der]);
+    expect(tls.judge({ ...foreign, peer: misused }, began)?.kind).toBe('untrusted');
+  });
+
   test('an unchanged state of the secrets costs no work', () => {
     const { tls, environment } = serverTls(fromSecrets);
     withSecrets(environment);

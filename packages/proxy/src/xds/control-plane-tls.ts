@@ -72,8 +72,8 @@ export class ControlPlaneTls implements TlsClientContext {
     return this.#inner.settings();
   }
 
-  judge(outcome: HandshakeOutcome): TlsFailure | null {
-    const refusal = this.#inner.judge(outcome);
+  judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null {
+    const refusal = this.#inner.judge(outcome, settings);
     if (refusal !== null || this.#expectedName === '') return refusal;
     if (outcome.peer !== null && bearsName(outcome.peer, this.#expectedName)) return null;
     return {

@@ -108,6 +108,11 @@ export class AdsServerSession {
     return new Map([...this.#types].map(([typeUrl, type]) => [typeUrl, typeStatus(type)]));
   }
 
+  /** The version of a resource that the client has accepted; undefined where it has none of the name. */
+  heldVersion(typeUrl: string, name: string): string | undefined {
+    return this.#types.get(typeUrl)?.known.get(name)?.version;
+  }
+
   /** What the client has asked for by name; `*` stands for everything. */
   subscriptions(typeUrl: string): readonly string[] {
     return this.#types.get(typeUrl)?.subscribedNames ?? [];

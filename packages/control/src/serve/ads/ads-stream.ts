@@ -143,6 +143,11 @@ export class AdsStream implements GrpcServerStreamSink {
     return this.#session.status();
   }
 
+  /** The version of a resource that the client has accepted. */
+  heldVersion(typeUrl: string, name: string): string | undefined {
+    return this.#session.heldVersion(typeUrl, name);
+  }
+
   /** Before anything is served: a certificate must be that of the instance which the node says it is. */
   #admit(node: Node): boolean {
     if (this.proof === 'token') return true;
