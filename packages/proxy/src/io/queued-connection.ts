@@ -5,8 +5,10 @@
  * States of the sending side: open → ending (FIN once the queue is empty) → ended; or closing (both
  * directions once the queue is empty). Of the receiving side: open → ended at the peer's FIN. The socket
  * closes when both have ended.
+ * A peer that takes nothing of what waits in a closing connection is given up: its owner has gone and watches it no more.
  * Invariant: bytes leave in the order they were written; what is in `#queue` precedes what is in `#join`.
  */
+import { TimerNode } from '@sluice/runtime';
 import type { CloseCause, Connection, ConnectionHandler, TlsHandshakeHandler } from './connection.ts';
 import { type IoLoop, JOIN_BYTES } from './io-loop.ts';
 import type { TlsServerContext } from './tls-context.ts';
@@ -14,6 +16,8 @@ import type { TlsFacts } from './tls-facts.ts';
 
 /** Bytes above the high-water mark that producers may still write: two of the kernel's largest reads and heads. */
 const OVERSHOOT_BYTES = 2 * 1024 * 1024;
+/** A closing connection whose peer takes not an octet for so long is aborted. nginx's send_timeout. */
+const CLOSING_PATIENCE_MS = 60_000;
 /** Up to this many octets a copying loop is cheaper than a call. */
 const LOOP_COPY_BYTES = 48;
 
@@ -45,6 +49,8 @@ export abstract class QueuedConnection implements Connection {
   #isDirty = false;
   #sending: 'open' | 'ending' | 'ended' | 'closing' = 'open';
   #hasReadEnded = false;
+  /** Made when a close has to wait. */
+  #closing: { readonly timer: TimerNode; writtenBefore: number } | null = null;
   /** False while a connection attempt is under way: bytes wait. */
   protected canSend = true;
 
@@ -181,6 +187,7 @@ export abstract class QueuedConnection implements Connection {
   protected closed(cause: CloseCause): void {
     if (!this.isOpen) return;
     this.isOpen = false;
+    if (this.#closing !== null) this.loop.timers.disarm(this.#closing.timer);
     this.#dropOutput();
     this.loop.enter();
     try {
@@ -269,13 +276,35 @@ export abstract class QueuedConnection implements Connection {
   }
 
   #finishSending(): void {
-    if (this.#queuedBytes > 0 || this.#join !== null || !this.canSend || !this.isOpen) return;
+    if (this.#queuedBytes > 0 || this.#join !== null || !this.canSend || !this.isOpen) {
+      if (this.#sending === 'closing' && this.#closing === null && this.isOpen) this.#watchClosing();
+      return;
+    }
     if (this.#sending === 'closing') this.#closeBoth('local');
     else if (this.#sending === 'ending') {
       this.#sending = 'ended';
       if (this.#hasReadEnded) this.#closeBoth('remote');
       else this.shutdownSocket();
     }
+  }
+
+  #watchClosing(): void {
+    const timer = new TimerNode(onClosingCheck);
+    timer.owner = this;
+    this.#closing = { timer, writtenBefore: this.bytesWritten };
+    this.loop.timers.arm(timer, CLOSING_PATIENCE_MS);
+  }
+
+  /** @internal */
+  checkClosing(): void {
+    const closing = this.#closing;
+    if (closing === null || !this.isOpen) return;
+    if (this.bytesWritten === closing.writtenBefore) {
+      this.terminate();
+      return;
+    }
+    closing.writtenBefore = this.bytesWritten;
+    this.loop.timers.arm(closing.timer, CLOSING_PATIENCE_MS);
   }
 
   #closeBoth(cause: CloseCause): void {
@@ -297,6 +326,10 @@ export abstract class QueuedConnection implements Connection {
     this.#queueHead = 0;
     this.#queuedBytes = 0;
   }
+}
+
+function onClosingCheck(timer: TimerNode): void {
+  (timer.owner as QueuedConnection).checkClosing();
 }
 
 const EMPTY = new Uint8Array(0);
