@@ -45,6 +45,7 @@ const anyInstance: Binding = { instance: '', labels: {}, ports: [] };
 const bearer = 'Bearer ';
 /** No serial number begins so. */
 const tokenLineage = 'join-token:';
+const podLineage = 'pod:';
 
 /** `keyHash`: of the key that the certificate is asked for. */
 export async function judgeCaller(
@@ -86,7 +87,7 @@ async function judgeToken(sources: CallerSources, token: string, keyHash: string
   if (sources.serviceAccounts === null) return refuse('the token is not a join token of this mesh');
   const verified = await sources.serviceAccounts.verify(token);
   if (!verified.ok) return verified;
-  const { namespace, account } = verified;
+  const { namespace, account, podUid } = verified;
   return {
     ok: true,
     caller: {
@@ -94,7 +95,8 @@ async function judgeToken(sources: CallerSources, token: string, keyHash: string
       account,
       binding: anyInstance,
       proof: 'service-account-token',
-      lineage: '',
+      // A pod has a good token at all times: all that it gets by them is one lineage, and ends with the pod.
+      lineage: podUid === '' ? '' : `${podLineage}${podUid}`,
       tokenId: '',
     },
   };

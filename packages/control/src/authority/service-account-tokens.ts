@@ -10,6 +10,7 @@ import {
   errors,
   jwtVerify,
   type JSONWebKeySet,
+  type JWTPayload,
   type JWTVerifyGetKey,
 } from 'jose';
 import { localError } from '../errors.ts';
@@ -24,7 +25,13 @@ export interface ServiceAccountSettings {
 }
 
 export type VerifiedAccount =
-  | { readonly ok: true; readonly namespace: string; readonly account: string }
+  | {
+      readonly ok: true;
+      readonly namespace: string;
+      readonly account: string;
+      /** Of the pod that the token is bound to; empty where it is bound to none. */
+      readonly podUid: string;
+    }
   | { readonly ok: false; readonly reason: string };
 
 const subjectForm =
@@ -73,7 +80,7 @@ export class ServiceAccountTokens {
       const [, namespace, account] = subjectForm.exec(payload.sub ?? '') ?? [];
       if (namespace === undefined || account === undefined)
         return { ok: false, reason: 'the subject of the service-account token is not an account' };
-      const verified = { ok: true, namespace, account } as const;
+      const verified = { ok: true, namespace, account, podUid: podUidOf(payload) } as const;
       this.#remember(id, verified, Math.min((payload.exp ?? 0) * 1000, this.#wallMs() + verdictTtlMs));
       return verified;
     } catch (error) {
@@ -88,6 +95,17 @@ export class ServiceAccountTokens {
     }
     this.#known.set(id, { account, endMs });
   }
+}
+
+/** As the API server writes it into tokens that end with their pod. */
+function podUidOf(payload: JWTPayload): string {
+  const bound = payload['kubernetes.io'];
+  const pod = isRecord(bound) ? bound['pod'] : undefined;
+  return isRecord(pod) && typeof pod['uid'] === 'string' ? pod['uid'] : '';
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function keySource(jwks: string): () => JWTVerifyGetKey {

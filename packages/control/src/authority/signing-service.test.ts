@@ -288,7 +288,7 @@ describe('a workload that was revoked', () => {
     for (const chain of [first, second])
       expect((await served.ask({ shown: { chain, key }, key })).code).toBe(GrpcStatus.unauthenticated);
     expect(refused(await served.ask({ key, bearer }))).toBe(
-      '16: the workload has been revoked, with all that follows from its first certificate: only a new token helps',
+      '16: the workload has been revoked, with all that follows from its first proof: it needs a new join token, or a new pod',
     );
     const { chain: anew } = await served.ask({ key, bearer: served.token() });
     expect((await served.ask({ shown: { chain: anew, key } })).code).toBe(GrpcStatus.ok);
@@ -371,6 +371,28 @@ describe('a service-account token', () => {
     expect([code, chain[0]?.uriSans]).toEqual([GrpcStatus.ok, [cart]]);
     served.clock.advance(3_600_000);
     expect(refused(await served.ask({ bearer }))).toBe('16: the service-account token has expired');
+  });
+
+  test('of a pod that was revoked brings nothing more; one of another pod does', async () => {
+    const { jwks, privateKey } = await issuer();
+    const served: Served = await new Served(
+      {},
+      new ServiceAccountTokens({ ...settings, jwks }, () => served.clock.wallMs()),
+    ).listen();
+    const ofPod = (uid: string, exp: number): Promise<string> =>
+      sign(privateKey, served.clock.wallMs(), {
+        exp: Math.floor(served.clock.wallMs() / 1000) + exp,
+        'kubernetes.io': { namespace: 'shop', pod: { name: 'cart-0', uid } },
+      });
+    const { chain } = await served.ask({ bearer: await ofPod('u1', 600) });
+    served.authority.revoke(({ serial }) => serial === chain[0]?.serial);
+    expect(refused(await served.ask({ bearer: await ofPod('u1', 700) }))).toContain(
+      '16: the workload has been revoked',
+    );
+    expect((await served.ask({ bearer: await ofPod('u2', 600) })).code).toBe(GrpcStatus.ok);
+    expect((await served.ask({ bearer: await sign(privateKey, served.clock.wallMs()) })).code).toBe(
+      GrpcStatus.ok,
+    );
   });
 
   test('is not judged by keys that anybody on the way could replace', () => {

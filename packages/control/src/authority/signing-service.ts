@@ -137,7 +137,7 @@ async function sign(
     return refuse(
       'authentication',
       GrpcStatus.unauthenticated,
-      'the workload has been revoked, with all that follows from its first certificate: only a new token helps',
+      'the workload has been revoked, with all that follows from its first proof: it needs a new join token, or a new pod',
     );
   try {
     return issue(options, peer, caller, { spki: csr.spki, keyHash, ttlMs: request.validitySeconds * 1000 });
