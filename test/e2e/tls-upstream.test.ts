@@ -9,6 +9,7 @@ import {
   httpChain,
   listener,
   Pki,
+  socket,
   startTlsProxy,
   upstreamTls,
   validation,
@@ -121,6 +122,32 @@ describe('a cluster with TLS', () => {
       expect(server.received()).toBe(0);
     });
   }
+
+  test('an endpoint that ends handshakes is passed over like one that refuses, without a retry policy or a budget', async () => {
+    const dying = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: { data: (socket) => socket.terminate() },
+    });
+    onCleanUp(() => dying.stop(true));
+    const good = recordingServer(expected);
+    const front = freePort();
+    const endpoints = [dying.port, good.port].map((port) => ({ endpoint: { address: socket(port) } }));
+    await startTlsProxy({
+      listeners: [listener(front, [httpChain('server')])],
+      clusters: [
+        cluster('server', good.port, {
+          transport_socket: upstreamTls(mutual()),
+          load_assignment: { cluster_name: 'server', endpoints: [{ lb_endpoints: endpoints }] },
+        }),
+      ],
+    });
+    const asked = Array.from({ length: 12 }, () =>
+      fetch(`http://127.0.0.1:${front}/`, { method: 'POST', body: 'x' }),
+    );
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  });
 
   test('pins, names of every kind, and untrusted chains where they are accepted', async () => {
     const server = recordingServer(expected);

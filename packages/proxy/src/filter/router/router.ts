@@ -393,7 +393,9 @@ export class Router implements AttemptHost {
       this.#try(true);
       return true;
     }
-    if (failure !== 'connect-failed' || !this.#hasOtherEndpoint(attempt.endpoint!)) return false;
+    // A process that was killed may end connections in the middle of their handshake before it refuses new ones.
+    const isRefusal = failure === 'connect-failed' || failure === 'tls-failed';
+    if (!isRefusal || !this.#hasOtherEndpoint(attempt.endpoint!)) return false;
     this.#freeTries++;
     this.#pick.tried.push(attempt.endpoint!);
     this.#pick.avoidTried = true;
