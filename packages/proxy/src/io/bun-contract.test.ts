@@ -48,6 +48,48 @@ test('a listening descriptor can be adopted; its sockets know the addresses of b
   adopted.stop(true);
 });
 
+test('an established descriptor can be adopted within the call, and the socket it came from be closed', async () => {
+  const heard = Promise.withResolvers<string>();
+  const events: string[] = [];
+  const listener = Bun.listen<undefined>({
+    hostname: '127.0.0.1',
+    port: 0,
+    allowHalfOpen: true,
+    socket: {
+      data(socket) {
+        const fd = nativeSockets()!.duplicateDescriptor(socket.fd);
+        const second = { data: (_socket: unknown, more: Buffer) => heard.resolve(more.toString()) };
+        void Bun.connect({
+          fd,
+          allowHalfOpen: true,
+          socket: {
+            ...second,
+            open: (adopted: Socket<undefined>) => void events.push(`open ${adopted.remotePort}`),
+          },
+        } as never);
+        events.push('returned');
+        socket.close();
+      },
+    },
+  });
+  const client = await Bun.connect<undefined>({
+    hostname: '127.0.0.1',
+    port: listener.port,
+    socket: {
+      data() {},
+      end: () => heard.resolve('end of file'),
+      close: () => heard.resolve('closed'),
+    },
+  });
+  client.write('one');
+  while (events.length < 2) await new Promise(setImmediate);
+  client.write('two');
+  expect(await heard.promise).toBe('two');
+  expect(events).toEqual([`open ${client.localPort}`, 'returned']);
+  client.terminate();
+  listener.stop(true);
+});
+
 test('a connecting descriptor: open at once, drain when connected', async () => {
   const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: ignore });
   const fd = nativeSockets()!.startConnect('127.0.0.1', listener.port, null, null);

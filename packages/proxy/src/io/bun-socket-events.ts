@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'bun';
 import type { ConnectFailure } from './connection.ts';
+import { nativeSockets } from './native-socket.ts';
 import type { TlsSettings } from './tls-context.ts';
 import { alpnWire, chainOf, engineContext, type EngineCertificate, type EngineView } from './tls-engine.ts';
 
@@ -53,6 +54,7 @@ export function upgradeSocket(
   serverName: string,
 ): void {
   plain.data = unplugged;
+  const unread = hello === null ? plain : withoutReader(plain);
   const options = {
     isServer: hello !== null,
     ...(hello === null ? {} : { initialData: hello }),
@@ -66,8 +68,33 @@ export function upgradeSocket(
     socket: engineEvents,
     data: owner,
   };
-  const [below] = plain.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
+  const [below] = unread.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
   below.data = unplugged;
+}
+
+/** Handlers of a plain socket below an engine: without `data` Bun makes no buffers of ciphertext for nobody. */
+const unreadEvents = { open() {}, drain() {}, end() {}, close() {}, error() {} };
+
+/**
+ * Hands an accepted socket's connection to one that nobody reads, since the handlers of an accepted socket are
+ * its listener's. The same socket where descriptors cannot be duplicated: correct as well, but dearer.
+ */
+function withoutReader(accepted: BunSocket): BunSocket {
+  const native = nativeSockets();
+  const fd = native === null ? -1 : native.duplicateDescriptor(accepted.fd);
+  if (fd < 0) return accepted;
+  let adopted: BunSocket | null = null;
+  const events = { ...unreadEvents, open: (socket: BunSocket): void => void (adopted = socket) };
+  // `open` is called from within, so that no octet can come between the two sockets.
+  const options = { fd, allowHalfOpen: true, data: unplugged, socket: events };
+  Bun.connect<SocketOwner>(options as unknown as Bun.TCPSocketConnectOptions<SocketOwner>).catch(ignore);
+  if (adopted === null) return accepted;
+  accepted.close();
+  return adopted;
+}
+
+function ignore(): void {
+  // The attempt is judged by whether its socket opened.
 }
 
 /** What Bun's types leave out of a socket with an engine. */

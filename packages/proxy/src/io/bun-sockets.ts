@@ -306,6 +306,9 @@ const connectEvents: SocketHandler<SocketOwner> = {
   },
 };
 
+/** Below an engine nobody reads: without a handler Bun makes no buffers of ciphertext. */
+const { data: _ciphertext, ...securedConnectEvents } = connectEvents;
+
 function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): Connection {
   const connection = new BunConnection(loop, handler, target.highWaterBytes);
   connection.startConnecting(handler, target.connectTimeoutMs, target.tls);
@@ -321,12 +324,17 @@ function connect(loop: IoLoop, target: ConnectTarget, handler: ConnectHandler): 
         target.keepalive,
         target.clientSource,
       ),
+      target.tls === null ? connectEvents : securedConnectEvents,
     );
   else connectByBun(connection, target);
   return connection;
 }
 
-function connectNatively(connection: BunConnection, started: number | NativeConnectFailure): void {
+function connectNatively(
+  connection: BunConnection,
+  started: number | NativeConnectFailure,
+  socket: SocketHandler<SocketOwner>,
+): void {
   if (started === 'no-client-source') {
     connection.failureDetail = 'the address of the client cannot be dialled from';
     queueMicrotask(() => connection.failConnecting('failed'));
@@ -337,7 +345,7 @@ function connectNatively(connection: BunConnection, started: number | NativeConn
     queueMicrotask(() => connection.failConnecting(started));
     return;
   }
-  const options = { fd: started, allowHalfOpen: true, data: connection, socket: connectEvents };
+  const options = { fd: started, allowHalfOpen: true, data: connection, socket };
   open(connection, options as unknown as Bun.TCPSocketConnectOptions<SocketOwner>);
 }
 
