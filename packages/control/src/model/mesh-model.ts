@@ -161,6 +161,11 @@ export class MeshModel {
     return this.#ruleIndex.clientLabels;
   }
 
+  /** Another object when any DestinationRule changed. */
+  get ruleEpoch(): object {
+    return this.#ruleIndex;
+  }
+
   rule(service: MeshService, client: RuleClient): MergedRule | null {
     return this.#ruleIndex.find(client, service.namespace, service.hostname, this.options.rootNamespace);
   }

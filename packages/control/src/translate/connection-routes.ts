@@ -2,6 +2,7 @@
  * Where connections go that pass unread: to the service, or as `tls` and `tcp` of its VirtualService say, by server
  * name, by destination range, or all of them. As filter chains, ready for a listener of the service or a shared one.
  */
+import { parseGoDurationMs } from '@sluice/runtime';
 import type { FilterChain, FilterChainMatch, Init, NetworkFilter } from '@sluice/xds';
 import type { ResourceKey } from '@sluice/api';
 import { BlockList, isIP } from 'node:net';
@@ -10,8 +11,10 @@ import { readConnectionRules } from '../model/connection-rule.ts';
 import { hasLabels } from '../model/instance.ts';
 import type { MeshModel } from '../model/mesh-model.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
+import { effectivePolicy } from './clusters.ts';
 import { resolveDestination } from './compile-rules.ts';
 import { tcpProxyFilter, weightedTcpProxyFilter } from './http-manager.ts';
+import type { ConnectionLimits } from './http-manager.ts';
 import { outboundCluster, unresolvedCluster } from './names.ts';
 import type { MeshSettings } from './node.ts';
 import type { ClientFacts } from './virtual-hosts.ts';
@@ -23,6 +26,8 @@ export interface ConnectionRoutes {
   readonly origins: readonly ResourceKey[];
   /** Keys of the services that they lead to. */
   readonly destinations: readonly string[];
+  /** By cluster: what `connectionPool.tcp` of its DestinationRule says of connections that pass unread. */
+  readonly limits: Readonly<Record<string, ConnectionLimits>>;
 }
 
 interface AppliedRule {
@@ -30,7 +35,7 @@ interface AppliedRule {
   readonly matches: readonly ConnectionMatch[];
 }
 
-export const noConnectionRoutes: ConnectionRoutes = { rules: [], origins: [], destinations: [] };
+export const noConnectionRoutes: ConnectionRoutes = { rules: [], origins: [], destinations: [], limits: {} };
 
 /** The rules of the service's VirtualService that hold for its port and these clients. */
 export function connectionRoutesOf(
@@ -39,8 +44,10 @@ export function connectionRoutesOf(
   port: MeshServicePort,
   client: ClientFacts,
 ): ConnectionRoutes {
+  const own = limitsOf(model, [{ service, port: port.number, subset: '' }], client);
   const source = model.routes(service, port, client.namespace).virtualService;
-  if (!source || (source.spec.tls === undefined && source.spec.tcp === undefined)) return noConnectionRoutes;
+  if (!source || (source.spec.tls === undefined && source.spec.tcp === undefined))
+    return Object.keys(own).length === 0 ? noConnectionRoutes : { ...noConnectionRoutes, limits: own };
   const all = readConnectionRules(source.spec, source.key, (host, number) => {
     const asWritten = resolveDestination(model, source.namespace, host, number);
     if (number !== undefined || asWritten.service !== null) return asWritten;
@@ -58,7 +65,42 @@ export function connectionRoutesOf(
     rules,
     origins: rules.length > 0 ? [source.key] : [],
     destinations: [...new Set(used.flatMap((one) => one.service ?? []))],
+    limits: { ...own, ...limitsOf(model, used.flatMap(resolved(model)), client) },
   };
+}
+
+interface LimitedTarget {
+  readonly service: MeshService;
+  readonly port: number;
+  readonly subset: string;
+}
+
+function resolved(model: MeshModel) {
+  return ({ service, port, subset }: ConnectionDestination): LimitedTarget[] => {
+    const found = service === null ? undefined : model.services.get(service);
+    return found === undefined ? [] : [{ service: found, port, subset }];
+  };
+}
+
+/** Of those that have limits. */
+function limitsOf(
+  model: MeshModel,
+  targets: readonly LimitedTarget[],
+  client: ClientFacts,
+): Record<string, ConnectionLimits> {
+  const limits: Record<string, ConnectionLimits> = {};
+  for (const { service, port, subset } of targets) {
+    const { tcp } = effectivePolicy(model.rule(service, client), subset, port).connectionPool ?? {};
+    const idleTimeout = parseGoDurationMs(tcp?.idleTimeout ?? '');
+    const maxDownstreamConnectionDuration = parseGoDurationMs(tcp?.maxConnectionDuration ?? '');
+    if (idleTimeout === undefined && maxDownstreamConnectionDuration === undefined) continue;
+    limits[outboundCluster(port, subset, service.hostname)] = {
+      ...(idleTimeout === undefined ? {} : { idleTimeout }),
+      // Envoy knows no zero here; it means none.
+      ...(maxDownstreamConnectionDuration ? { maxDownstreamConnectionDuration } : {}),
+    };
+  }
+  return limits;
 }
 
 export interface ConnectionChains {
@@ -80,8 +122,9 @@ export function connectionChains(
   const chains = new Map<string, Init<FilterChain>>();
   let rest: Init<NetworkFilter> | null = null;
   let needsTlsInspector = false;
+  const own = outboundCluster(port.number, '', service.hostname);
   for (const { rule, matches } of routes.rules) {
-    const filter = filterOf(rule, mesh);
+    const filter = filterOf(rule, routes.limits, mesh);
     const alternatives = matches.length === 0 ? [anything] : matches;
     for (const match of alternatives) {
       if (isExplicit && !coversService(match.subnets, service)) continue;
@@ -99,7 +142,7 @@ export function connectionChains(
   }
   return {
     chains: withoutRepeatedNames([...chains.values()]),
-    rest: rest ?? tcpProxyFilter(outboundCluster(port.number, '', service.hostname), mesh),
+    rest: rest ?? tcpProxyFilter(own, mesh, routes.limits[own]),
     needsTlsInspector,
   };
 }
@@ -135,10 +178,16 @@ function applies(match: ConnectionMatch, port: number, client: ClientFacts): boo
   );
 }
 
-function filterOf({ destinations, origin }: ConnectionRule, mesh: MeshSettings): Init<NetworkFilter> {
+/** Of several destinations the first one's limits hold: one proxy serves them all. */
+function filterOf(
+  { destinations, origin }: ConnectionRule,
+  limits: ConnectionRoutes['limits'],
+  mesh: MeshSettings,
+): Init<NetworkFilter> {
   const [first, ...others] = destinations;
-  if (first !== undefined && others.length === 0) return tcpProxyFilter(clusterOf(first), mesh);
-  return weightedTcpProxyFilter(`${origin.name}.${origin.namespace}`, sharesOf(destinations), mesh);
+  const limit = first === undefined ? undefined : limits[clusterOf(first)];
+  if (first !== undefined && others.length === 0) return tcpProxyFilter(clusterOf(first), mesh, limit);
+  return weightedTcpProxyFilter(`${origin.name}.${origin.namespace}`, sharesOf(destinations), mesh, limit);
 }
 
 function sharesOf(destinations: readonly ConnectionDestination[]): Map<string, number> {

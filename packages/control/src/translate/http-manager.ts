@@ -17,6 +17,7 @@ import type {
   JsonObject,
   NetworkFilter,
   RouteConfiguration,
+  TcpProxy,
 } from '@sluice/xds';
 import { adsSource } from './config-source.ts';
 import type { MeshSettings } from './node.ts';
@@ -137,10 +138,22 @@ function httpFilters(options: ManagerOptions): Init<HttpFilter>[] {
   return [grpcStats, { name: 'sluice.filters.http.forward_proxy', typedConfig: config }, router];
 }
 
-export function tcpProxyFilter(cluster: string, mesh: MeshSettings): Init<NetworkFilter> {
+/** How long connections may live, as TcpProxy has it; left out = its defaults. */
+export type ConnectionLimits = Pick<Init<TcpProxy>, 'idleTimeout' | 'maxDownstreamConnectionDuration'>;
+
+export function tcpProxyFilter(
+  cluster: string,
+  mesh: MeshSettings,
+  limits: ConnectionLimits = {},
+): Init<NetworkFilter> {
   return {
     name: 'envoy.filters.network.tcp_proxy',
-    typedConfig: typedConfig(TcpProxyTable, { statPrefix: cluster, cluster, accessLog: accessLogs(mesh) }),
+    typedConfig: typedConfig(TcpProxyTable, {
+      statPrefix: cluster,
+      cluster,
+      ...limits,
+      accessLog: accessLogs(mesh),
+    }),
   };
 }
 
@@ -149,6 +162,7 @@ export function weightedTcpProxyFilter(
   statPrefix: string,
   clusters: ReadonlyMap<string, number>,
   mesh: MeshSettings,
+  limits: ConnectionLimits = {},
 ): Init<NetworkFilter> {
   const weighted = [...clusters].map(([name, weight]) => ({ name, weight }));
   return {
@@ -156,6 +170,7 @@ export function weightedTcpProxyFilter(
     typedConfig: typedConfig(TcpProxyTable, {
       statPrefix,
       weightedClusters: { clusters: weighted },
+      ...limits,
       accessLog: accessLogs(mesh),
     }),
   };

@@ -176,6 +176,18 @@ const resources: readonly (readonly string[])[] = [
   ],
   [
     istio(
+      'DestinationRule',
+      'limits',
+      '{host: "*.default.svc.cluster.local", trafficPolicy: {connectionPool: {tcp: {idleTimeout: 5m}}}}',
+    ),
+    istio(
+      'DestinationRule',
+      'limits',
+      '{host: b, trafficPolicy: {connectionPool: {tcp: {maxConnectionDuration: 1h}}}}',
+    ),
+  ],
+  [
+    istio(
       'VirtualService',
       'l4',
       '{hosts: [a], tcp: [{route: [{destination: {host: a, subset: v1}, weight: 1}, {destination: {host: b}, weight: 2}]}]}',

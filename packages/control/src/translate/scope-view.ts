@@ -93,7 +93,7 @@ export class ScopeView {
       const referenced = this.#refreshRoutes(settings);
       hasNewReferences = !sameItems(referenced, this.#referenced);
       this.#referenced = referenced;
-    }
+    } else if (touched.clusters) this.#refreshConnections();
     if (touched.clusters || hasNewReferences) this.#refreshClusters(settings, this.#referenced);
     this.#origins = null;
   }
@@ -233,9 +233,14 @@ export class ScopeView {
     for (const service of this.services) {
       for (const port of service.ports) {
         const source = this.#model.routes(service, port, this.facts.namespace).virtualService;
-        if (!source || (source.spec.tls === undefined && source.spec.tcp === undefined)) continue;
+        const isRouted = source?.spec.tls !== undefined || source?.spec.tcp !== undefined;
+        const rule = this.#model.rule(service, this.facts);
+        if (!isRouted && rule === null) continue;
         const key = virtualHostName(service.hostname, port.number);
-        const deps = [service, port, source, this.#model.referenceEpoch];
+        // What a route leads to has rules of its own.
+        const deps = isRouted
+          ? [service, port, source, this.#model.referenceEpoch, this.#model.ruleEpoch]
+          : [service, port, rule];
         const routes = this.#connectionMemo.get(key, deps, () =>
           keepIfEqual(
             this.connectionRoutes.get(key),

@@ -13,7 +13,7 @@ import type {
   TlsParameters,
   TransportSocket,
 } from '@sluice/xds';
-import { adsSource } from './config-source.ts';
+import { adsSource, optionalSource } from './config-source.ts';
 import type { MeshSettings } from './node.ts';
 import { typedConfig } from './typed-config.ts';
 
@@ -164,7 +164,7 @@ function meshSecret(name: string): Init<SdsSecretConfig> {
 
 /** A Secret of the proxy's own namespace; one that does not come fails its cluster, not the others. */
 function namedSecret(name: string): Init<SdsSecretConfig> {
-  return { name: `kubernetes://${name}`, sdsConfig: { ads: {}, resourceApiVersion: 'V3' } };
+  return { name: `kubernetes://${name}`, sdsConfig: optionalSource };
 }
 
 function clientCertificate(tls: ClientTlsSettings): Init<CommonTlsContext> {
