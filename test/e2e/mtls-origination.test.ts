@@ -53,6 +53,21 @@ spec:
   resolution: STATIC
   ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: http-mutual, protocol: HTTP}]
   endpoints: [{address: 127.0.0.1, ports: {http: ${oneWay}, http-mutual: ${mutual}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: vault}
+spec:
+  hosts: [vault.example.com]
+  location: MESH_EXTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {http: ${oneWay}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: vault}
+spec: {host: vault.example.com, trafficPolicy: {tls: {mode: SIMPLE, credentialName: nobody-made-it}}}
 `,
     );
     mtls = await MtlsMesh.start(dir);
@@ -81,6 +96,21 @@ spec:
       const { body } = await callUntil(80, isAnswered, 'an answer by TLS');
       expect(body).toContain('TLSv1.3');
       await undo();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'that names a Secret which nobody made holds no sidecar up at its start, and fails its own calls alone',
+    async () => {
+      const log = await mtls.mesh.out('logs', '--proxy', 'web', '--tail', '100000');
+      expect(log).toMatch(/the control plane has no such secret.*kubernetes:\/\/nobody-made-it/);
+      expect(log).not.toContain('goes live without what did not come in time');
+      expect(await mtls.call('http://vault.example.com/')).toMatchObject({
+        status: 503,
+        reason: 'identity-missing',
+      });
+      expect((await mtls.call('http://api:8089/')).status).toBe(200);
     },
     timeoutMs,
   );
