@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Subprocess } from 'bun';
 import { proxyCommand } from '../packages/cli/src/process/proxy-bundle.ts';
+import { proxyEnvironment } from '../packages/cli/src/process/proxy-environment.ts';
 
 export interface Hop {
   readonly name: string;
@@ -114,19 +115,11 @@ export async function startSluice(
   const [port, adminPort] = [await freePort(), await freePort()];
   const config = write(`${name}.json`, JSON.stringify(bootstrap(port, adminPort, originPort, options)));
   const allow = options.accessLog === undefined ? [] : ['--allow-access-log-path', options.accessLog];
-  const process_ = spawn([
-    'taskset',
-    '-c',
-    '1',
-    ...(await proxyCommand(console.warn)),
-    '-c',
-    config,
-    '--concurrency',
-    '1',
-    '-l',
-    'error',
-    ...allow,
-  ]);
+  const command = ['taskset', '-c', '1', ...(await proxyCommand(console.warn))];
+  const process_ = spawn(
+    [...command, '-c', config, '--concurrency', '1', '-l', 'error', ...allow],
+    proxyEnvironment(process.env),
+  );
   await answers(port);
   return { name, port, adminPort, pids: [process_.pid] };
 }
@@ -161,8 +154,12 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-export function spawn(command: readonly string[]): Subprocess {
-  const child = Bun.spawn([...command], { stdout: 'ignore', stderr: 'inherit' });
+export function spawn(command: readonly string[], env: Readonly<Record<string, string>> = {}): Subprocess {
+  const child = Bun.spawn([...command], {
+    stdout: 'ignore',
+    stderr: 'inherit',
+    env: { ...process.env, ...env },
+  });
   running.push(child);
   return child;
 }

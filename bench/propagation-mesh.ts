@@ -2,15 +2,18 @@
  * What `propagation.ts` measures: a control plane with 100 services on a folder of files, N proxies registered with it
  * (started as `sluice up` does, from the bundle), and one VirtualService whose answer is changed.
  */
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { proxyCommand } from '../packages/cli/src/process/proxy-bundle.ts';
+import { proxyEnvironment } from '../packages/cli/src/process/proxy-environment.ts';
 import { freePort, spawn } from './peers.ts';
 
 export const services = 100;
 const folder = mkdtempSync(join(tmpdir(), 'sluice-propagation-'));
 const packages = join(import.meta.dir, '../packages');
+/** What the control plane watches: nothing but resources. */
+const resources = join(folder, 'resources');
 /** Below the system's ephemeral ports. */
 const firstPort = 12_000;
 const portsEach = 130;
@@ -32,11 +35,11 @@ interface Binding {
   readonly localPort: number;
 }
 
-/** `settings`: `NAME=value` for the proxies' environment. */
-export async function startMesh(proxies: number, settings: readonly string[]): Promise<MeshUnderTest> {
+export async function startMesh(proxies: number): Promise<MeshUnderTest> {
   const api = `127.0.0.1:${await freePort()}`;
+  mkdirSync(resources);
   writeFileSync(
-    join(folder, 'services.yaml'),
+    join(resources, 'services.yaml'),
     Array.from({ length: services }, (_, index) => serviceYaml(index)).join('---\n'),
   );
   change(0);
@@ -46,7 +49,7 @@ export async function startMesh(proxies: number, settings: readonly string[]): P
     '--state-dir',
     join(folder, 'state'),
     '--resources',
-    folder,
+    resources,
     '--xds-address',
     `127.0.0.1:${await freePort()}`,
     '--secure-xds-address',
@@ -60,10 +63,7 @@ export async function startMesh(proxies: number, settings: readonly string[]): P
   ]);
   await until(async () => (await fetch(`http://${api}/readyz`)).ok);
   const token = readFileSync(join(folder, 'state/token'), 'utf8').trim();
-  const command = [
-    ...(settings.length === 0 ? [] : ['env', ...settings]),
-    ...(await proxyCommand(console.warn)),
-  ];
+  const command = await proxyCommand(console.warn);
   const clients: Client[] = [];
   for (let index = 0; index < proxies; index++) clients.push(await startProxy(command, api, token, index));
   for (const { port } of clients) await until(async () => (await fetch(`http://127.0.0.1:${port}/`)).ok);
@@ -72,7 +72,7 @@ export async function startMesh(proxies: number, settings: readonly string[]): P
 
 /** Saved as editors save: a new file in the old one's place. */
 export function change(generation: number): void {
-  const path = join(folder, 'route.yaml');
+  const path = join(resources, 'route.yaml');
   writeFileSync(
     `${path}.new`,
     `apiVersion: networking.istio.io/v1
@@ -133,7 +133,7 @@ async function startProxy(
   });
   const file = join(folder, `client-${index}.json`);
   writeFileSync(file, await bootstrap.text());
-  const { pid } = spawn([...command, '-c', file, '-l', 'error']);
+  const { pid } = spawn([...command, '-c', file, '-l', 'error'], proxyEnvironment(process.env));
   const renew = (): void =>
     void fetch(`http://${api}/sluice/v1/registrations/${instance}`, {
       method: 'PUT',

@@ -2,24 +2,26 @@
  * From a saved file to real proxies: a control plane with 100 services, N proxies (default 100), one VirtualService
  * changed again and again. A change is live at a proxy when a request through its own listener gets the new answer.
  *
- * Asking costs the processor that the change needs, so each proxy has one connection and is asked after 20, 40, 60 …
- * 120 ms, then more and more rarely: a figure is too high by up to the pause before it. The other tables say what one
- * change costs each process, thread by thread, and what a question costs.
+ * Asking costs the processor that the change needs, so each proxy has one connection and is asked at its own moments,
+ * one pause apart (40 ms with 100 proxies). A change went live between the last old answer and the first new one:
+ * both are told. Proxies have carried requests before; the first changes, for which code is compiled, are told apart
+ * from later ones. The other table says what one change costs each process, thread by thread, and what a question does.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import { change, answerOf, removeFiles, services, startMesh } from './propagation-mesh.ts';
+import { answerOf, change, removeFiles, services, startMesh } from './propagation-mesh.ts';
 import { stopAll } from './peers.ts';
 import { printTable } from './table.ts';
 
 const proxies = Number(process.argv[2] ?? 100);
-const changes = Number(process.argv[3] ?? 15);
-const warmUp = Number(process.argv[4] ?? 0);
-const settings = process.argv.slice(5);
-/** Pauses between questions, ms; 320 from then on. */
-const pausesMs = [20, 20, 20, 20, 20, 20, 40, 80, 160];
-const request = Buffer.from('GET / HTTP/1.1\r\nHost: service-0:8080\r\n\r\n');
-/** Of each proxy, while nothing changes. */
+const changes = Number(process.argv[3] ?? 10);
+/** Changes between the first ones and the later ones. */
+const changesBetween = Number(process.argv[4] ?? 15);
+const pauseMs = Math.max(3, 0.4 * proxies);
+/** Requests through each proxy before the first change, and questions in sequence when nothing changes. */
+const warmRequests = 100;
 const questionsEach = 10;
+const restMs = 300;
+const request = Buffer.from('GET / HTTP/1.1\r\nHost: service-0:8080\r\n\r\n');
 let asked = 0;
 
 /** One kept connection; answers are small enough to come in one piece. */
@@ -54,6 +56,22 @@ class Probe {
   }
 }
 
+/** When a change was still not live, and when it was, ms after the file was saved. */
+interface Observed {
+  readonly notYetMs: number;
+  readonly liveMs: number;
+}
+
+interface Measured {
+  readonly observed: readonly Observed[];
+  readonly questions: number;
+  readonly proxyMs: ReadonlyMap<string, number>;
+  readonly controlMs: number;
+  readonly ownMs: number;
+}
+
+let generation = 0;
+
 try {
   await main();
 } finally {
@@ -62,85 +80,114 @@ try {
 }
 
 async function main(): Promise<void> {
-  const { controlPid, clients } = await startMesh(proxies, settings);
-  const probes = await Promise.all(clients.map(({ port }) => Probe.open(port)));
-  await Bun.sleep(5000);
+  const { controlPid, clients } = await startMesh(proxies);
   const pids = clients.map(({ pid }) => pid);
-  let generation = 1;
-  for (; generation <= warmUp; generation++) await changed(probes, generation);
-  const times: number[] = [];
-  const before = {
-    proxies: threadCpuMs(pids),
-    control: total(threadCpuMs([controlPid])),
-    own: ownCpuMs(),
-    asked,
-  };
-  for (; generation <= warmUp + changes; generation++) times.push(...(await changed(probes, generation)));
-  const after = {
-    proxies: threadCpuMs(pids),
-    control: total(threadCpuMs([controlPid])),
-    own: ownCpuMs(),
-    asked,
-  };
-  await questions(probes);
-  await Bun.sleep(300);
-  const questioned = threadCpuMs(pids);
+  const probes = await Promise.all(clients.map(({ port }) => Probe.open(port)));
+  for (const probe of probes) for (let count = 0; count < warmRequests; count++) await probe.ask();
+  await Bun.sleep(3000);
+  const first = await measure(probes, pids, controlPid);
+  for (let count = 0; count < changesBetween; count++) await changeOnce(probes);
+  const later = await measure(probes, pids, controlPid);
+  const before = threadCpuMs(pids);
+  for (let count = 0; count < questionsEach; count++) {
+    for (const probe of probes) await probe.ask();
+    await Bun.sleep(pauseMs);
+  }
+  const question = differenceOf(threadCpuMs(pids), before, proxies * questionsEach);
   for (const probe of probes) probe.close();
-  times.sort((a, b) => a - b);
-  const at = (share: number): string =>
-    (times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0).toFixed(0);
+  printTimes({ first, later });
+  printCosts(first, later, question);
+}
+
+async function measure(
+  probes: readonly Probe[],
+  pids: readonly number[],
+  control: number,
+): Promise<Measured> {
+  const before = { proxies: threadCpuMs(pids), control: threadCpuMs([control]), own: ownCpuMs(), asked };
+  const observed: Observed[] = [];
+  for (let count = 0; count < changes; count++) observed.push(...(await changeOnce(probes)));
+  return {
+    observed,
+    questions: (asked - before.asked) / observed.length,
+    proxyMs: differenceOf(threadCpuMs(pids), before.proxies, proxies * changes),
+    controlMs: total(differenceOf(threadCpuMs([control]), before.control, changes)),
+    ownMs: (ownCpuMs() - before.own) / changes,
+  };
+}
+
+async function changeOnce(probes: readonly Probe[]): Promise<Observed[]> {
+  const savedMs = performance.now();
+  change(++generation);
+  const observed = await Promise.all(
+    probes.map((probe, index) => live(probe, savedMs, (1 + index / probes.length) * pauseMs)),
+  );
+  await Bun.sleep(restMs);
+  return observed;
+}
+
+async function live(probe: Probe, savedMs: number, firstMs: number): Promise<Observed> {
+  const expected = answerOf(generation);
+  let notYetMs = 0;
+  for (let nextMs = firstMs; ; nextMs += pauseMs) {
+    await Bun.sleep(Math.max(0, savedMs + nextMs - performance.now()));
+    const askedMs = performance.now() - savedMs;
+    if ((await probe.ask()).endsWith(expected)) return { notYetMs, liveMs: performance.now() - savedMs };
+    notYetMs = askedMs;
+  }
+}
+
+function printTimes(runs: Readonly<Record<string, Measured>>): void {
+  const at = (times: readonly number[], share: number): string =>
+    (
+      [...times].sort((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0
+    ).toFixed(0);
   printTable(
     `A changed route, ${services} services, ${proxies} real proxies, file saved to answer changed, ms`,
-    ['p50', 'p90', 'p99', 'max', 'samples', 'questions'],
-    [[at(0.5), at(0.9), at(0.99), at(1), String(times.length), String(after.asked - before.asked)]],
-  );
-  printTable(
-    'CPU time of one change, its questions and 300 ms of rest included, ms',
-    ['each proxy', 'of that, a question', 'control plane', 'this process'],
     [
-      [
-        ((total(after.proxies) - total(before.proxies)) / proxies / changes).toFixed(2),
-        ((total(questioned) - total(after.proxies)) / proxies / questionsEach).toFixed(2),
-        ((after.control - before.control) / changes).toFixed(1),
-        ((after.own - before.own) / changes).toFixed(1),
-      ],
+      'changes',
+      'p50',
+      'p90',
+      'p99',
+      'max',
+      'last old answer: p50',
+      'p90',
+      'p99',
+      'samples',
+      'questions each',
+    ],
+    Object.entries(runs).map(([name, { observed, questions }]) => {
+      const live = observed.map(({ liveMs }) => liveMs);
+      const notYet = observed.map(({ notYetMs }) => notYetMs);
+      return [
+        name,
+        ...[0.5, 0.9, 0.99, 1].map((share) => at(live, share)),
+        ...[0.5, 0.9, 0.99].map((share) => at(notYet, share)),
+        String(observed.length),
+        questions.toFixed(1),
+      ];
+    }),
+  );
+}
+
+function printCosts(first: Measured, later: Measured, question: ReadonlyMap<string, number>): void {
+  const names = [...first.proxyMs.keys()].sort(
+    (a, b) => (first.proxyMs.get(b) ?? 0) - (first.proxyMs.get(a) ?? 0),
+  );
+  const row = (name: string, of: (ms: ReadonlyMap<string, number>) => number): string[] => [
+    name,
+    ...[first.proxyMs, later.proxyMs, question].map((ms) => of(ms).toFixed(2)),
+  ];
+  printTable(
+    `CPU time of one change, its questions and ${restMs} ms of rest included, ms`,
+    ['', 'first changes', 'later changes', 'one question'],
+    [
+      row('each proxy', total),
+      ...names.map((name) => row(`of it ${name}`, (ms) => ms.get(name) ?? 0)),
+      ['control plane', first.controlMs.toFixed(1), later.controlMs.toFixed(1), ''],
+      ['who asks', first.ownMs.toFixed(1), later.ownMs.toFixed(1), ''],
     ],
   );
-  printTable(
-    'CPU time of one change in a proxy, by thread, ms',
-    ['thread', 'ms', 'a question, ms'],
-    [...after.proxies]
-      .map(([name, ms]): [string, number, number] => [
-        name,
-        (ms - (before.proxies.get(name) ?? 0)) / proxies / changes,
-        ((questioned.get(name) ?? 0) - ms) / proxies / questionsEach,
-      ])
-      .sort(([, a], [, b]) => b - a)
-      .map(([name, change, question]) => [name, change.toFixed(3), question.toFixed(3)]),
-  );
-}
-
-async function changed(probes: readonly Probe[], generation: number): Promise<number[]> {
-  const savedMs = performance.now();
-  change(generation);
-  const times = await Promise.all(probes.map((probe) => live(probe, generation, savedMs)));
-  await Bun.sleep(300);
-  return times;
-}
-
-async function live(probe: Probe, generation: number, savedMs: number): Promise<number> {
-  for (let question = 0; ; question++) {
-    await Bun.sleep(pausesMs[question] ?? 320);
-    if ((await probe.ask()).endsWith(answerOf(generation))) return performance.now() - savedMs;
-  }
-}
-
-/** The same questions while nothing changes, to tell what they cost. */
-async function questions(probes: readonly Probe[]): Promise<void> {
-  for (let count = 0; count < questionsEach; count++) {
-    await Promise.all(probes.map((probe) => probe.ask()));
-    await Bun.sleep(50);
-  }
 }
 
 function ownCpuMs(): number {
@@ -154,13 +201,20 @@ function threadCpuMs(pids: readonly number[]): Map<string, number> {
   for (const pid of pids) {
     for (const task of readdirSync(`/proc/${pid}/task`)) {
       const path = `/proc/${pid}/task/${task}`;
-      const ownName = readFileSync(`${path}/comm`, 'latin1').trim();
-      const name = task === String(pid) ? 'main' : ownName;
+      const name = task === String(pid) ? 'main' : readFileSync(`${path}/comm`, 'latin1').trim();
       const ms = Number(readFileSync(`${path}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
       byName.set(name, (byName.get(name) ?? 0) + ms);
     }
   }
   return byName;
+}
+
+function differenceOf(
+  after: ReadonlyMap<string, number>,
+  before: ReadonlyMap<string, number>,
+  parts: number,
+): Map<string, number> {
+  return new Map([...after].map(([name, ms]) => [name, (ms - (before.get(name) ?? 0)) / parts]));
 }
 
 function total(byName: ReadonlyMap<string, number>): number {

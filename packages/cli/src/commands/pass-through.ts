@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import type { CommandContext, CommandModule } from '../context.ts';
 import { cliError } from '../errors.ts';
 import { proxyCommand } from '../process/proxy-bundle.ts';
+import { proxyEnvironment } from '../process/proxy-environment.ts';
 import { isCompiled, selfCommand, type Part } from '../process/self-command.ts';
 
 /** Exit statuses of programs ended by a signal, as shells count them. */
@@ -27,7 +28,8 @@ async function runPart(part: Part, { args, signals, env, out }: CommandContext):
     );
   const [command = '', ...first] =
     part === 'proxy' ? await proxyCommand((text) => out.writeError(`sluice: ${text}\n`)) : selfCommand(part);
-  const child = spawn(command, [...first, ...args.rest], { stdio: 'inherit', env: { ...env } });
+  const settings = part === 'proxy' ? proxyEnvironment(env) : {};
+  const child = spawn(command, [...first, ...args.rest], { stdio: 'inherit', env: { ...env, ...settings } });
   // The terminal signals the whole group; one meant for us alone is passed on, and twice does no harm to be told once.
   const listening = signals.listen((signal) => {
     if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);

@@ -10,6 +10,7 @@ import { cliError } from '../errors.ts';
 import type { ApiClient } from '../mesh/api-client.ts';
 import { stateFiles, writeFileWhole } from '../mesh/state-dir.ts';
 import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
+import { proxyEnvironment } from '../process/proxy-environment.ts';
 import type { ProcessLedger } from '../process/ledger.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
 import type { SidecarSettings } from '../mesh/views.ts';
@@ -143,7 +144,7 @@ export class Sidecar {
         ...identity.flags,
       ],
       cwd: this.#options.stateDir,
-      env: processEnv(env),
+      env: { ...processEnv(env), ...proxyEnvironment(env) },
       output: { file: this.#log },
     });
     ledger.track(`sidecar of ${name}`, child);
