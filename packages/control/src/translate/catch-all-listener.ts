@@ -62,7 +62,8 @@ export function catchAllListener(
     trafficDirection: 'OUTBOUND',
     filterChains: [...chains, ...(hasHttp ? [httpChain(port, translatesGrpcWeb, mesh)] : [])],
     defaultFilterChain: { name: 'PassthroughFilterChain', filters: [own?.rest ?? unknown] },
-    ...inspected(inspectors, mesh.detectionTimeoutMs),
+    // Where silence leads nowhere there is nothing to gain by taking it for an answer.
+    ...inspected(inspectors, own === null && policy === 'REGISTRY_ONLY' ? null : mesh.detectionTimeoutMs),
   };
   const used = [...owners.http, ...owners.ranges, ...tls, ...(oldest ? [oldest] : [])];
   return { message, origins: used.flatMap((owner) => [owner.service.source, ...owner.routes.origins]) };

@@ -184,7 +184,8 @@ function serviceChains(
     return {
       filterChains: isAlone ? [rest] : [...unread.chains],
       ...(isAlone ? {} : { defaultFilterChain: rest }),
-      ...inspected(inspectors, mesh.detectionTimeoutMs),
+      // Server names are looked for on ports of TLS, whose clients speak first: one that is late goes by its name too.
+      ...inspected(inspectors, null),
     };
   }
   return {
