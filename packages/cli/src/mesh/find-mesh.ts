@@ -6,7 +6,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 import type { ParsedArgs } from '../args/parse.ts';
 import { cliError } from '../errors.ts';
-import { isRunning, readMeshRecord, runningMeshes, type Env, type MeshRecord } from './mesh-record.ts';
+import {
+  isRunning,
+  readMeshRecord,
+  recordedMeshes,
+  runningMeshes,
+  type Env,
+  type MeshRecord,
+} from './mesh-record.ts';
+import { aliveProcesses } from '../process/ledger.ts';
 import { stateDirName, stateFiles } from './state-dir.ts';
 
 export interface FoundMesh {
@@ -46,16 +54,24 @@ export function findStateDir({ args, env, cwd }: FindMeshOptions): string {
   const candidates = below.length > 0 ? below : running;
   const [only, second] = candidates;
   if (only === undefined) {
-    throw cliError(
-      'mesh-not-found',
-      `no mesh runs here: start one with "sluice up", or name it with --state-dir or --server`,
-    );
+    const start = 'start one with "sluice up", or name it with --state-dir or --server';
+    throw cliError('mesh-not-found', `no mesh runs here: ${leftBehind(env) ?? start}`);
   }
   if (second !== undefined) {
     const list = candidates.map(({ name, stateDir }) => `  --state-dir ${stateDir}  (${name})`).join('\n');
     throw cliError('mesh-not-found', `several meshes run: choose one\n${list}`);
   }
   return only.stateDir;
+}
+
+/** A mesh whose `up` was killed goes on serving, and nobody looks after it. */
+function leftBehind(env: Env): string | undefined {
+  for (const { dir, stateDir } of recordedMeshes(env)) {
+    const { length } = aliveProcesses(stateDir);
+    if (length > 0)
+      return `"sluice up" of ${dir} was killed and left ${length} ${length === 1 ? 'process' : 'processes'} behind; "sluice up ${dir}" ends them and starts it again`;
+  }
+  return undefined;
 }
 
 /** A folder's state directory, its own or that of a folder above, if a control plane was ever there. */

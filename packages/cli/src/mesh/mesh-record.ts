@@ -50,14 +50,16 @@ export function isRunning(record: MeshRecord): boolean {
 
 /** Every mesh of this user that runs now. */
 export function runningMeshes(env: Env): readonly MeshRecord[] {
+  return recordedMeshes(env).filter(isRunning);
+}
+
+/** Also those whose `up` was killed. */
+export function recordedMeshes(env: Env): readonly MeshRecord[] {
   const pointers = pointerDir(env);
   if (pointers === undefined) return [];
-  const records = readdirSync(pointers).filter((name) => name.endsWith('.json'));
-  const running = records.flatMap((name) => {
-    const record = parseRecord(join(pointers, name));
-    return record !== undefined && isRunning(record) ? [record] : [];
-  });
-  return running.sort((a, b) => (a.stateDir < b.stateDir ? -1 : 1));
+  const names = readdirSync(pointers).filter((name) => name.endsWith('.json'));
+  const records = names.flatMap((name) => parseRecord(join(pointers, name)) ?? []);
+  return records.sort((a, b) => (a.stateDir < b.stateDir ? -1 : 1));
 }
 
 /** Undefined when the folder is not this user's alone: another could have made it and point anywhere. */

@@ -64,6 +64,19 @@ describe('which mesh is meant', () => {
     expect(readMeshRecord(join(shop, '.sluice'))).toBeUndefined();
   });
 
+  test('one whose "up" was killed, and that serves on without it, is told with what to do', () => {
+    const { root, folder, find, env } = world();
+    const shop = folder('shop');
+    const gone = { pid: 2 ** 22 + 1, startedAt: 'never' };
+    writeMeshRecord(record(shop, { process: gone }), env);
+    expect(() => find(root)).toThrow('no mesh runs here: start one with "sluice up"');
+    const own = identify(process.pid);
+    writeFileSync(join(shop, '.sluice', 'processes.json'), JSON.stringify([{ name: 'web', ...own }]));
+    expect(() => find(root)).toThrow(
+      `no mesh runs here: "sluice up" of ${shop} was killed and left 1 process behind; "sluice up ${shop}" ends them and starts it again`,
+    );
+  });
+
   test('else the one that runs, those below this folder first; several are asked about', () => {
     const { root, folder, find, env } = world();
     const [one, two] = [folder('a/one'), folder('b/two')];

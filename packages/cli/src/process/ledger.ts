@@ -45,9 +45,14 @@ export class ProcessLedger {
   }
 }
 
+/** What a mesh has started and is still there, whether or not `up` is. */
+export function aliveProcesses(stateDir: string): readonly LedgerEntry[] {
+  return readLedger(join(stateDir, fileName)).filter(isAlive);
+}
+
 /** Ends what an earlier run left behind; resolves with the names of what was still there. */
 export async function endLeftovers(stateDir: string): Promise<readonly string[]> {
-  const alive = readLedger(join(stateDir, fileName)).filter(isAlive);
+  const alive = aliveProcesses(stateDir);
   for (const { pid } of alive) signalGroup(pid, 'SIGKILL');
   const deadlineMs = performance.now() + killWaitMs;
   while (alive.some(isAlive) && performance.now() < deadlineMs) await Bun.sleep(killPollMs);
