@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isJoinToken } from '@sluice/identity';
 import { cleanUp, makeTempDir } from '@sluice/testkit';
 import { ControlMesh } from './control-mesh.ts';
-import { askForCertificate, makeToken } from './identity-fixture.ts';
+import { askForCertificate, identityOf, makeToken } from './identity-fixture.ts';
 import { runCli, type CliResult } from './up-mesh.ts';
 
 const timeoutMs = 60_000;
@@ -105,6 +105,35 @@ describe('the command line', () => {
         ['cart', false],
         ['till', true],
       ]);
+    },
+    timeoutMs,
+  );
+
+  test(
+    'shows an instance whose certificate was revoked as such, until it has joined anew',
+    async () => {
+      const instance = 'safe.default';
+      await mesh.register({ name: 'safe', serviceAccount: 'safe' });
+      const join = async (): Promise<string> => {
+        const { token } = await makeToken(mesh, 'default', 'safe', instance);
+        await askForCertificate(`https://${mesh.secureAddress}`, { bearer: token });
+        const { certificates } = await identityOf(mesh);
+        return certificates.find((one) => one.instance === instance)?.serial ?? '';
+      };
+      const serial = await join();
+      expect((await cli('status')).out).not.toContain('REVOKED');
+      const revoked = await cli('cert', 'revoke', serial);
+      expect([revoked.code, revoked.out]).toEqual([
+        0,
+        expect.stringContaining(`revoked ${serial} of spiffe://cluster.local/ns/default/sa/safe`),
+      ]);
+      const status = await cli('status');
+      expect(status.code).toBe(1);
+      expect(status.out).toMatch(/^safe .* REVOKED: its certificate is revoked: it needs a new join token/m);
+      expect((await cli('cert', '-n', 'default')).out).toMatch(/sa\/safe +safe\.default +[0-9a-f]+ +revoked/);
+      expect((await cli('check')).out).toContain('safe.default');
+      await join();
+      expect((await cli('status')).out).not.toContain('REVOKED');
     },
     timeoutMs,
   );
