@@ -51,7 +51,8 @@ export function connectTls(
   socket.on('secureConnect', () => {
     if (isOver) return;
     const view = viewOf(socket);
-    const outcome = outcomeOf(view, verdictOf(socket), context.serverName);
+    const given = outcomeOf(view, verdictOf(socket), context.serverName);
+    const outcome = context.asOfNow?.(given, settings) ?? given;
     const refusal = context.judge(outcome, settings);
     if (refusal !== null) {
       fail(refusal);

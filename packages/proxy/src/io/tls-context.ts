@@ -96,6 +96,11 @@ export interface TlsServerContext {
   settingsFor(hello: ClientHello): TlsSettings | TlsFailure;
   /** Null = accepted. Called with the settings that the handshake began with. */
   judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null;
+  /**
+   * Asked first, where it is there: the outcome by the trust of this moment, which may be another one than the
+   * handshake began with. What is told of the connection afterwards follows from it too.
+   */
+  asOfNow?(outcome: HandshakeOutcome, settings: TlsSettings): HandshakeOutcome;
   /** Counts; `facts` of a handshake that was accepted. */
   onHandshake(facts: TlsFacts): void;
   onFailure(failure: TlsFailure): void;
@@ -108,6 +113,11 @@ export interface TlsClientContext {
   /** SNI; empty = none. */
   readonly serverName: string;
   judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null;
+  /**
+   * Asked first, where it is there: the outcome by the trust of this moment, which may be another one than the
+   * handshake began with. What is told of the connection afterwards follows from it too.
+   */
+  asOfNow?(outcome: HandshakeOutcome, settings: TlsSettings): HandshakeOutcome;
   onHandshake(facts: TlsFacts): void;
   onFailure(failure: TlsFailure): void;
   onSecured(connection: SecuredConnection): void;

@@ -57,7 +57,8 @@ abstract class Handshake {
       return;
     }
     const seen = view();
-    const outcome = outcomeOf(seen, error, this.serverName);
+    const given = outcomeOf(seen, error, this.serverName);
+    const outcome = this.context.asOfNow?.(given, this.settings) ?? given;
     const verdict = this.context.judge(outcome, this.settings);
     if (verdict !== null) {
       this.fail(verdict);

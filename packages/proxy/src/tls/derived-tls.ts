@@ -46,6 +46,10 @@ export class DerivedTls implements TlsClientContext {
     return derived;
   }
 
+  asOfNow(outcome: HandshakeOutcome, settings: TlsSettings): HandshakeOutcome {
+    return this.#base.asOfNow?.(outcome, settings) ?? outcome;
+  }
+
   judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null {
     const failure = this.#base.judge(outcome, settings);
     if (failure !== null || !this.#additions.demandsName) return failure;

@@ -80,11 +80,11 @@ class DownstreamTls extends JudgingContext implements TlsServerContext {
     );
   }
 
-  override judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null {
+  override judge(outcome: HandshakeOutcome): TlsFailure | null {
     if (!outcome.hasPeer)
       return this.#isCertificateRequired
         ? { kind: 'no-certificate', reason: 'the client showed no certificate, which this listener requires' }
         : null;
-    return super.judge(outcome, settings);
+    return super.judge(outcome);
   }
 }

@@ -21,17 +21,25 @@ export abstract class JudgingContext implements Reviewer {
     this.stats = stats;
   }
 
-  /** Why the peer is refused, or null. `settings`: what the handshake began with. */
-  judge(given: HandshakeOutcome, { role, trustedPem }: TlsSettings): TlsFailure | null {
+  /** `settings`: what the handshake began with. */
+  asOfNow(outcome: HandshakeOutcome, { role, trustedPem }: TlsSettings): HandshakeOutcome {
+    const material = this.live.now();
+    if ('reason' in material || material.rules === null) return outcome;
+    const { rules } = material;
+    return rules.trustedPem === trustedPem
+      ? outcome
+      : judgedAnew(outcome, rules, role, this.environment.wallMs());
+  }
+
+  /** Why the peer is refused, or null. */
+  judge(outcome: HandshakeOutcome): TlsFailure | null {
     const material = this.live.now();
     if ('reason' in material) return material;
     const { rules } = material;
     if (rules === null) return null;
-    const nowMs = this.environment.wallMs();
-    const outcome = rules.trustedPem === trustedPem ? given : judgedAnew(given, rules, role, nowMs);
     const error = toleratedError(outcome, rules);
     if (error !== null) this.stats.failure({ kind: 'untrusted', reason: error });
-    return judgePeer(outcome, rules, nowMs);
+    return judgePeer(outcome, rules, this.environment.wallMs());
   }
 
   onHandshake(facts: TlsFacts): void {

@@ -72,8 +72,12 @@ export class ControlPlaneTls implements TlsClientContext {
     return this.#inner.settings();
   }
 
-  judge(outcome: HandshakeOutcome, settings: TlsSettings): TlsFailure | null {
-    const refusal = this.#inner.judge(outcome, settings);
+  asOfNow(outcome: HandshakeOutcome, settings: TlsSettings): HandshakeOutcome {
+    return this.#inner.asOfNow(outcome, settings);
+  }
+
+  judge(outcome: HandshakeOutcome): TlsFailure | null {
+    const refusal = this.#inner.judge(outcome);
     if (refusal !== null || this.#expectedName === '') return refusal;
     if (outcome.peer !== null && bearsName(outcome.peer, this.#expectedName)) return null;
     return {
