@@ -232,6 +232,8 @@ test('mistakes on the command line are answered with what was probably meant', a
   expect((await runCli(['status', '--state-dir', join(makeTempDir(), 'none')], env)).err).toContain(
     'start the mesh with "sluice up"',
   );
+  const empty = ['apply', '--dry-run', 'client', '-f', makeTempDir()];
+  expect((await runCli(empty, env)).err).toContain('(folders inside them are read with -R)');
   expect((await runCli([], env)).code).toBe(2);
   expect((await runCli(['help'], env)).code).toBe(0);
   for (const shell of ['bash', 'zsh', 'fish'])

@@ -73,6 +73,7 @@ describe('resources', () => {
   test.each([
     [[], /say which kind/],
     [['vz'], /did you mean vs\?/],
+    [['qqqqqqqqqqqq'], /there are services, (?!.*(gateways,).*\1)/],
     [['deployments'], /a mesh has no use/],
     [['authorizationpolicies'], /not supported yet/],
     [['vs/a', 'dr'], /then every argument must be/],

@@ -54,7 +54,10 @@ export async function readUsableFiles(context: CommandContext): Promise<readonly
   if (hasErrors(problems))
     throw cliError('file-unusable', `nothing was sent, because of\n${lines.join('\n')}`);
   for (const line of lines) out.writeError(`${line}\n`);
-  if (objects.length === 0) throw cliError('file-unusable', `there are no resources in ${paths.join(', ')}`);
+  if (objects.length === 0) {
+    const hint = args.has('recursive') ? '' : ' (folders inside them are read with -R)';
+    throw cliError('file-unusable', `there are no resources in ${paths.join(', ')}${hint}`);
+  }
   const namespace = args.text('namespace');
   return namespace === undefined ? objects : objects.map((read) => inNamespace(read, namespace));
 }

@@ -67,5 +67,6 @@ function readPair(word: string): ResourceRef {
 }
 
 function knownKinds(): string {
-  return honouredKinds.map(({ plural }) => plural).join(', ');
+  // Two groups have gateways.
+  return [...new Set(honouredKinds.map(({ plural }) => plural))].join(', ');
 }
