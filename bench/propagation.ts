@@ -2,72 +2,39 @@
  * From a saved file to real proxies: a control plane with 100 services, N proxies (default 100), one VirtualService
  * changed again and again. A change is live at a proxy when a request through its own listener gets the new answer.
  *
- * Asking costs the processor that the change needs, so each proxy has one connection and is asked at its own moments,
- * one pause apart (40 ms with 100 proxies). A change went live between the last old answer and the first new one:
- * both are told. Proxies have carried requests before; the first changes, for which code is compiled, are told apart
- * from later ones. The other table says what one change costs each process, thread by thread, and what a question does.
+ * A question wakes a proxy that sleeps, which costs half of what the change does: asking until the answer changes
+ * would measure the asking. So with 100 proxies each is asked once per change, at a moment of its own within the
+ * window, and the share of new answers among the questions of each 20 ms says how far the change is then; in the end
+ * each is asked again, and must have it. Proxies have carried requests before. The first changes, for which code is
+ * compiled, are told apart from later ones.
  */
-import { readdirSync, readFileSync } from 'node:fs';
 import { answerOf, change, removeFiles, services, startMesh } from './propagation-mesh.ts';
 import { stopAll } from './peers.ts';
+import { Probe } from './probe.ts';
 import { printTable } from './table.ts';
+import { differenceOf, threadCpuMs, totalMs } from './thread-cpu.ts';
 
 const proxies = Number(process.argv[2] ?? 100);
-const changes = Number(process.argv[3] ?? 10);
+const changes = Number(process.argv[3] ?? 12);
 /** Changes between the first ones and the later ones. */
-const changesBetween = Number(process.argv[4] ?? 15);
-const pauseMs = Math.max(3, 0.4 * proxies);
-/** Requests through each proxy before the first change, and questions in sequence when nothing changes. */
-const warmRequests = 100;
-const questionsEach = 10;
-const restMs = 300;
-const request = Buffer.from('GET / HTTP/1.1\r\nHost: service-0:8080\r\n\r\n');
-let asked = 0;
+const changesBetween = Number(process.argv[4] ?? 8);
+const windowMs = 60 + 4 * proxies;
+const binMs = windowMs / 23;
+/** To each proxy within the window. */
+const questionsEach = Math.max(1, Math.round(40 / proxies));
+const warmRequests = 500;
+const restMs = 150;
+const request = 'GET / HTTP/1.1\r\nHost: service-0:8080\r\n\r\n';
 
-/** One kept connection; answers are small enough to come in one piece. */
-class Probe {
-  readonly #socket: Bun.Socket;
-  #onAnswer: ((text: string) => void) | null = null;
-
-  private constructor(socket: Bun.Socket) {
-    this.#socket = socket;
-  }
-
-  static async open(port: number): Promise<Probe> {
-    const socket = await Bun.connect({
-      hostname: '127.0.0.1',
-      port,
-      socket: { data: (_, data) => probe.#onAnswer?.(data.toString('latin1')) },
-    });
-    const probe = new Probe(socket);
-    return probe;
-  }
-
-  ask(): Promise<string> {
-    asked++;
-    return new Promise((resolve) => {
-      this.#onAnswer = resolve;
-      this.#socket.write(request);
-    });
-  }
-
-  close(): void {
-    this.#socket.end();
-  }
-}
-
-/** When a change was still not live, and when it was, ms after the file was saved. */
-interface Observed {
-  readonly notYetMs: number;
-  readonly liveMs: number;
+interface Answer {
+  readonly askedMs: number;
+  readonly isNew: boolean;
 }
 
 interface Measured {
-  readonly observed: readonly Observed[];
-  readonly questions: number;
+  readonly answers: readonly Answer[];
   readonly proxyMs: ReadonlyMap<string, number>;
   readonly controlMs: number;
-  readonly ownMs: number;
 }
 
 let generation = 0;
@@ -82,21 +49,22 @@ try {
 async function main(): Promise<void> {
   const { controlPid, clients } = await startMesh(proxies);
   const pids = clients.map(({ pid }) => pid);
-  const probes = await Promise.all(clients.map(({ port }) => Probe.open(port)));
-  for (const probe of probes) for (let count = 0; count < warmRequests; count++) await probe.ask();
+  const probes = await Promise.all(clients.map(({ port }) => Probe.open(port, request)));
+  await Promise.all(probes.map(warmUp));
   await Bun.sleep(3000);
   const first = await measure(probes, pids, controlPid);
   for (let count = 0; count < changesBetween; count++) await changeOnce(probes);
   const later = await measure(probes, pids, controlPid);
   const before = threadCpuMs(pids);
-  for (let count = 0; count < questionsEach; count++) {
-    for (const probe of probes) await probe.ask();
-    await Bun.sleep(pauseMs);
-  }
+  await askWithin(probes);
   const question = differenceOf(threadCpuMs(pids), before, proxies * questionsEach);
   for (const probe of probes) probe.close();
   printTimes({ first, later });
   printCosts(first, later, question);
+}
+
+async function warmUp(probe: Probe): Promise<void> {
+  for (let count = 0; count < warmRequests; count++) await probe.ask();
 }
 
 async function measure(
@@ -104,119 +72,92 @@ async function measure(
   pids: readonly number[],
   control: number,
 ): Promise<Measured> {
-  const before = { proxies: threadCpuMs(pids), control: threadCpuMs([control]), own: ownCpuMs(), asked };
-  const observed: Observed[] = [];
-  for (let count = 0; count < changes; count++) observed.push(...(await changeOnce(probes)));
+  const before = { proxies: threadCpuMs(pids), control: threadCpuMs([control]) };
+  const answers: Answer[] = [];
+  for (let count = 0; count < changes; count++) answers.push(...(await changeOnce(probes)));
   return {
-    observed,
-    questions: (asked - before.asked) / observed.length,
+    answers,
     proxyMs: differenceOf(threadCpuMs(pids), before.proxies, proxies * changes),
-    controlMs: total(differenceOf(threadCpuMs([control]), before.control, changes)),
-    ownMs: (ownCpuMs() - before.own) / changes,
+    controlMs: totalMs(differenceOf(threadCpuMs([control]), before.control, changes)),
   };
 }
 
-async function changeOnce(probes: readonly Probe[]): Promise<Observed[]> {
-  const savedMs = performance.now();
+async function changeOnce(probes: readonly Probe[]): Promise<Answer[]> {
   change(++generation);
-  const observed = await Promise.all(
-    probes.map((probe, index) => live(probe, savedMs, (1 + index / probes.length) * pauseMs)),
-  );
+  const answers = await askWithin(probes);
   await Bun.sleep(restMs);
-  return observed;
+  for (const probe of probes)
+    if (!(await probe.ask()).endsWith(answerOf(generation))) throw new Error('a change did not get through');
+  await Bun.sleep(restMs);
+  return answers;
 }
 
-async function live(probe: Probe, savedMs: number, firstMs: number): Promise<Observed> {
-  const expected = answerOf(generation);
-  let notYetMs = 0;
-  for (let nextMs = firstMs; ; nextMs += pauseMs) {
-    await Bun.sleep(Math.max(0, savedMs + nextMs - performance.now()));
-    const askedMs = performance.now() - savedMs;
-    if ((await probe.ask()).endsWith(expected)) return { notYetMs, liveMs: performance.now() - savedMs };
-    notYetMs = askedMs;
-  }
+/** Every question of the window has a moment of its own; a proxy's are spread over it. */
+async function askWithin(probes: readonly Probe[]): Promise<Answer[]> {
+  const startMs = performance.now();
+  const order = probes.map((_, index) => (index * 37 + generation * 13) % probes.length);
+  const asked = probes.map(async (probe, index) => {
+    const answers: Answer[] = [];
+    for (let question = 0; question < questionsEach; question++) {
+      const share = (question + ((order[index] ?? 0) + 0.5) / probes.length) / questionsEach;
+      await Bun.sleep(Math.max(0, startMs + share * windowMs - performance.now()));
+      const askedMs = performance.now() - startMs;
+      answers.push({ askedMs, isNew: (await probe.ask()).endsWith(answerOf(generation)) });
+    }
+    return answers;
+  });
+  const answers = await Promise.all(asked);
+  await Bun.sleep(Math.max(0, startMs + windowMs - performance.now()));
+  return answers.flat();
 }
 
 function printTimes(runs: Readonly<Record<string, Measured>>): void {
-  const at = (times: readonly number[], share: number): string =>
-    (
-      [...times].sort((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0
-    ).toFixed(0);
   printTable(
-    `A changed route, ${services} services, ${proxies} real proxies, file saved to answer changed, ms`,
-    [
-      'changes',
-      'p50',
-      'p90',
-      'p99',
-      'max',
-      'last old answer: p50',
-      'p90',
-      'p99',
-      'samples',
-      'questions each',
-    ],
-    Object.entries(runs).map(([name, { observed, questions }]) => {
-      const live = observed.map(({ liveMs }) => liveMs);
-      const notYet = observed.map(({ notYetMs }) => notYetMs);
-      return [
-        name,
-        ...[0.5, 0.9, 0.99, 1].map((share) => at(live, share)),
-        ...[0.5, 0.9, 0.99].map((share) => at(notYet, share)),
-        String(observed.length),
-        questions.toFixed(1),
-      ];
-    }),
+    `A changed route, ${services} services, ${proxies} real proxies: ms after which so many have it`,
+    ['changes', 'half', '90 %', '99 %', 'questions'],
+    Object.entries(runs).map(([name, { answers }]) => [
+      name,
+      ...[0.5, 0.9, 0.99].map((share) => timeOf(answers, share)),
+      String(answers.length),
+    ]),
   );
+  printTable(
+    'Share of new answers to questions asked so many ms after the file was saved, %',
+    ['asked within', ...Object.keys(runs)],
+    Array.from({ length: Math.ceil(windowMs / binMs) }, (_, bin) => [
+      `${(bin * binMs).toFixed(0)} to ${((bin + 1) * binMs).toFixed(0)}`,
+      ...Object.values(runs).map(({ answers }) => (shareOf(answers, bin) * 100).toFixed(0)),
+    ]),
+  );
+}
+
+/** The end of the last part of the window in which fewer had it. */
+function timeOf(answers: readonly Answer[], share: number): string {
+  const bins = Math.ceil(windowMs / binMs);
+  for (let bin = bins - 1; bin >= 0; bin--)
+    if (shareOf(answers, bin) < share)
+      return bin === bins - 1 ? `> ${windowMs}` : ((bin + 1) * binMs).toFixed(0);
+  return binMs.toFixed(0);
+}
+
+/** 1 where nobody was asked. */
+function shareOf(answers: readonly Answer[], bin: number): number {
+  const asked = answers.filter(({ askedMs }) => Math.floor(askedMs / binMs) === bin);
+  return asked.length === 0 ? 1 : asked.filter(({ isNew }) => isNew).length / asked.length;
 }
 
 function printCosts(first: Measured, later: Measured, question: ReadonlyMap<string, number>): void {
+  const costs = [first.proxyMs, later.proxyMs, question];
   const names = [...first.proxyMs.keys()].sort(
     (a, b) => (first.proxyMs.get(b) ?? 0) - (first.proxyMs.get(a) ?? 0),
   );
-  const row = (name: string, of: (ms: ReadonlyMap<string, number>) => number): string[] => [
-    name,
-    ...[first.proxyMs, later.proxyMs, question].map((ms) => of(ms).toFixed(2)),
-  ];
   printTable(
-    `CPU time of one change, its questions and ${restMs} ms of rest included, ms`,
-    ['', 'first changes', 'later changes', 'one question'],
+    `CPU time of one change, ${questionsEach + 1} questions and ${windowMs + 2 * restMs} ms of idling included, ms`,
+    ['', 'first changes', 'later changes', 'one question and its share of idling'],
     [
-      row('each proxy', total),
-      ...names.map((name) => row(`of it ${name}`, (ms) => ms.get(name) ?? 0)),
+      ['each proxy', ...costs.map((ms) => totalMs(ms).toFixed(2))],
+      ...names.map((name) => [`of it ${name}`, ...costs.map((ms) => (ms.get(name) ?? 0).toFixed(2))]),
       ['control plane', first.controlMs.toFixed(1), later.controlMs.toFixed(1), ''],
-      ['who asks', first.ownMs.toFixed(1), later.ownMs.toFixed(1), ''],
     ],
   );
-}
-
-function ownCpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
-/** By name of thread; /proc/PID/stat counts in steps of 10 ms, which is more than a change takes. */
-function threadCpuMs(pids: readonly number[]): Map<string, number> {
-  const byName = new Map<string, number>();
-  for (const pid of pids) {
-    for (const task of readdirSync(`/proc/${pid}/task`)) {
-      const path = `/proc/${pid}/task/${task}`;
-      const name = task === String(pid) ? 'main' : readFileSync(`${path}/comm`, 'latin1').trim();
-      const ms = Number(readFileSync(`${path}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
-      byName.set(name, (byName.get(name) ?? 0) + ms);
-    }
-  }
-  return byName;
-}
-
-function differenceOf(
-  after: ReadonlyMap<string, number>,
-  before: ReadonlyMap<string, number>,
-  parts: number,
-): Map<string, number> {
-  return new Map([...after].map(([name, ms]) => [name, (ms - (before.get(name) ?? 0)) / parts]));
-}
-
-function total(byName: ReadonlyMap<string, number>): number {
-  return [...byName.values()].reduce((sum, ms) => sum + ms, 0);
 }

@@ -2,7 +2,6 @@
  * A route table. Immutable: VHDS and equal virtual hosts make a new table that shares the compiled hosts
  * of the one before, so an update costs what changed and exchanges keep the table they were matched in.
  */
-import { contentHash, canonicalJson } from '@sluice/runtime';
 import type { RouteConfiguration, VirtualHost } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import type { RouteCompileContext } from './compile-context.ts';
@@ -15,37 +14,39 @@ import type { CompiledRoute, CompiledVirtualHost, RouteRequest, RouteTable } fro
 /** Envoy's default (RouteConfiguration.max_direct_response_body_size_bytes). */
 const defaultMaxDirectBodyBytes = 4096;
 
-/** `key`: of the content that it was compiled from, the table's settings included. */
-interface KeyedHost {
-  readonly key: string;
+interface CompiledHost {
+  /** What it was compiled from. */
+  readonly source: VirtualHost;
   readonly entry: VirtualHostEntry;
 }
 
 /** Compiled hosts by name, for the next version of the same table. */
-export type HostCache = ReadonlyMap<string, KeyedHost>;
+export type HostCache = ReadonlyMap<string, CompiledHost>;
 
 /** Hosts of a table that arrives in parts, compiled as they came. */
-export type PreparedHosts = Map<VirtualHost, KeyedHost>;
+export type PreparedHosts = Map<VirtualHost, CompiledHost>;
 
 export class CompiledRouteTable implements RouteTable {
-  readonly name: string;
   readonly version: string;
   readonly hosts: HostCache;
+  /** Its settings are those of all hosts; which hosts there are, `hosts` says. */
+  readonly message: RouteConfiguration;
   readonly #domains: DomainTable<VirtualHostEntry>;
-  readonly #ignorePort: boolean;
 
   constructor(
-    name: string,
+    message: RouteConfiguration,
     version: string,
     hosts: HostCache,
     domains: DomainTable<VirtualHostEntry>,
-    ignorePort: boolean,
   ) {
-    this.name = name;
+    this.message = message;
     this.version = version;
     this.hosts = hosts;
     this.#domains = domains;
-    this.#ignorePort = ignorePort;
+  }
+
+  get name(): string {
+    return this.message.name;
   }
 
   match(request: RouteRequest, random: () => number): CompiledRoute | null {
@@ -57,17 +58,17 @@ export class CompiledRouteTable implements RouteTable {
   }
 
   /** The same table but for one host, which is new or takes the place of the one of its name. */
-  withHost(name: string, host: KeyedHost, version: string, scope: ProblemScope): CompiledRouteTable {
+  withHost(name: string, host: CompiledHost, version: string, scope: ProblemScope): CompiledRouteTable {
     const domains = this.#domains.copy();
     for (const domain of this.hosts.get(name)?.entry.domains ?? []) domains.remove(domain);
     for (const [i, domain] of host.entry.domains.entries())
       domains.add(domain, host.entry, scope.at('domains', i));
     const hosts = new Map(this.hosts).set(name, host);
-    return new CompiledRouteTable(this.name, version, hosts, domains, this.#ignorePort);
+    return new CompiledRouteTable(this.message, version, hosts, domains);
   }
 
   #find(request: RouteRequest): VirtualHostEntry | null {
-    const host = this.#ignorePort ? withoutPort(request.authority) : request.authority;
+    const host = this.message.ignorePortInHostMatching ? withoutPort(request.authority) : request.authority;
     return this.#domains.find(host);
   }
 }
@@ -81,11 +82,9 @@ export function prepareHosts(
   prepared: PreparedHosts,
 ): void {
   const defaults = compileDefaults(part, context, scope);
-  const settings = settingsOf(part);
-  for (const [i, host] of part.virtualHosts.entries()) {
-    const keyed = compileKeyed(host, settings, previous, defaults, context, scope.at('virtual_hosts', i));
-    prepared.set(host, keyed);
-  }
+  const known = knownHosts(part, previous);
+  for (const [i, host] of part.virtualHosts.entries())
+    prepared.set(host, compileHost(host, known, defaults, context, scope.at('virtual_hosts', i)));
 }
 
 /** `extra`: virtual hosts that VHDS brought; they take the place of inline ones of their name. */
@@ -100,18 +99,19 @@ export function compileRouteTable(
 ): CompiledRouteTable {
   reportUnhonoured(message, scope);
   const defaults = compileDefaults(message, context, scope);
-  const settings = settingsOf(message);
-  const hosts = new Map<string, KeyedHost>();
+  const known = knownHosts(message, previous);
+  const hosts = new Map<string, CompiledHost>();
   const domains = new DomainTable<VirtualHostEntry>();
   const names = new Set<string>();
   for (const [host, at] of hostsOf(message, extra, scope)) {
     if (names.has(host.name)) at.at('name').error(`virtual host "${host.name}" occurs twice`);
     names.add(host.name);
-    const keyed = prepared.get(host) ?? compileKeyed(host, settings, previous, defaults, context, at);
-    hosts.set(host.name, keyed);
-    for (const [i, domain] of host.domains.entries()) domains.add(domain, keyed.entry, at.at('domains', i));
+    const compiled = prepared.get(host) ?? compileHost(host, known, defaults, context, at);
+    hosts.set(host.name, compiled);
+    for (const [i, domain] of host.domains.entries())
+      domains.add(domain, compiled.entry, at.at('domains', i));
   }
-  return new CompiledRouteTable(message.name, version, hosts, domains, message.ignorePortInHostMatching);
+  return new CompiledRouteTable(message, version, hosts, domains);
 }
 
 /** The table with one virtual host put in: what VHDS changes costs that host, not the table. */
@@ -125,8 +125,8 @@ export function replaceVirtualHost(
 ): CompiledRouteTable {
   const at = scope.at(`vhds[${host.name}]`);
   const defaults = compileDefaults(message, context, scope);
-  const keyed = compileKeyed(host, settingsOf(message), table, defaults, context, at);
-  return table.withHost(host.name, keyed, version, at);
+  const compiled = compileHost(host, table.hosts, defaults, context, at);
+  return table.withHost(host.name, compiled, version, at);
 }
 
 /** Reports what is wrong with a virtual host that is to join a table. `ownerOf`: the other host that has a domain. */
@@ -147,37 +147,27 @@ export function checkVirtualHost(
   }
 }
 
-function compileKeyed(
+/** Compared as a whole: no hash of a host that has no predecessor, and one that differs is soon known. */
+function compileHost(
   host: VirtualHost,
-  settings: string,
-  previous: CompiledRouteTable | null,
+  known: HostCache,
   defaults: TableDefaults,
   context: RouteCompileContext,
   scope: ProblemScope,
-): KeyedHost {
-  const key = `${settings} ${keyOf(host)}`;
-  const known = previous?.hosts.get(host.name);
-  return known?.key === key ? known : { key, entry: compileVirtualHost(host, defaults, context, scope) };
+): CompiledHost {
+  const before = known.get(host.name);
+  if (before !== undefined && Bun.deepEquals(before.source, host)) return before;
+  return { source: host, entry: compileVirtualHost(host, defaults, context, scope) };
 }
 
-/** Messages never change once decoded, so their hashes are remembered. */
-const keys = new WeakMap<object, string>();
-
-function keyOf(host: VirtualHost): string {
-  let key = keys.get(host);
-  if (key === undefined) keys.set(host, (key = contentHash(canonicalJson(host))));
-  return key;
+/** Hosts that may be used again: none where the table's own settings, which each depends on, are others. */
+function knownHosts(message: RouteConfiguration, previous: CompiledRouteTable | null): HostCache {
+  if (previous === null) return noHosts;
+  const isAlike = Bun.deepEquals({ ...previous.message, virtualHosts: [] }, { ...message, virtualHosts: [] });
+  return isAlike ? previous.hosts : noHosts;
 }
 
-/** What all hosts of a table depend on beside themselves. */
-function settingsOf(message: RouteConfiguration): string {
-  let settings = keys.get(message);
-  if (settings === undefined) {
-    settings = contentHash(canonicalJson({ ...message, virtualHosts: [] }));
-    keys.set(message, settings);
-  }
-  return settings;
-}
+const noHosts: HostCache = new Map();
 
 function* hostsOf(
   message: RouteConfiguration,

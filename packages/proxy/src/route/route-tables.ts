@@ -39,6 +39,11 @@ export class RouteTables {
   /** Parts carry some of a table's virtual hosts each. True when the table is whole and in use. */
   putPart(message: RouteConfiguration, version: string, part: number, isLast: boolean): boolean {
     const { name } = message;
+    if (part === 0 && isLast) {
+      this.#arriving.delete(name);
+      this.put(message, version);
+      return true;
+    }
     if (part === 0) this.#arriving.set(name, { hosts: [], prepared: new Map() });
     const arriving = this.#arriving.get(name);
     if (arriving === undefined) throw new Error(`${name}: part ${part} came without the first`);
