@@ -1,6 +1,13 @@
 /** A service's port → virtual hosts and route tables. Pure. */
 import { hostAliases } from '@sluice/api';
-import type { Init, Route, RouteAction, RouteConfiguration, VirtualHost } from '@sluice/xds';
+import type {
+  DirectResponseAction,
+  Init,
+  Route,
+  RouteAction,
+  RouteConfiguration,
+  VirtualHost,
+} from '@sluice/xds';
 import { hasLabels } from '../model/instance.ts';
 import type { RouteRule, RuleMatch, TextMatch } from '../model/route-rule.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
@@ -19,7 +26,13 @@ export interface ClientFacts {
 /** Largest body of a direct response (istiod's value, bytes). */
 const maxDirectBodyBytes = 1_048_576;
 /** Status of traffic that outboundTrafficPolicy refuses (Istio's BlackHoleCluster answers 502). */
-const refusedStatus = 502;
+const refusal: Init<DirectResponseAction> = {
+  status: 502,
+  body: {
+    inlineString:
+      'No service of the mesh has this host, and meshConfig.outboundTrafficPolicy is REGISTRY_ONLY: a ServiceEntry would let it pass.\n',
+  },
+};
 
 export function serviceRoutesOf(
   service: MeshService,
@@ -82,7 +95,7 @@ export function unmatchedHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<Virtu
     : {
         name: 'block_all',
         domains: ['*'],
-        routes: [{ name: 'block_all', match: { prefix: '/' }, directResponse: { status: refusedStatus } }],
+        routes: [{ name: 'block_all', match: { prefix: '/' }, directResponse: refusal }],
         includeRequestAttemptCount: true,
       };
 }
@@ -142,7 +155,7 @@ export function unknownProxyHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<Vi
   const connect: Init<Route> =
     policy === 'ALLOW_ANY'
       ? { route: tunnelTo(new Map([[passthroughCluster, 1]])) }
-      : { directResponse: { status: refusedStatus } };
+      : { directResponse: refusal };
   const name = host.name ?? '';
   return { ...host, routes: [{ name, match: { connectMatcher: {} }, ...connect }, ...(host.routes ?? [])] };
 }
