@@ -151,6 +151,30 @@ describe('a TCP connection', () => {
     upstream.stop(true);
   });
 
+  test('a client that takes nothing of what waits for it is idle, and is not flushed to for ever', async () => {
+    const chunk = new Uint8Array(256 * 1024);
+    const fill = (socket: Socket): void => {
+      while (socket.write(chunk) === chunk.length);
+    };
+    const upstream = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: { open: fill, drain: fill, data() {} },
+    });
+    world.cluster('db', [upstream.port]);
+    const handler = chainOf(world.tcpTo('db', { idleTimeoutMs: 500 }));
+    const client = await world.client(world.serve(handler));
+    client.pause();
+    const count = (): number => world.handles.reduce((sum, one) => sum + one.connectionCount, 0);
+    while (count() > 0) {
+      world.clock.advance(510);
+      await new Promise((done) => setImmediate(done));
+    }
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({ details: 'tcp_session_idle_timeout' });
+    upstream.stop(true);
+  });
+
   test('the connection limit of the cluster ends it with UO', async () => {
     const upstream = world.upstream(() => {});
     const cluster = world.cluster('db', [upstream.port]);

@@ -46,6 +46,8 @@ export class TcpProxy implements ConnectHandler, Served {
   #early: Uint8Array[] = [];
   #hasClientEnded = false;
   #hasCountedOpened = false;
+  /** At the last idle timeout. */
+  #writtenBefore = -1;
   #isOver = false;
 
   constructor(
@@ -206,10 +208,25 @@ export class TcpProxy implements ConnectHandler, Served {
   }
 
   onIdleTimeout(): void {
+    if (this.#isStillTaken()) {
+      this.#touch();
+      return;
+    }
     this.#stats.idleTimeout();
     this.#record.responseCodeDetails = 'tcp_session_idle_timeout';
-    this.#client.close();
-    this.#server?.close();
+    // What nobody has taken for so long nobody will.
+    for (const connection of [this.#client, this.#server])
+      if ((connection?.bufferedBytes ?? 0) > 0) connection?.terminate();
+      else connection?.close();
+  }
+
+  /** Nothing has come, but a slow reader is at what came before. */
+  #isStillTaken(): boolean {
+    const isWaiting = this.#client.bufferedBytes + (this.#server?.bufferedBytes ?? 0) > 0;
+    const written = this.#client.bytesWritten + (this.#server?.bytesWritten ?? 0);
+    const hasMoved = written !== this.#writtenBefore;
+    this.#writtenBefore = written;
+    return isWaiting && hasMoved;
   }
 
   onMaxDuration(): void {
