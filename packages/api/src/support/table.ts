@@ -34,7 +34,8 @@ const laterPortPolicy: readonly LaterField[] = [
 const laterPolicy: readonly LaterField[] = [
   ...laterPortPolicy,
   ...under('portLevelSettings[]', laterPortPolicy),
-  ...later('tunnel'),
+  // The budget counts what is under way now.
+  ...later('tunnel', 'retryBudget.budgetInterval'),
 ];
 
 const laterProxyConfig = [

@@ -217,6 +217,12 @@ spec:
       'spec.subsets[0].trafficPolicy.outlierDetection',
     ],
     [
+      'outlier detection',
+      spec('DestinationRule', '{host: a, trafficPolicy: {retryBudget: {percent: 10, budgetInterval: 5s}}}'),
+      'not-supported-yet',
+      'spec.trafficPolicy.retryBudget.budgetInterval',
+    ],
+    [
       'STATIC without endpoints',
       spec('ServiceEntry', '{hosts: [a.b], ports: [{number: 1, name: a}], resolution: STATIC}'),
       'required',
