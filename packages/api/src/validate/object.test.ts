@@ -217,7 +217,7 @@ spec:
       'spec.subsets[0].trafficPolicy.outlierDetection',
     ],
     [
-      'outlier detection',
+      'the interval of a retry budget',
       spec('DestinationRule', '{host: a, trafficPolicy: {retryBudget: {percent: 10, budgetInterval: 5s}}}'),
       'not-supported-yet',
       'spec.trafficPolicy.retryBudget.budgetInterval',
