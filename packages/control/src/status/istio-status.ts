@@ -55,6 +55,7 @@ function conditionsFor(stored: StoredObject, facts: StatusFacts): Condition[] {
   const conflict = facts.conflicts.get(formatKey(key));
   const conditions = [accepted, ...resolved(stored, facts), ...(conflict ? [conflict] : [])];
   if (key.kind === 'Gateway') conditions.push(gatewayPending);
+  if (key.kind === 'WorkloadGroup') conditions.push(groupPending);
   if (programmedKinds.has(key.kind)) conditions.push(programmedCondition(facts.progress.get(formatKey(key))));
   return conditions;
 }
@@ -65,6 +66,15 @@ const gatewayPending: Condition = {
   status: 'False',
   reason: 'Pending',
   message: 'this version runs no gateways yet: the resource is kept and has no effect',
+};
+
+/** Nobody registers by a template yet. */
+const groupPending: Condition = {
+  type: 'Programmed',
+  status: 'False',
+  reason: 'Pending',
+  message:
+    'workloads register with everything of their own in this version: the resource is kept and has no effect',
 };
 
 function resolved({ key, serving }: StoredObject, { model }: StatusFacts): Condition[] {

@@ -394,6 +394,17 @@ spec: {gatewayClassName: ${className}, listeners: [{name: web, port: 80, protoco
   });
 });
 
+test('a WorkloadGroup is taken, and says that nothing comes of it', () => {
+  const mesh = new StatusMesh();
+  const group =
+    'apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {name: vms}\nspec: {template: {serviceAccount: a}}\n';
+  mesh.apply(group);
+  expect(mesh.said(group, 'Accepted')).toStartWith('True');
+  expect(mesh.said(group, 'Programmed')).toBe(
+    'False Pending: workloads register with everything of their own in this version: the resource is kept and has no effect',
+  );
+});
+
 describe('writing', () => {
   test('waits, coalesces, and writes only what differs', () => {
     const mesh = new StatusMesh();
