@@ -37,7 +37,10 @@ test('secrets are shown with their ends and serials, from our dump and from Envo
             error_state: { details: 'no' },
           },
         ],
-        dynamic_warming_secrets: [{ name: 'kubernetes://gone', error_state: { details: 'never good' } }],
+        dynamic_warming_secrets: [
+          { name: 'kubernetes://gone', error_state: { details: 'never good' } },
+          { name: 'kubernetes://never-made', client_status: 'DOES_NOT_EXIST' },
+        ],
       },
     ],
   };
@@ -62,6 +65,7 @@ test('secrets are shown with their ends and serials, from our dump and from Envo
       '2026-11-23T09:00:00Z',
     ],
     ['kubernetes://gone', '', 'WARMING, last update refused', 'false', '', '', ''],
+    ['kubernetes://never-made', '', 'DOES NOT EXIST', 'false', '', '', ''],
     [
       'old',
       'Cert Chain',

@@ -31,7 +31,7 @@ export function secretRows(dump: unknown, nowMs: number): ConfigRows {
 function rowsOf(entry: Fields, state: string, nowMs: number): ConfigRow[] {
   const secret = fields(entry['secret']);
   const name = String(entry['name'] ?? secret['name'] ?? '');
-  const status = entry['error_state'] === undefined ? state : `${state}, last update refused`;
+  const status = statusOf(entry, state);
   const chain = pemOf(fields(secret['tls_certificate'])['certificate_chain']);
   const roots = pemOf(fields(secret['validation_context'])['trusted_ca']);
   const shown = [
@@ -53,6 +53,12 @@ function rowsOf(entry: Fields, state: string, nowMs: number): ConfigRow[] {
     ],
     source: entry,
   }));
+}
+
+function statusOf(entry: Fields, state: string): string {
+  // Named by a listener or cluster; the control plane has said that there is none.
+  if (entry['client_status'] === 'DOES_NOT_EXIST') return 'DOES NOT EXIST';
+  return entry['error_state'] === undefined ? state : `${state}, last update refused`;
 }
 
 /** Inline, as text or in base64; Envoy's dumps have the latter. */

@@ -25,9 +25,9 @@ import { secureServer } from '../serve/mesh-identity.ts';
 import { AuthorityFixture, type FixtureOptions } from './authority.fixture.ts';
 import { createAuthorityMetrics } from './authority-metrics.ts';
 import type { Binding } from './authority-table.ts';
+import type { CallerSources } from './caller.ts';
 import { JoinTokens } from './join-tokens.ts';
 import { ServerCredentialKeeper } from './server-credential.ts';
-import { ServiceAccountTokens } from './service-account-tokens.ts';
 import { signingHandler, signingPath } from './signing-service.ts';
 
 export const anyInstance: Binding = { instance: '', labels: {}, ports: [] };
@@ -52,7 +52,7 @@ export class Served extends AuthorityFixture {
   readonly server: GrpcServer;
   address = '';
 
-  constructor(options: FixtureOptions = {}, serviceAccounts: ServiceAccountTokens | null = null) {
+  constructor(options: FixtureOptions = {}, serviceAccounts: CallerSources['serviceAccounts'] = null) {
     super({ ...options, wallStartMs: Date.now() });
     const { authority, log } = this;
     const expiredRenewalMs = options.settings?.expiredRenewalMs ?? 0;

@@ -260,6 +260,23 @@ describe('a service-account token', () => {
     );
   });
 
+  test('is refused where its pod is revoked while the token is looked at', async () => {
+    const verified = { ok: true, namespace: 'shop', account: 'cart', podUid: 'u1' } as const;
+    let isRevoking = false;
+    const served: Served = await new Served(
+      {},
+      {
+        verify: () => {
+          if (isRevoking) served.authority.revoke(() => true);
+          return Promise.resolve(verified);
+        },
+      },
+    ).listen();
+    expect((await served.ask({ bearer: 'jwt' })).code).toBe(GrpcStatus.ok);
+    isRevoking = true;
+    expect(refused(await served.ask({ bearer: 'jwt' }))).toContain('16: the workload has been revoked');
+  });
+
   test('is not judged by keys that anybody on the way could replace', () => {
     const open = (jwks: string): ServiceAccountTokens =>
       new ServiceAccountTokens({ ...settings, jwks }, () => 0);
