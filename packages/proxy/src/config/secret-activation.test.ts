@@ -329,6 +329,15 @@ describe('what listeners and clusters name', () => {
     expect(w.secrets.awaitedBy(message)).toHaveLength(1);
   });
 
+  test('is waited for all the same where nothing is to go on without it', () => {
+    const message = listener({ sds: { name: 'a', sds_config: { ads: {}, initial_fetch_timeout: '0s' } } });
+    const w = world();
+    w.secrets.wanted([message]);
+    w.secrets.remove('a');
+    expect(w.secrets.isAbsent('a')).toBe(true);
+    expect(w.secrets.awaitedBy(message)).toMatchObject([{ name: 'a' }]);
+  });
+
   test('must exist when it is static, and come by a way that is known', () => {
     const w = world();
     const reasons = [

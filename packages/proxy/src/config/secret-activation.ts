@@ -92,9 +92,14 @@ export class SecretActivation {
     return secretsOf(message).filter(({ name }) => !this.#live.has(name));
   }
 
-  /** What a resource waits for: what is missing and may still come. */
+  /**
+   * What a resource waits for: what is missing and may still come, or is not to be gone without (a time to wait of 0,
+   * which means for ever: the mesh's own certificates).
+   */
   awaitedBy(message: Listener | Cluster): readonly NamedSource[] {
-    return this.missingFor(message).filter(({ name }) => !this.#absent.has(name));
+    return this.missingFor(message).filter(
+      ({ name, fetchTimeoutMs }) => fetchTimeoutMs === 0 || !this.#absent.has(name),
+    );
   }
 
   /** The control plane has said that there is no secret of this name. */
