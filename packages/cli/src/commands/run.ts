@@ -41,7 +41,7 @@ export async function run(context: CommandContext): Promise<number> {
   try {
     await endLeftovers(ownDir);
     prepareLogs(stateDir);
-    const [plan] = await reservations.plan((isTaken) => {
+    const [plan, notices] = await reservations.plan((isTaken) => {
       const path = join(ownDir, 'ports.json');
       const book = new PortBook({
         path,
@@ -50,11 +50,12 @@ export async function run(context: CommandContext): Promise<number> {
         seed: ownDir,
       });
       const commands = new Map([[workloadKey(workload), command]]);
-      const result = planInstances({ workloads: [workload], services, commands, book });
-      return { result, spans: book.spans };
+      const [planned] = planInstances({ workloads: [workload], services, commands, book });
+      return { result: [planned, book.notices] as const, spans: book.spans };
     });
     if (plan === undefined) throw cliError('usage', 'there is nothing to run');
     const reporter = createReporter(out, [plan.name]);
+    for (const notice of notices) reporter.warn(notice);
     const runner = new InstanceRunner(plan, {
       proxyCommand: proxyCommand((text) => reporter.warn(text)),
       client,

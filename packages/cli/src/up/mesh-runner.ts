@@ -165,9 +165,9 @@ export class MeshRunner {
     );
   }
 
-  #plan(services: readonly ServiceSummary[]): Promise<readonly InstancePlan[]> {
-    const { file, stateDir, range, commands, reservations } = this.#options;
-    return reservations.plan((isTaken) => {
+  async #plan(services: readonly ServiceSummary[]): Promise<readonly InstancePlan[]> {
+    const { file, stateDir, range, commands, reservations, reporter } = this.#options;
+    const { plans, notices } = await reservations.plan((isTaken) => {
       const path = join(stateDir, stateFiles.ports);
       const book = new PortBook({
         path,
@@ -175,9 +175,11 @@ export class MeshRunner {
         canBind: (port) => !isTaken(port) && canBind(port),
         seed: stateDir,
       });
-      const result = planInstances({ workloads: file.config.workloads, services, commands, book });
-      return { result, spans: book.spans };
+      const planned = planInstances({ workloads: file.config.workloads, services, commands, book });
+      return { result: { plans: planned, notices: book.notices }, spans: book.spans };
     });
+    for (const notice of notices) reporter.warn(notice);
+    return plans;
   }
 
   #createInstances(

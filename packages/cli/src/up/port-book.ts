@@ -20,6 +20,8 @@ export interface PortRange {
 /** Below 32768, where Linux begins to hand out ports to outgoing connections. */
 export const defaultPortRange: PortRange = { from: 20_000, to: 29_999 };
 
+const firstUnprivileged = 1024;
+
 export interface WantedPort {
   readonly name: string;
   /** The application insists on this one. */
@@ -59,6 +61,7 @@ export class PortBook {
   readonly #remembered: ReadonlyMap<string, Block>;
   readonly #blocks = new Map<string, Block>();
   readonly #singles = new Set<number>();
+  readonly #notices: string[] = [];
 
   /** Without a path nothing is remembered. */
   constructor(options: { path: string | undefined; range: PortRange; canBind: CanBind; seed: string }) {
@@ -85,6 +88,11 @@ export class PortBook {
       ({ first, length }) => [first, first + length - 1] as const,
     );
     return [...blocks, ...[...this.#singles].map((port) => [port, port] as const)];
+  }
+
+  /** Preferences that could not be met, for people who look for a port where they wrote it. */
+  get notices(): readonly string[] {
+    return this.#notices;
   }
 
   #takeInsisted({ instance, ports }: WantedPorts): void {
@@ -117,15 +125,23 @@ export class PortBook {
     const [admin, health, metrics] = [take(), take(), take()];
     const ports = wanted.ports.map(({ name, appPort, preferredInbound }) => {
       const [app, inbound] = [take(), take()];
-      return { name, app: appPort ?? app, inbound: this.#takePreferred(preferredInbound) ?? inbound };
+      // Who writes 80 means the service's port; nobody expects it on a machine without privileges.
+      if (preferredInbound === undefined || preferredInbound < firstUnprivileged)
+        return { name, app: appPort ?? app, inbound };
+      const hindrance = this.#takePreferred(preferredInbound);
+      if (hindrance === undefined) return { name, app: appPort ?? app, inbound: preferredInbound };
+      this.#notices.push(`port ${preferredInbound} (${wanted.instance}) ${hindrance}: using ${inbound}`);
+      return { name, app: appPort ?? app, inbound };
     });
     return { admin, health, metrics, ports, outbound: [next, block.first + block.length - 1] };
   }
 
-  #takePreferred(port: number | undefined): number | undefined {
-    if (port === undefined || port < 1024 || this.#isTaken(port) || !this.#canBind(port)) return undefined;
+  /** Undefined when it was taken, or what hinders that. */
+  #takePreferred(port: number): string | undefined {
+    if (this.#isTaken(port)) return 'is taken by another instance';
+    if (!this.#canBind(port)) return 'is taken by another program';
     this.#singles.add(port);
-    return port;
+    return undefined;
   }
 
   #findBlock(wanted: WantedPorts): Block {

@@ -19,13 +19,15 @@ const range = { from: 20_000, to: 20_999 };
 
 function plan(
   workloads: readonly SluiceWorkload[],
-  options: { path?: string; taken?: ReadonlySet<number>; seed?: string },
+  options: { path?: string; taken?: ReadonlySet<number>; seed?: string; notices?: string[] },
 ) {
   const canBind = (port: number): boolean => options.taken?.has(port) !== true;
   const book = new PortBook({ path: options.path, range, canBind, seed: options.seed ?? 'a' });
   const command = { argv: ['x'], cwd: '/', env: {}, program: 'x', wasChosen: false };
   const commands = new Map(workloads.map((workload) => [workloadKey(workload), command]));
-  return planInstances({ workloads, services: [], commands, book });
+  const plans = planInstances({ workloads, services: [], commands, book });
+  options.notices?.push(...book.notices);
+  return plans;
 }
 
 function allPorts(plans: ReturnType<typeof plan>): number[] {
@@ -71,6 +73,18 @@ describe('ports', () => {
     expect(after[1]?.ports.admin).not.toBe(before[1]?.ports.admin ?? 0);
     expect(after[2]?.ports).toEqual(before[2]?.ports as never);
     expect(allPorts(after).some((port) => taken.has(port))).toBe(false);
+  });
+
+  test('people look for and others have are told, with those that are used', () => {
+    const notices: string[] = [];
+    const [first] = plan([shop], { taken: new Set([8080]), notices });
+    expect(notices).toEqual([
+      `port 8080 (shop-0.default) is taken by another program: using ${first?.ports.ports[0]?.inbound}`,
+    ]);
+    const small = settleWorkload('small', { command: 'x', port: 80 });
+    const quiet: string[] = [];
+    plan([shop, small], { notices: quiet });
+    expect(quiet).toEqual([]);
   });
 
   test('of a damaged memory are given anew', () => {
