@@ -2,7 +2,7 @@
  * `sluice control` as a process: log to stderr, signals, exit status. The only file of this package that looks at
  * the process it runs in.
  */
-import { createLogger, sluiceVersion } from '@sluice/runtime';
+import { createLogger, sluiceVersion, StopRequests } from '@sluice/runtime';
 import { isControlError } from './errors.ts';
 import { controlUsage, parseControlArgs } from './control-args.ts';
 import type { ControlArgs } from './control-args.ts';
@@ -28,10 +28,9 @@ export async function runControl(args: ControlArgs, { version, serving }: Contro
     write: (line) => void process.stderr.write(line),
   });
   const stopRequested = Promise.withResolvers<NodeJS.Signals>();
-  let isStopping = false;
+  const requests = new StopRequests();
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (isStopping) process.exit(exitStatus.forced);
-    isStopping = true;
+    if (requests.hear() === 'again') process.exit(exitStatus.forced);
     stopRequested.resolve(signal);
   };
   process.on('SIGTERM', onSignal);

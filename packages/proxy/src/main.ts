@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { createLogger, systemRandom, type Logger, type TimerWheel } from '@sluice/runtime';
+import { createLogger, StopRequests, systemRandom, type Logger, type TimerWheel } from '@sluice/runtime';
 import manifest from '../package.json' with { type: 'json' };
 import { startAdminServers, type AdminServers } from './admin-servers.ts';
 import { parseCommandLine, usage, type CommandLine } from './command-line.ts';
@@ -22,9 +22,13 @@ import { HotRestart } from './restart/hot-restart.ts';
 import { DEFAULT_ROTATION } from './telemetry/log-file.ts';
 import { FileLogSinks } from './telemetry/log-sinks.ts';
 import { openProcessLog, type ProcessLog } from './process-log.ts';
+import { BackgroundThreads } from './workers/background-threads.ts';
 import { spawnWorker } from './workers/spawn-worker.ts';
 
 const { version } = manifest;
+
+/** How soon a thread that the runtime starts steps back. */
+const backgroundCheckMs = 1_000;
 
 /** Never rejects: what goes wrong is printed and becomes the exit status. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -95,7 +99,14 @@ async function run(options: CommandLine): Promise<void> {
   if (restart?.hasParent === true) onLive = () => becomeLive(restart, openAdmin, logger);
   else await openAdmin();
   proxy.start();
+  keepBackgroundThreadsLow();
   handleSignals(proxy, shutdown, log, logger);
+}
+
+function keepBackgroundThreadsLow(): void {
+  const background = new BackgroundThreads();
+  background.lower();
+  setInterval(() => background.lower(), backgroundCheckMs).unref();
 }
 
 function createHotRestart(options: CommandLine, logger: Logger): HotRestart | null {
@@ -130,6 +141,7 @@ class Shutdown {
   readonly #proxy: ProxyProcess;
   readonly #options: CommandLine;
   readonly #logger: Logger;
+  readonly #requests = new StopRequests();
   #isRunning = false;
   /** The admin servers of a process that is replaced close first. */
   onDrain: () => void = () => undefined;
@@ -142,6 +154,8 @@ class Shutdown {
   }
 
   signalled(signal: string): void {
+    const request = this.#requests.hear();
+    if (request === 'echo') return;
     if (this.#isRunning) {
       this.#logger.warning('ending at once', { signal });
       process.exit(130);

@@ -37,6 +37,7 @@ export { decorrelatedBackoffMs, defaultRetryBackoff, reconnectBackoffMs, retryBa
 export type { BackoffPolicy } from './backoff.ts';
 export { Drain } from './drain.ts';
 export type { DrainOutcome } from './drain.ts';
+export { StopRequests } from './stop-requests.ts';
 export { MeshError, allErrorTables, defineErrors } from './mesh-error.ts';
 export type {
   CodeOf,

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { settleWorkload, splitCommand, type SluiceReadiness, type SluiceWorkload } from '@sluice/api';
-import { sluiceVersion, systemRandom } from '@sluice/runtime';
+import { sluiceVersion, StopRequests, systemRandom } from '@sluice/runtime';
 import type { ParsedArgs } from '../args/parse.ts';
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
@@ -86,13 +86,12 @@ export async function run(context: CommandContext): Promise<number> {
 /** The status of the application, or 0 when it was asked to stop. */
 async function runUntilEnd({ signals }: CommandContext, runner: InstanceRunner): Promise<number> {
   const { promise: asked, resolve } = Promise.withResolvers<'asked'>();
-  let isAsked = false;
+  const requests = new StopRequests();
   const listening = signals.listen(() => {
-    if (isAsked) {
+    if (requests.hear() === 'again') {
       runner.kill();
       signals.exit(exitStatus.interrupted);
     }
-    isAsked = true;
     resolve('asked');
   });
   try {

@@ -1,5 +1,6 @@
 /** `sluice up [DIR]`: a whole local mesh in the foreground, until Ctrl-C. */
 import { join, resolve } from 'node:path';
+import { StopRequests } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
 import { exitStatus } from '../errors.ts';
 import { PortReservations, type PortSpan } from '../mesh/port-reservations.ts';
@@ -16,9 +17,6 @@ import { namesOf, workloadKey } from '../up/plan-instances.ts';
 import { defaultPortRange } from '../up/port-book.ts';
 import { createReporter, type Reporter } from '../up/reporter.ts';
 import { sayWhatNext } from '../up/what-next.ts';
-
-/** A signal within this time of the last one is the same Ctrl-C, passed on by npm or a shell. */
-const sameSignalMs = 400;
 
 export async function run(context: CommandContext): Promise<number> {
   const { args, env, out } = context;
@@ -116,19 +114,20 @@ async function runMesh(
 /** The first signal stops in order, the second ends everything at once. */
 function stopOnSignal({ signals }: CommandContext, mesh: MeshRunner, reporter: Reporter) {
   const { promise: requested, resolve } = Promise.withResolvers<void>();
-  let firstMs: number | undefined;
+  const requests = new StopRequests();
+  let isRequested = false;
   const listening = signals.listen(() => {
-    const nowMs = performance.now();
-    if (firstMs === undefined) {
-      firstMs = nowMs;
+    const request = requests.hear();
+    if (request === 'first') {
+      isRequested = true;
       reporter.say('stopping (Ctrl-C again ends everything at once)');
       resolve();
-    } else if (nowMs - firstMs > sameSignalMs) {
+    } else if (request === 'again') {
       mesh.kill();
       signals.exit(exitStatus.interrupted);
     }
   });
-  return { requested, isRequested: () => firstMs !== undefined, end: () => listening.stop() };
+  return { requested, isRequested: () => isRequested, end: () => listening.stop() };
 }
 
 function portSpan(address: string): PortSpan {
