@@ -291,11 +291,18 @@ export class MeshAuthority {
     return true;
   }
 
-  /** The operator changed the files or the Secret. */
+  /** The operator changed the files or the Secret. Throws `storage-full`; the one before goes on then. */
   replaceOperator(operator: OperatorAuthority): void {
+    const before = this.#operator;
     this.#operator = operator;
+    try {
+      if (this.#advance()) this.#bundleChanged();
+    } catch (error) {
+      // What cannot be recorded does not sign: nobody would be told of its root.
+      this.#operator = before;
+      throw error;
+    }
     this.#warnOfOperator();
-    if (this.#advance()) this.#bundleChanged();
     this.#refreshLists();
   }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { secretContent, type MeshSettings, type Secret } from '@sluice/api';
 import { spiffeId } from '@sluice/identity';
 import type { Clock, Logger, MetricsRegistry } from '@sluice/runtime';
-import { isControlError } from '../errors.ts';
+import { hasErrorCode, isControlError } from '../errors.ts';
 import type { Leadership } from '../leader/leadership.ts';
 import type { MeshIdentity } from '../serve/mesh-identity.ts';
 import type { StateFile } from '../source/state-file.ts';
@@ -108,15 +108,14 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
     log: log.child('audit'),
   });
   const alarm = new ExpiryAlarm(authority, wallMs, log);
-  const reload = (): void => replaceOperator(authority, read, log);
+  const reload = (): boolean => replaceOperator(authority, read, log);
   const unsubscribe = store.subscribe((changes) => {
     if (changes.some(({ key }) => key.kind === 'Secret' && key.name === operatorSecretName)) reload();
   });
   let stamp = stampOf(options.authorityDir);
   const timer = setInterval(() => {
     const present = stampOf(options.authorityDir);
-    if (present !== stamp) reload();
-    stamp = present;
+    if (present !== stamp && reload()) stamp = present;
     alarm.look();
     metrics.observe(authority, wallMs());
   }, checkIntervalMs);
@@ -144,15 +143,22 @@ export function openAuthority(parts: OpenAuthorityOptions): OpenedAuthority {
   };
 }
 
-function replaceOperator(authority: MeshAuthority, read: () => OperatorAuthority | null, log: Logger): void {
+/** False where it is worth another try, with the same files. */
+function replaceOperator(
+  authority: MeshAuthority,
+  read: () => OperatorAuthority | null,
+  log: Logger,
+): boolean {
   try {
     const operator = read();
     if (operator !== null) authority.replaceOperator(operator);
+    return true;
   } catch (error) {
     if (!isControlError(error)) throw error;
     log.error('the operator’s authority changed and cannot be used; the one before goes on', {
       problem: error.message,
     });
+    return !hasErrorCode(error, 'storage-full');
   }
 }
 

@@ -10,6 +10,7 @@ import {
   parsePem,
 } from '@sluice/identity';
 import { cleanUp, FakeClock, makeTempDir, onCleanUp, TestAuthority } from '@sluice/testkit';
+import { localError } from '../errors.ts';
 import { AuthorityFixture } from './authority.fixture.ts';
 import {
   operatorFiles,
@@ -153,6 +154,23 @@ describe('an authority that the operator brings', () => {
     expect(listsOf(fixture.authority.crlPem)).toEqual([]);
     expect(fixture.logged.join('\n')).toContain('can be put on no list');
     expect(fixture.authority.isLineageRevoked(leaf.serial)).toBe(true);
+  });
+
+  test('takes over only when that could be recorded', () => {
+    const [first, second] = [new TestAuthority({ nowMs }), new TestAuthority({ nowMs })];
+    const fixture = new AuthorityFixture({ operator: read(parts(first)) });
+    onCleanUp(() => fixture.close());
+    const file = fixture.file as { transact: (work: () => void) => void };
+    const { transact } = file;
+    file.transact = () => {
+      throw localError('storage-full', 'the disk is full');
+    };
+    expect(() => fixture.authority.replaceOperator(read(parts(second)))).toThrow('the disk is full');
+    file.transact = transact;
+    expect(fixture.verdict(fixture.issue().chain, first.rootPem)).toBe('good');
+    fixture.authority.replaceOperator(read(parts(second)));
+    expect(fixture.authority.signing.root.sha256).toBe(second.root.certificate.sha256);
+    expect(fixture.verdict(fixture.issue().chain)).toBe('good');
   });
 
   test('that signs leaves by its root is revoked from in the same way after its end', () => {

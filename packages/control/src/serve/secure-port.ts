@@ -5,6 +5,7 @@
 import type { AdsResources, AdsSnapshot, Node } from '@sluice/xds';
 import { xdsTypes } from '@sluice/xds';
 import type { GrpcPeer } from '@sluice/wire';
+import { hasErrorCode } from '../errors.ts';
 import type { RegisteredInstance } from '../registry/registry.ts';
 import { workloadLabels } from '../registry/workload-entry.ts';
 import type { StoreChange } from '../source/store.ts';
@@ -51,7 +52,13 @@ export function openSecurePort(
 
   const peers = new PeerWatch(identity, clock);
   const renewCredential = (): void => {
-    if (keeper.check()) server.renewCredential();
+    try {
+      if (keeper.check()) server.renewCredential();
+    } catch (error) {
+      // The one that is shown goes on; nothing else that is due must wait for it.
+      if (!hasErrorCode(error, 'storage-full')) throw error;
+      log.error('the certificate of the control plane could not be renewed', { problem: error.message });
+    }
   };
   const unsubscribe = authority.subscribe((kind) => {
     if (kind === 'instances') return;
