@@ -86,7 +86,8 @@ export interface AuthorityTable {
    */
   prune(beforeMs: number, lineagesBeforeMs: number): void;
   text(name: string): string | null;
-  putText(name: string, value: string): void;
+  /** Names and values, in one write. */
+  putTexts(entries: readonly (readonly [name: string, value: string])[]): void;
 }
 
 export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
@@ -147,7 +148,10 @@ export function sqliteAuthorityTable(file: StateFile): AuthorityTable {
     text: (name) =>
       database.query<{ value: string }, [string]>('SELECT value FROM authority_text WHERE name = ?').get(name)
         ?.value ?? null,
-    putText: (name, value) => file.transact(() => void putText.run(name, value)),
+    putTexts: (entries) =>
+      file.transact(() => {
+        for (const [name, value] of entries) putText.run(name, value);
+      }),
   };
 }
 

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { statSync } from 'node:fs';
 import { isProblem, parseCrl, parsePem } from '@sluice/identity';
 import { cleanUp, onCleanUp } from '@sluice/testkit';
+import { localError } from '../errors.ts';
 import { AuthorityFixture, type FixtureOptions } from './authority.fixture.ts';
 
 afterEach(cleanUp);
@@ -212,6 +213,29 @@ describe('revocation', () => {
     expect(fixture.authority.issuedRow(leaf.serial)?.revokedMs).toBeGreaterThan(0);
     fixture.passMs(dayMs);
     expect(fixture.authority.crlPem).toBe('');
+  });
+
+  test('is spread though its list cannot be written, and is written once there is room', () => {
+    const fixture = open();
+    const { leaf, chain } = fixture.issue();
+    const heard: string[] = [];
+    fixture.authority.subscribe((kind) => heard.push(kind));
+    const file = fixture.file as { transact: (work: () => void) => void };
+    const { transact } = file;
+    let writes = 0;
+    file.transact = (work) => {
+      if (++writes > 1) throw localError('storage-full', 'the disk is full');
+      transact(work);
+    };
+    expect(fixture.authority.revoke(({ serial }) => serial === leaf.serial)).toHaveLength(1);
+    expect(heard).toEqual(['revocation']);
+    expect(fixture.authority.verify(chain)).toMatchObject({ code: 'revoked' });
+    file.transact = transact;
+    fixture.passMs(2000);
+    const { crlPem } = fixture.authority;
+    fixture.restart();
+    expect(fixture.authority.crlPem).toBe(crlPem);
+    expect(heard).toEqual(['revocation']);
   });
 
   test('of what is revoked already is nothing', () => {

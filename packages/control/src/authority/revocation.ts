@@ -5,10 +5,14 @@
  *
  * A list is good until its authority ends: a control plane that is away must not turn into refused connections.
  *
- * Lists of an authority that signs no more (the operator brought another one, and the key went with it) are kept as
- * they were last signed: what they revoke would be good again, as long as its root is trusted.
+ * Lists of an authority that signs no more (its key has gone) are kept as they were last signed: what they revoke
+ * would be good again, as long as its root is trusted.
+ *
+ * A disk that is full keeps no list from being spread: it is written when there is room, and signed anew after a
+ * restart before that.
  */
 import { crlPem, isProblem, issueCrl, parseCrl, parsePem, verifyCrl, type Authority } from '@sluice/identity';
+import { hasErrorCode } from '../errors.ts';
 import type { AuthorityTable, IssuedRow } from './authority-table.ts';
 
 const listName = 'crl';
@@ -18,10 +22,15 @@ const coverName = 'crl-cover';
 export class RevocationLists {
   readonly #table: AuthorityTable;
   #pem: string;
+  #cover: string;
+  #number: number;
+  #isWritten = true;
 
   constructor(table: AuthorityTable) {
     this.#table = table;
     this.#pem = table.text(listName) ?? '';
+    this.#cover = table.text(coverName) ?? '';
+    this.#number = Number(table.text(numberName) ?? 0);
   }
 
   /** PEM of all lists; empty while nothing is revoked. */
@@ -38,8 +47,12 @@ export class RevocationLists {
             ...authorities.map(({ certificate }) => certificate.sha256),
             ...revoked.map(({ serial }) => serial),
           ].join(' ');
-    if (cover === (this.#table.text(coverName) ?? '')) return false;
-    const number = Number(this.#table.text(numberName) ?? 0) + 1;
+    if (cover === this.#cover) {
+      if (!this.#isWritten) this.#write();
+      return false;
+    }
+    this.#cover = cover;
+    const number = ++this.#number;
     this.#pem =
       cover === ''
         ? ''
@@ -47,10 +60,22 @@ export class RevocationLists {
             ...authorities.map((one) => this.#list(one, revoked, number, nowMs)),
             ...this.#listsOfOthers(authorities, nowMs),
           ].join('');
-    this.#table.putText(numberName, String(number));
-    this.#table.putText(listName, this.#pem);
-    this.#table.putText(coverName, cover);
+    this.#write();
     return true;
+  }
+
+  #write(): void {
+    try {
+      this.#table.putTexts([
+        [numberName, String(this.#number)],
+        [listName, this.#pem],
+        [coverName, this.#cover],
+      ]);
+      this.#isWritten = true;
+    } catch (error) {
+      if (!hasErrorCode(error, 'storage-full')) throw error;
+      this.#isWritten = false;
+    }
   }
 
   /** As they were signed, until their authorities end. */
