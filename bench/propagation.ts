@@ -3,9 +3,9 @@
  * changed again and again. A change is live at a proxy when a request through its own listener gets the new answer.
  *
  * A question wakes a proxy that sleeps, which costs half of what the change does: asking until the answer changes
- * would measure the asking. So with 100 proxies each is asked once per change, at a moment of its own within the
- * window, and the share of new answers among the questions of each 20 ms says how far the change is then; in the end
- * each is asked again, and must have it. Proxies have carried requests before. The first changes, for which code is
+ * would measure the asking. So of 100 proxies a third is asked per change, each once, at a moment of its own within the
+ * window, and the share of new answers among the questions of each part of it says how far the change is then; in the
+ * end all are asked, and must have it. Proxies have carried requests before. The first changes, for which code is
  * compiled, are told apart from later ones.
  */
 import { answerOf, change, removeFiles, services, startMesh } from './propagation-mesh.ts';
@@ -17,13 +17,14 @@ import { differenceOf, threadCpuMs, totalMs } from './thread-cpu.ts';
 const proxies = Number(process.argv[2] ?? 100);
 const changes = Number(process.argv[3] ?? 12);
 /** Changes between the first ones and the later ones. */
-const changesBetween = Number(process.argv[4] ?? 8);
-const windowMs = 60 + 4 * proxies;
-const binMs = windowMs / 23;
-/** To each proxy within the window. */
+const changesBetween = Number(process.argv[4] ?? 20);
+const windowMs = 60 + 3 * proxies;
+const binMs = windowMs / 18;
+/** Within the window: to each of those that are asked, and of how many proxies one is. */
 const questionsEach = Math.max(1, Math.round(40 / proxies));
-const warmRequests = 500;
-const restMs = 150;
+const oneOf = Math.ceil(proxies / 40);
+const warmRequests = 200;
+const restMs = 200;
 const request = 'GET / HTTP/1.1\r\nHost: service-0:8080\r\n\r\n';
 
 interface Answer {
@@ -53,11 +54,14 @@ async function main(): Promise<void> {
   await Promise.all(probes.map(warmUp));
   await Bun.sleep(3000);
   const first = await measure(probes, pids, controlPid);
-  for (let count = 0; count < changesBetween; count++) await changeOnce(probes);
+  for (let count = 0; count < changesBetween; count++) {
+    change(++generation);
+    await Bun.sleep(2 * restMs);
+  }
   const later = await measure(probes, pids, controlPid);
   const before = threadCpuMs(pids);
-  await askWithin(probes);
-  const question = differenceOf(threadCpuMs(pids), before, proxies * questionsEach);
+  const askedCount = (await askWithin(probes)).length;
+  const question = differenceOf(threadCpuMs(pids), before, askedCount);
   for (const probe of probes) probe.close();
   printTimes({ first, later });
   printCosts(first, later, question);
@@ -95,11 +99,12 @@ async function changeOnce(probes: readonly Probe[]): Promise<Answer[]> {
 /** Every question of the window has a moment of its own; a proxy's are spread over it. */
 async function askWithin(probes: readonly Probe[]): Promise<Answer[]> {
   const startMs = performance.now();
-  const order = probes.map((_, index) => (index * 37 + generation * 13) % probes.length);
-  const asked = probes.map(async (probe, index) => {
+  const chosen = probes.filter((_, index) => index % oneOf === generation % oneOf);
+  const asked = chosen.map(async (probe, index) => {
     const answers: Answer[] = [];
+    const order = (index * 37 + generation * 13) % chosen.length;
     for (let question = 0; question < questionsEach; question++) {
-      const share = (question + ((order[index] ?? 0) + 0.5) / probes.length) / questionsEach;
+      const share = (question + (order + 0.5) / chosen.length) / questionsEach;
       await Bun.sleep(Math.max(0, startMs + share * windowMs - performance.now()));
       const askedMs = performance.now() - startMs;
       answers.push({ askedMs, isNew: (await probe.ask()).endsWith(answerOf(generation)) });
@@ -152,7 +157,7 @@ function printCosts(first: Measured, later: Measured, question: ReadonlyMap<stri
     (a, b) => (first.proxyMs.get(b) ?? 0) - (first.proxyMs.get(a) ?? 0),
   );
   printTable(
-    `CPU time of one change, ${questionsEach + 1} questions and ${windowMs + 2 * restMs} ms of idling included, ms`,
+    `CPU time of one change, ${(1 + questionsEach / oneOf).toFixed(1)} questions and ${windowMs + 2 * restMs} ms of idling included, ms`,
     ['', 'first changes', 'later changes', 'one question and its share of idling'],
     [
       ['each proxy', ...costs.map((ms) => totalMs(ms).toFixed(2))],
