@@ -59,7 +59,7 @@ function isolate(): Net {
 const server = `
   Bun.serve({ hostname: '${proxySide}', port: 8001, fetch: (r, s) => new Response(s.requestIP(r).address) });
   for (const hostname of ['${proxySide}', '${proxySide6}'])
-    Bun.listen({ hostname, port: 8002, socket: { open: (s) => void s.end(s.remoteAddress), data() {} } });
+    Bun.listen({ hostname, port: 8002, socket: { data: (s) => void s.end(s.remoteAddress) } });
   console.log('up');`;
 
 function listener(port: number, filters: readonly object[], terminal: object, address = proxySide): object {

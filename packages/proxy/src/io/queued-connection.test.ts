@@ -40,7 +40,8 @@ class SlowConnection extends QueuedConnection {
   }
 }
 
-function closing(byteCount: number) {
+/** A connection that is closed with so much to send, at the end of the turn. */
+async function closing(byteCount: number) {
   const clock = new FakeClock();
   const wheel = new TimerWheel(clock);
   clock.attach(wheel);
@@ -53,11 +54,12 @@ function closing(byteCount: number) {
   connection.write(new Uint8Array(byteCount), 0, byteCount);
   connection.close();
   loop.leave();
+  await new Promise(setImmediate);
   return { clock, wheel, handler, connection };
 }
 
-test('a closing connection is given up when its peer takes nothing for a minute', () => {
-  const { clock, connection, handler } = closing(50_000);
+test('a closing connection is given up when its peer takes nothing for a minute', async () => {
+  const { clock, connection, handler } = await closing(50_000);
   clock.advance(59_000);
   connection.take(1);
   clock.advance(2_000);
@@ -71,8 +73,8 @@ test('a closing connection is given up when its peer takes nothing for a minute'
   expect(handler.closeCause).toBe('local');
 });
 
-test('a closing connection whose peer takes everything, however slowly, ends in order', () => {
-  const { clock, connection, handler } = closing(200);
+test('a closing connection whose peer takes everything, however slowly, ends in order', async () => {
+  const { clock, connection, handler } = await closing(200);
   for (let i = 0; i < 20; i++) {
     clock.advance(50_000);
     connection.take(10);
@@ -83,8 +85,8 @@ test('a closing connection whose peer takes everything, however slowly, ends in 
   expect(connection.calls).toEqual(['close']);
 });
 
-test('a close that needs not wait arms nothing', () => {
-  const { clock, connection } = closing(0);
+test('a close that needs not wait arms nothing', async () => {
+  const { clock, connection } = await closing(0);
   expect(connection.calls).toEqual(['close']);
   clock.advance(200_000);
   expect(connection.calls).toEqual(['close']);
