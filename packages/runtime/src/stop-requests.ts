@@ -10,7 +10,7 @@ const echoMs = 400;
 
 export class StopRequests {
   readonly #clock: Clock;
-  #lastMs: number | undefined;
+  #firstMs: number | undefined;
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -19,9 +19,11 @@ export class StopRequests {
   /** To be called at every signal. */
   hear(): 'first' | 'echo' | 'again' {
     const nowMs = this.#clock.nowMs();
-    const lastMs = this.#lastMs;
-    this.#lastMs = nowMs;
-    if (lastMs === undefined) return 'first';
-    return nowMs - lastMs > echoMs ? 'again' : 'echo';
+    if (this.#firstMs === undefined) {
+      this.#firstMs = nowMs;
+      return 'first';
+    }
+    // Counted from the first: whoever keeps the keys pressed means it, too.
+    return nowMs - this.#firstMs > echoMs ? 'again' : 'echo';
   }
 }
