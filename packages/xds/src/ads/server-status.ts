@@ -17,13 +17,16 @@ export interface TypeStatus {
   readonly pendingCount: number;
 }
 
+/** Statuses of all streams are made for each count of who has what, and hardly ever is anything refused. */
+const nothing: ReadonlyMap<string, string> = new Map();
+
 export function typeStatus(type: ServerType): TypeStatus {
   return {
     state: syncState(type),
     ackedVersion: type.ackedVersion,
     sentVersion: type.inFlight?.version ?? '',
     errorDetail: type.errorDetail,
-    rejected: new Map(type.rejected),
+    rejected: type.rejected.size === 0 ? nothing : new Map(type.rejected),
     heldCount: type.known.size,
     pendingCount: type.pending.size,
   };
