@@ -51,8 +51,13 @@ function sqliteJournal(
     commit({ revision, puts, deletes, changes }) {
       file.transact(() => {
         for (const key of deletes) remove.run(key.group, key.kind, key.namespace, key.name);
-        for (const stored of puts) put.run(toRow(stored));
-        watchLog.append(changes);
+        const texts = new Map<KubeObject, string>();
+        for (const stored of puts) {
+          const content = JSON.stringify(stored.object);
+          texts.set(stored.object, content);
+          put.run(toRow(stored, content));
+        }
+        watchLog.append(changes, texts);
         setRevision.run(revision);
       });
     },
@@ -83,7 +88,7 @@ function fromRow(row: Row, withDefaults: (object: KubeObject) => KubeObject): St
   };
 }
 
-function toRow(stored: StoredObject): Record<string, string | number | null> {
+function toRow(stored: StoredObject, content: string): Record<string, string | number | null> {
   const keepsLastGood = hasErrors(stored.problems) && stored.serving !== null;
   return {
     $grp: stored.key.group,
@@ -94,7 +99,7 @@ function toRow(stored: StoredObject): Record<string, string | number | null> {
     $revision: stored.revision,
     $created: Math.round(stored.createdMs),
     $origin: JSON.stringify(stored.origin),
-    $content: JSON.stringify(stored.object),
+    $content: content,
     $serving: keepsLastGood ? JSON.stringify(stored.serving) : null,
     $problems: JSON.stringify(stored.problems),
   };

@@ -15,8 +15,8 @@ export const watchLogSchema = `CREATE TABLE change (
    );`;
 
 export interface WatchLog {
-  /** Within the caller's transaction. */
-  append(changes: readonly StoreChange[]): void;
+  /** Within the caller's transaction. `texts`: the JSON of new contents, made for their own rows already. */
+  append(changes: readonly StoreChange[], texts: ReadonlyMap<KubeObject, string>): void;
   /** Null when it does not reach back so far. */
   after(revision: number): readonly WatchedChange[] | null;
   close(): void;
@@ -40,11 +40,11 @@ export function openWatchLog(database: Database, length: number): WatchLog {
   );
   const select = database.prepare<Row, [number]>('SELECT * FROM change WHERE revision > ? ORDER BY revision');
   return {
-    append(changes) {
+    append(changes, texts) {
       for (const { revision, key, before, after } of changes) {
         const was =
           before === null ? null : JSON.stringify(after === null ? before.object : selectable(before.object));
-        const is = after === null ? null : JSON.stringify(after.object);
+        const is = after === null ? null : (texts.get(after.object) ?? JSON.stringify(after.object));
         insert.run(revision, key.group, key.kind, key.namespace, key.name, was, is);
       }
       const last = changes.at(-1);
