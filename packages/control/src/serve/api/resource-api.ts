@@ -51,7 +51,10 @@ export function createResourceApi(options: ResourceApiOptions): ResourceApi {
 
 async function dispatch(options: ResourceApiOptions, request: Request): Promise<Response> {
   const url = new URL(request.url);
-  if (/^\/version\/?$/.test(url.pathname)) return json(200, versionDocument(options.version));
+  if (/^\/version\/?$/.test(url.pathname)) {
+    if (request.method !== 'GET') throw methodNotAllowed(request);
+    return json(200, versionDocument(options.version));
+  }
   const path = parseApiPath(url.pathname);
   if (path.type === 'resource') return handleResource(options, request, path.path, url.searchParams);
   if (request.method !== 'GET') throw methodNotAllowed(request);
