@@ -25,7 +25,7 @@ describe('discovery', () => {
       major: '1',
       gitVersion: expect.stringContaining('sluice'),
     });
-    expect((await call('POST', '/version')).status).toBe(405);
+    expect((await call('POST', '/version')).code).toBe(405);
     expect((await call('GET', '/api')).body).toMatchObject({ kind: 'APIVersions', versions: ['v1'] });
     const groups = (await call('GET', '/apis')).body.groups.map((group) => group.name);
     expect(groups).toEqual([
