@@ -5,7 +5,7 @@
  * the next head (pause the parser to keep it longer) or `reset()`. Only the parser writes its fields;
  * a sink may edit `headers`.
  */
-import { EMPTY_BYTES, decodeLatin1 } from '../headers/bytes.ts';
+import { EMPTY_BYTES, decodeLatin1, decodeLatin1Again } from '../headers/bytes.ts';
 import { HeaderList } from '../headers/header-list.ts';
 import { H } from '../headers/names.ts';
 
@@ -47,6 +47,9 @@ export class RequestHead {
   rawHeadEnd = 0;
   #path: string | undefined = undefined;
   #authority: string | undefined = undefined;
+  /** Of earlier heads. */
+  #lastPath = '';
+  #lastAuthority = '';
 
   get target(): string {
     return decodeLatin1(this.buf, this.targetStart, this.targetEnd);
@@ -59,11 +62,7 @@ export class RequestHead {
 
   /** The target's authority if it has one, which then outranks Host (RFC 9112 §3.2.2), else Host; '' if neither. */
   get authority(): string {
-    this.#authority ??=
-      this.authorityEnd > this.authorityStart
-        ? decodeLatin1(this.buf, this.authorityStart, this.authorityEnd)
-        : (this.headers.get(H.host) ?? '');
-    return this.#authority;
+    return (this.#authority ??= this.#readAuthority());
   }
 
   /** Lets go of all received octets. */
@@ -88,8 +87,25 @@ export class RequestHead {
     this.#authority = undefined;
   }
 
+  #readAuthority(): string {
+    const { headers } = this;
+    let buf = this.buf;
+    let start = this.authorityStart;
+    let end = this.authorityEnd;
+    if (end <= start) {
+      const host = headers.indexOf(H.host);
+      if (host < 0) return '';
+      buf = headers.bufferAt(host);
+      start = headers.valueStartAt(host);
+      end = headers.valueEndAt(host);
+    }
+    this.#lastAuthority = decodeLatin1Again(buf, start, end, this.#lastAuthority);
+    return this.#lastAuthority;
+  }
+
   #readPath(): string {
-    const path = decodeLatin1(this.buf, this.pathStart, this.pathEnd);
+    const path = decodeLatin1Again(this.buf, this.pathStart, this.pathEnd, this.#lastPath);
+    this.#lastPath = path;
     if (this.targetForm !== 'absolute' || path.startsWith('/')) return path;
     // RFC 9110 §4.2.1 and §7.1: an empty path is "/", and for OPTIONS the server as a whole.
     if (path === '') return this.method === 'OPTIONS' ? '*' : '/';

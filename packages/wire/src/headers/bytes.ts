@@ -54,6 +54,18 @@ export function decodeLatin1(buf: Uint8Array, start: number, end: number): strin
   return start >= end ? '' : bytes.latin1Slice.call(buf, start, end);
 }
 
+/** Longer strings are seldom the same twice in a row. */
+const MOST_COMPARED = 128;
+
+/**
+ * The octets [start, end) as a byte string: `last` itself where it says the same, as with what a client asks for
+ * again and again. The string then knows its hash, too, which looking it up takes.
+ */
+export function decodeLatin1Again(buf: Uint8Array, start: number, end: number, last: string): string {
+  if (last.length <= MOST_COMPARED && bytesEqual(buf, start, end, last)) return last;
+  return decodeLatin1(buf, start, end);
+}
+
 /** Writes a byte string; the caller has made sure that it fits. Returns the offset after it. */
 export function writeLatin1(buf: Uint8Array, at: number, text: string): number {
   const length = text.length;
