@@ -22,13 +22,9 @@ import { HotRestart } from './restart/hot-restart.ts';
 import { DEFAULT_ROTATION } from './telemetry/log-file.ts';
 import { FileLogSinks } from './telemetry/log-sinks.ts';
 import { openProcessLog, type ProcessLog } from './process-log.ts';
-import { BackgroundThreads } from './workers/background-threads.ts';
 import { spawnWorker } from './workers/spawn-worker.ts';
 
 const { version } = manifest;
-
-/** How soon a thread that the runtime starts steps back. */
-const backgroundCheckMs = 1_000;
 
 /** Never rejects: what goes wrong is printed and becomes the exit status. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -99,14 +95,7 @@ async function run(options: CommandLine): Promise<void> {
   if (restart?.hasParent === true) onLive = () => becomeLive(restart, openAdmin, logger);
   else await openAdmin();
   proxy.start();
-  keepBackgroundThreadsLow();
   handleSignals(proxy, shutdown, log, logger);
-}
-
-function keepBackgroundThreadsLow(): void {
-  const background = new BackgroundThreads();
-  background.lower();
-  setInterval(() => background.lower(), backgroundCheckMs).unref();
 }
 
 function createHotRestart(options: CommandLine, logger: Logger): HotRestart | null {

@@ -9,10 +9,10 @@
 import { changeScheduling } from './thread-scheduling.ts';
 
 /**
- * Shorter than anybody's by default, and longer than a callback takes: the clock that ends turns ticks every 1 to 4 ms,
- * and a turn that it finds over goes to whoever waits, until it ticks again.
+ * The shortest that the kernel grants. With 1 ms the deadline often falls behind that of a main thread which is in the
+ * middle of its own turn, and requests waited longer while configuration was loaded (ADR 0022).
  */
-const sliceNs = 1_000_000;
+const sliceNs = 100_000;
 
 /** For the calling thread, not for those that it makes. False where the system does not know of it. */
 export function askForShortSlice(): boolean {

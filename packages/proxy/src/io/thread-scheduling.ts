@@ -15,8 +15,7 @@ export interface Scheduling {
   readonly isResetOnFork: boolean;
 }
 
-/** sched(7): ordinary, and ordinary without the right to interrupt others on waking. */
-export const SCHED_OTHER = 0;
+/** sched(7): ordinary, but without the right to interrupt others on waking. */
 export const SCHED_BATCH = 3;
 
 /** By architecture. */
