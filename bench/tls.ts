@@ -16,6 +16,8 @@ const wanted = process.argv.slice(3);
 const connections = 32;
 const idleConnections = 3000;
 const settleMs = 3000;
+/** A runtime gives memory back when it has been at rest for a while. */
+const restMs = 15_000;
 /** Both of a pair share one core: compilers take their time. */
 const warmSeconds = 5;
 const bulkBytes = 1024 * 1024 * 1024;
@@ -26,7 +28,7 @@ interface Row {
   readonly rps: number;
   readonly rss: number;
   readonly handshakeMicros: number;
-  readonly idleKb: number;
+  readonly idle: Idle;
   readonly bulk: Bulk;
 }
 
@@ -43,8 +45,13 @@ async function handshakes({ tlsPort, farPid }: Pair): Promise<number> {
   return (cpuMicros([farPid]) - before) / count;
 }
 
-/** Growth of the far proxy per connection that has carried one request and rests. */
-async function idleMemory({ tlsPort, farPid }: Pair): Promise<number> {
+/** Growth of the far proxy per connection that has carried one request, KB: soon after it, and at rest. */
+interface Idle {
+  readonly soonKb: number;
+  readonly restKb: number;
+}
+
+async function idleMemory({ tlsPort, farPid }: Pair): Promise<Idle> {
   const pem = readFileSync(files.client);
   const context = createSecureContext({ cert: pem, key: pem });
   // What a proxy takes once, for code and pools, is not a connection's.
@@ -55,10 +62,13 @@ async function idleMemory({ tlsPort, farPid }: Pair): Promise<number> {
   await Bun.sleep(settleMs);
   const before = memoryMb([farPid]).rss;
   const open = await restAll(tlsPort, context, idleConnections);
+  const perConnection = (): number => ((memoryMb([farPid]).rss - before) * 1024) / idleConnections;
   await Bun.sleep(settleMs);
-  const grown = memoryMb([farPid]).rss - before;
+  const soonKb = perConnection();
+  await Bun.sleep(restMs - settleMs);
+  const restKb = perConnection();
   for (const socket of open) socket.destroy();
-  return (grown * 1024) / idleConnections;
+  return { soonKb, restKb };
 }
 
 async function restAll(port: number, context: SecureContext, count: number): Promise<TLSSocket[]> {
@@ -137,9 +147,9 @@ try {
     await measureHop(pair, warmSeconds, connections);
     const { micros, rps, rss } = await measureHop(pair, seconds, connections);
     const handshakeMicros = await handshakes(pair);
-    const idleKb = await idleMemory(pair);
+    const idle = await idleMemory(pair);
     const bulkPair = await startPair(kind, bulkOrigin);
-    rows.push({ name: pair.name, micros, rps, rss, handshakeMicros, idleKb, bulk: await bulk(bulkPair) });
+    rows.push({ name: pair.name, micros, rps, rss, handshakeMicros, idle, bulk: await bulk(bulkPair) });
     for (const pid of [...pair.pids, ...bulkPair.pids]) process.kill(pid);
   }
   const [haproxy, envoy] = ['HAProxy, pair', 'Envoy, pair'].map((name) =>
@@ -164,7 +174,8 @@ try {
       'proxies',
       'CPU µs / handshake',
       '× HAProxy',
-      'idle KB',
+      'idle KB after 3 s',
+      'after 15 s',
       'MB / s',
       '× HAProxy',
       'CPU s / GB',
@@ -175,7 +186,8 @@ try {
       row.name,
       row.handshakeMicros.toFixed(0),
       ratio(row.handshakeMicros, haproxy?.handshakeMicros),
-      row.idleKb.toFixed(1),
+      row.idle.soonKb.toFixed(1),
+      row.idle.restKb.toFixed(1),
       row.bulk.mbPerSecond.toFixed(0),
       ratio(row.bulk.mbPerSecond, haproxy?.bulk.mbPerSecond),
       row.bulk.cpuSeconds.toFixed(2),

@@ -72,8 +72,17 @@ export function upgradeSocket(
   below.data = unplugged;
 }
 
+/** Set within a call of `withoutReader`: a closure for each connection would stay as long as it does. */
+let adopted: BunSocket | null = null;
+
 /** Handlers of a plain socket below an engine: without `data` Bun makes no buffers of ciphertext for nobody. */
-const unreadEvents = { open() {}, drain() {}, end() {}, close() {}, error() {} };
+const unreadEvents = {
+  open: (socket: BunSocket): void => void (adopted = socket),
+  drain() {},
+  end() {},
+  close() {},
+  error() {},
+};
 
 /**
  * Hands an accepted socket's connection to one that nobody reads, since the handlers of an accepted socket are
@@ -83,14 +92,15 @@ function withoutReader(accepted: BunSocket): BunSocket {
   const native = nativeSockets();
   const fd = native === null ? -1 : native.duplicateDescriptor(accepted.fd);
   if (fd < 0) return accepted;
-  let adopted: BunSocket | null = null;
-  const events = { ...unreadEvents, open: (socket: BunSocket): void => void (adopted = socket) };
+  adopted = null;
   // `open` is called from within, so that no octet can come between the two sockets.
-  const options = { fd, allowHalfOpen: true, data: unplugged, socket: events };
+  const options = { fd, allowHalfOpen: true, data: unplugged, socket: unreadEvents };
   Bun.connect<SocketOwner>(options as unknown as Bun.TCPSocketConnectOptions<SocketOwner>).catch(ignore);
-  if (adopted === null) return accepted;
+  const unread = adopted as BunSocket | null;
+  adopted = null;
+  if (unread === null) return accepted;
   accepted.close();
-  return adopted;
+  return unread;
 }
 
 function ignore(): void {
