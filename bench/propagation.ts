@@ -120,11 +120,12 @@ function printTimes(runs: Readonly<Record<string, Measured>>): void {
   printTable(
     `A changed route, ${services} services, ${proxies} real proxies: ms after which so many have it`,
     ['changes', 'half', '90 %', '99 %', 'questions'],
-    Object.entries(runs).map(([name, { answers }]) => [
-      name,
-      ...[0.5, 0.9, 0.99].map((share) => timeOf(answers, share)),
-      String(answers.length),
-    ]),
+    Object.entries(runs).map(([name, { answers }]) =>
+      [name].concat(
+        [0.5, 0.9, 0.99].map((share) => timeOf(answers, share)),
+        String(answers.length),
+      ),
+    ),
   );
   printTable(
     'Share of new answers to questions asked so many ms after the file was saved, %',
@@ -161,7 +162,7 @@ function printCosts(first: Measured, later: Measured, question: ReadonlyMap<stri
     ['', 'first changes', 'later changes', 'one question and its share of idling'],
     [
       ['each proxy', ...costs.map((ms) => totalMs(ms).toFixed(2))],
-      ...names.map((name) => [`of it ${name}`, ...costs.map((ms) => (ms.get(name) ?? 0).toFixed(2))]),
+      ...names.map((name) => [`of it ${name}`].concat(costs.map((ms) => (ms.get(name) ?? 0).toFixed(2)))),
       ['control plane', first.controlMs.toFixed(1), later.controlMs.toFixed(1), ''],
     ],
   );
