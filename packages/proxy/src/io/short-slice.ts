@@ -8,10 +8,7 @@
  */
 import { changeScheduling } from './thread-scheduling.ts';
 
-/**
- * The shortest that the kernel grants. With 1 ms the deadline often falls behind that of a main thread which is in the
- * middle of its own turn, and requests waited longer while configuration was loaded (ADR 0022).
- */
+/** The shortest that the kernel grants. Longer ones showed no difference that the noise would (ADR 0022). */
 const sliceNs = 100_000;
 
 /** For the calling thread, not for those that it makes. False where the system does not know of it. */
