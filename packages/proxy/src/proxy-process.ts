@@ -479,7 +479,7 @@ export class ProxyProcess {
       logger: logger.child('loops'),
       nowMs: () => systemClock.nowMs(),
       later: (run, delayMs) => void setTimeout(run, delayMs),
-      soon: (run) => queueMicrotask(run),
+      soon: (run) => void setTimeout(run, 0),
       onAccessLog: (message, taken) => taken(this.#sinks.onBatch(message).bytes),
       writeLog,
       onReady: () => this.#changed(),

@@ -58,6 +58,11 @@ export class IoLoop {
     setImmediate(this.#flushLater);
   }
 
+  /** Before work that takes long: nobody's answer waits for it. */
+  flushNow(): void {
+    if (this.#dirty.length > 0) this.#flushAll();
+  }
+
   takeBuffer(): Uint8Array {
     return this.#buffers.pop() ?? Buffer.allocUnsafeSlow(JOIN_BYTES);
   }

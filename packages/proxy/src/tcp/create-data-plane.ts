@@ -66,6 +66,7 @@ export function createDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions =
       accepting.add(handle);
       return { stop: () => handle.stopAccepting() };
     },
+    flush: services.flush,
     retireChains: (chains) => server.retireChains(chains, deps.init.drainMs),
     drain(afterMs, mayWait, onDone) {
       for (const handle of accepting) handle.stopAccepting();
@@ -167,6 +168,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
   const listenerStats = new Map<string, ListenerStats>();
   return {
     sockets,
+    flush: () => loop.flushNow(),
     timers,
     clock: loop.clock,
     random,

@@ -13,6 +13,8 @@ import type { OnUnmatchedConnection } from './unmatched-connections.ts';
 
 export interface ServeServices extends ExchangeServices {
   readonly sockets: SocketProvider;
+  /** Sends what connections have written in the running turn of the event loop. */
+  readonly flush: () => void;
   /** Downstream connections that this loop may hold; kept below RLIMIT_NOFILE. */
   readonly maxConnections: number;
   listenerStats(listener: ListenerRuntime): ListenerStats;

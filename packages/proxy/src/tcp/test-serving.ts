@@ -30,6 +30,7 @@ export class ServingWorld extends World {
     this.serving = {
       ...this.services,
       sockets: this.sockets,
+      flush() {},
       maxConnections: 100,
       listenerStats: () => stats,
       managerStats: () => stats,

@@ -15,6 +15,8 @@ export interface DataPlane {
    * ones are left until they answer, because somebody else serves meanwhile.
    */
   drain(afterMs: number, mayWait: boolean, onDone: () => void): void;
+  /** Sends what connections have written so far: the loop is about to work for longer than on a request. */
+  flush(): void;
   readonly connectionCount: number;
 }
 

@@ -30,7 +30,7 @@ export interface FleetOptions {
   readonly logger: Logger;
   readonly nowMs: () => number;
   readonly later: (run: () => void, delayMs: number) => void;
-  /** When the callback that runs now has returned. */
+  /** In a turn of its own: a loop that is fed while the rest of an update is decoded shares the core with that. */
   readonly soon: (run: () => void) => void;
   readonly onAccessLog: (message: FromLoop & { kind: 'accessLog' }, taken: (bytes: number) => void) => void;
   readonly writeLog: (line: string) => void;

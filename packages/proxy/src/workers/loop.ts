@@ -81,6 +81,7 @@ export class Loop {
 
   /** Never throws: what goes wrong is told to the main thread, which has validated it all before. */
   handle(message: ToLoop): void {
+    this.#plane.flush();
     try {
       this.#apply(message);
     } catch (error) {
