@@ -83,11 +83,12 @@ export class Exchange implements RequestSink, RouterHost, FilterRunOwner, Contex
     this.services = services;
     this.record = services.newRecord();
     this.upstreamFilters = binding.upstreamFilters;
-    this.suppressEnvoyHeaders = routerConfigOf(binding.chain.terminal.config).suppressEnvoyHeaders;
+    const { suppressEnvoyHeaders, hedging } = routerConfigOf(binding.chain.terminal.config);
+    this.suppressEnvoyHeaders = suppressEnvoyHeaders;
     this.#binding = binding;
     this.routeRequest = newRouteRequest(this.message);
     this.#filters = new FilterSet(this, binding.chain);
-    this.#router = new Router(this);
+    this.#router = new Router(this, hedging);
     this.#idle = new StreamIdle(services.timers, services.clock, () => this.onIdleTimeout());
   }
 

@@ -28,6 +28,11 @@ export class RequestBody {
     this.#firstAt = 0;
   }
 
+  /** An attempt that has sent nothing can still send it all. */
+  get isWhole(): boolean {
+    return this.#firstAt === 0;
+  }
+
   get keptBytes(): number {
     return this.totalBytes - this.#firstAt;
   }

@@ -1,14 +1,16 @@
 /**
- * One try of a request at one endpoint, with its own upstream stream, timers and position in the body.
+ * One line of tries of a request: a try at one endpoint, with its own upstream stream, timers and position in
+ * the body, and after it perhaps another in its place. A request may have several lines at once (`attempts.ts`).
  *
- *   waiting (for a connection) ──► sending ──► answering ──► over
- *      └───────────── reset, timeout or release at any point ──┘
+ *   resting ──► waiting (for a connection) ──► sending ──► answering ──► resting
+ *      │            └────────── reset, timeout or release at any point ──────┘
+ *      └──► due (backing off) ──► waiting
  *
- * Invariant: after `release` or a reported end neither the stream nor the host hears of it again, and what
- * it held of circuit breakers is given back exactly once.
+ * Invariant: after `release` or a reported end neither the stream nor the host hears of the try again, and what
+ * it held of circuit breakers is given back exactly once; after `rest` its share of the retry budget is too.
  */
 import type { HeaderList } from '@sluice/wire';
-import type { Clock, TimerWheel } from '@sluice/runtime';
+import { TimerNode, type Clock, type TimerWheel } from '@sluice/runtime';
 import type { Cluster, Endpoint, PriorityLimits } from '../../cluster/cluster.ts';
 import { Deadline } from '../../http/deadline.ts';
 import type { RequestBody } from '../../http/request-body.ts';
@@ -22,6 +24,7 @@ import type {
   UpstreamStream,
 } from '../../http/streams.ts';
 import type { AttemptFailure } from './retry-decision.ts';
+import { RetryShare } from './retry-share.ts';
 
 export interface AttemptHost {
   readonly body: RequestBody;
@@ -37,11 +40,19 @@ export interface AttemptHost {
   /** In a tunnel: the upstream has finished sending and still receives. */
   onAttemptHalfEnd(): void;
   onAttemptFailed(attempt: Attempt, failure: AttemptFailure, detail: string): void;
+  /** The backoff before its next try is over. */
+  onAttemptDue(attempt: Attempt): void;
+  /** Its per-try timeout has passed. True: it goes on all the same. */
+  outlivesTryTimeout(attempt: Attempt): boolean;
+  /** Octets of a body that is not kept have been read. */
+  onBodyRead(): void;
 }
 
 export class Attempt implements ResponseSink {
   readonly #host: AttemptHost;
+  readonly #wheel: TimerWheel;
   readonly #clock: Clock;
+  readonly #backoff = new TimerNode(onBackoffEnd);
   readonly #tryDeadline: Deadline;
   readonly #idleDeadline: Deadline;
   /** Filled before `start`. */
@@ -52,12 +63,16 @@ export class Attempt implements ResponseSink {
     serverName: '',
     downstream: null,
   };
+  readonly retry = new RetryShare();
   endpoint: Endpoint | null = null;
   cluster: Cluster | null = null;
   stream: UpstreamStream | null = null;
   isOpen = false;
+  /** Of the attempts that were sent for this request, from 1; 0 = not sent. */
+  number = 0;
+  /** Another attempt was started in its place while it lives: it has no further try. */
+  isSuperseded = false;
   hasSentHead = false;
-  hasResponse = false;
   /** The connection had carried a request before this one. */
   wasReused = false;
   /** Octets of the body sent. */
@@ -66,6 +81,7 @@ export class Attempt implements ResponseSink {
   /** Response octets received and not yet credited. */
   owedBytes = 0;
   startMs = 0;
+  headSentMs = 0;
   #idleTimeoutMs = 0;
   #limits: PriorityLimits | null = null;
   #isCounted = false;
@@ -75,9 +91,24 @@ export class Attempt implements ResponseSink {
 
   constructor(host: AttemptHost, wheel: TimerWheel, clock: Clock) {
     this.#host = host;
+    this.#wheel = wheel;
     this.#clock = clock;
+    this.#backoff.owner = this;
     this.#tryDeadline = new Deadline(wheel, this, onTryTimeout);
-    this.#idleDeadline = new Deadline(wheel, this, onTryTimeout);
+    this.#idleDeadline = new Deadline(wheel, this, onTryIdle);
+  }
+
+  /** A try is under way, or will be after its backoff. */
+  get isLive(): boolean {
+    return this.isOpen || this.#backoff.isArmed;
+  }
+
+  /** It has sent all that there is of the body and can send more. */
+  get takesBytes(): boolean {
+    const stream = this.stream;
+    return (
+      this.hasSentHead && stream !== null && stream.isWritable && this.position === this.#host.body.totalBytes
+    );
   }
 
   /** By `wish`; the outcome comes through the host, perhaps before this returns. */
@@ -86,8 +117,8 @@ export class Attempt implements ResponseSink {
     this.endpoint = endpoint;
     this.stream = null;
     this.isOpen = true;
+    this.number = 0;
     this.hasSentHead = false;
-    this.hasResponse = false;
     this.wasReused = false;
     this.isTunnel = false;
     this.#hasHalfEnded = false;
@@ -104,6 +135,27 @@ export class Attempt implements ResponseSink {
     }
     endpoint.activeRequests++;
     this.#host.upstream.open(cluster, limits, endpoint, this, this.wish);
+  }
+
+  /** `onAttemptDue` follows. */
+  backOff(delayMs: number): void {
+    this.position = 0;
+    this.#wheel.arm(this.#backoff, delayMs);
+  }
+
+  /** No further try, and none is open. */
+  rest(): void {
+    this.isSuperseded = false;
+    if (this.#backoff.isArmed) this.#wheel.disarm(this.#backoff);
+    this.retry.settle();
+  }
+
+  /** Refers to nothing of the request any more. */
+  forget(): void {
+    this.cluster = null;
+    this.endpoint = null;
+    this.#limits = null;
+    this.wish.downstream = null;
   }
 
   setTimeouts(perTryTimeoutMs: number, perTryIdleTimeoutMs: number, nowMs: number): void {
@@ -129,7 +181,7 @@ export class Attempt implements ResponseSink {
       stream.sendData(chunk, 0, chunk.length);
       if (!this.isOpen) return;
     }
-    body.trim(this.position);
+    if (!body.isReplayable) this.#host.onBodyRead();
     if (!body.hasEnded || this.position !== body.totalBytes) return;
     this.hasSentEnd = true;
     stream.sendEnd(body.trailers);
@@ -161,11 +213,16 @@ export class Attempt implements ResponseSink {
 
   dispose(): void {
     this.release();
+    this.rest();
     this.#tryDeadline.dispose();
     this.#idleDeadline.dispose();
   }
 
   onUpstreamReady(stream: UpstreamStream): void {
+    if (!this.isOpen) {
+      stream.release();
+      return;
+    }
     this.stream = stream;
     this.wasReused = stream.isReused;
     const request = this.#host.prepareHead(this);
@@ -179,6 +236,7 @@ export class Attempt implements ResponseSink {
     this.cluster!.stats.requestStarted();
     stream.sendHead(request, isEnd);
     if (!this.isOpen) return;
+    this.headSentMs = this.#clock.nowMs();
     this.#host.onAttemptSent(this);
     if (isEnd) return;
     this.pump();
@@ -186,23 +244,26 @@ export class Attempt implements ResponseSink {
   }
 
   onInformational(response: ResponseMessage): void {
+    if (!this.isOpen) return;
     this.#touch();
     this.#host.onAttemptInformational(this, response);
   }
 
   onResponseHead(response: ResponseMessage, isEnd: boolean): void {
-    this.hasResponse = true;
+    if (!this.isOpen) return;
     this.#touch();
     this.#host.onAttemptHead(this, response, isEnd);
   }
 
   onResponseData(data: Uint8Array, start: number, end: number): void {
+    if (!this.isOpen) return;
     this.owedBytes += end - start;
     this.#touch();
     this.#host.onAttemptData(this, data, start, end);
   }
 
   onResponseEnd(trailers: HeaderList | null): void {
+    if (!this.isOpen) return;
     if (this.isTunnel && !this.hasSentEnd) {
       this.#hasHalfEnded = true;
       this.#host.onAttemptHalfEnd();
@@ -225,14 +286,19 @@ export class Attempt implements ResponseSink {
   }
 
   onTryTimeout(): void {
-    const stream = this.stream;
+    if (!this.#host.outlivesTryTimeout(this)) this.onTryIdle();
+  }
+
+  onTryIdle(): void {
     const endpoint = this.endpoint!;
-    this.#close();
-    if (stream !== null) stream.release();
-    else this.#host.upstream.cancel(endpoint, this);
+    this.release();
     endpoint.stats.timeouts++;
     this.cluster!.stats.perTryTimeout();
     this.#host.onAttemptFailed(this, 'per-try-timeout', 'per-try timeout');
+  }
+
+  onBackoffEnd(): void {
+    this.#host.onAttemptDue(this);
   }
 
   #touch(): void {
@@ -258,7 +324,14 @@ export class Attempt implements ResponseSink {
   }
 }
 
-/** One meaning for per-try and per-try idle: the attempt took too long. */
 function onTryTimeout(owner: unknown): void {
   (owner as Attempt).onTryTimeout();
+}
+
+function onTryIdle(owner: unknown): void {
+  (owner as Attempt).onTryIdle();
+}
+
+function onBackoffEnd(node: TimerNode): void {
+  (node.owner as Attempt).onBackoffEnd();
 }

@@ -62,10 +62,10 @@ export class RequestClocks {
     writeTimeoutHeaders(headers, this.#timeouts, sinceEndMs, nowMs - record.startMs, suppressEnvoyHeaders);
   }
 
-  requestEnded(isUpgrade: boolean, attempt: Attempt): void {
+  /** Attempts that were sent before it start their time for a try now: `startTry`. */
+  requestEnded(isUpgrade: boolean): void {
     const { routeMs } = this.#timeouts;
     if (routeMs > 0 && !isUpgrade) this.#route.setIn(routeMs, this.#services.clock.nowMs());
-    if (attempt.isOpen && attempt.hasSentHead) this.startTry(attempt);
   }
 
   startTry(attempt: Attempt): void {

@@ -4,15 +4,18 @@
  */
 import type { Router as RouterMessage } from '@sluice/xds';
 import type { ConfigProblem, HttpFilterFactory } from '../filter.ts';
+import type { Hedging } from './hedging.ts';
 
 export const ROUTER_FILTER = 'envoy.filters.http.router';
 
 export interface RouterConfig {
   /** No `x-envoy-*` headers of the router's own, upstream or downstream. */
   readonly suppressEnvoyHeaders: boolean;
+  /** Null in all that is compiled. */
+  readonly hedging: Hedging | null;
 }
 
-export const defaultRouterConfig: RouterConfig = { suppressEnvoyHeaders: false };
+export const defaultRouterConfig: RouterConfig = { suppressEnvoyHeaders: false, hedging: null };
 
 const instance = {};
 
@@ -27,7 +30,7 @@ export const routerFactory: HttpFilterFactory = {
     if (config.respectExpectedRqTimeout) refuse(problems, 'respect_expected_rq_timeout');
     if (config.suppressGrpcRequestFailureCodeStats)
       refuse(problems, 'suppress_grpc_request_failure_code_stats');
-    return { suppressEnvoyHeaders: config.suppressEnvoyHeaders };
+    return { suppressEnvoyHeaders: config.suppressEnvoyHeaders, hedging: null };
   },
   compileRoute(_message, problems) {
     problems.push({ path: '', message: 'the router has no configuration per route' });
