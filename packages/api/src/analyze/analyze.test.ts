@@ -24,6 +24,10 @@ const istio = (kind: string, name: string, spec: string, annotations = '{}') =>
 const route = (spec: string) =>
   `---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: ${spec}\n`;
 
+const full = (name: string): string => `${name}.default.svc.cluster.local`;
+const externalName = (name: string, to: string, ports = '[]'): string =>
+  `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {type: ExternalName, externalName: ${to}, ports: ${ports}}\n`;
+
 function codesOf(text: string): string[] {
   const { objects, problems } = readObjects(text, 'f.yaml');
   expect(problems.filter((problem) => problem.severity === 'error')).toEqual([]);
@@ -219,11 +223,56 @@ describe('analysis', () => {
       '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {selector: {app: nobody}, ports: [{name: http, port: 80}]}\n',
       ['SL0127 spec.selector'],
     ],
+    ['an alias of a service of the mesh', externalName('b', full('reviews')), []],
     [
-      'an ExternalName that names a service of the mesh',
-      '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {type: ExternalName, externalName: reviews.default.svc.cluster.local}\n',
-      ['SL9009 spec.externalName'],
+      'a route to an alias, by a port and a subset of its service',
+      externalName('b', full('reviews')) +
+        istio(
+          'VirtualService',
+          'a',
+          `{hosts: [x.example.com], http: [{${to('{host: b, subset: v1, port: {number: 9080}}')}}]}`,
+        ),
+      [],
     ],
+    [
+      'a route to an alias, by a port that is only its own',
+      externalName('b', full('reviews'), '[{name: http, port: 80}]') +
+        istio(
+          'VirtualService',
+          'a',
+          `{hosts: [x.example.com], http: [{${to('{host: b, port: {number: 80}}')}}]}`,
+        ),
+      ['SL0101 spec.http[0].route[0].destination.port.number', 'SL9012 spec.ports[0].port'],
+    ],
+    [
+      'a backend that is an alias',
+      externalName('b', full('reviews')) +
+        route(
+          '{parentRefs: [{group: "", kind: Service, name: reviews}], rules: [{backendRefs: [{name: b, port: 9080}]}]}',
+        ),
+      [],
+    ],
+    [
+      'rules for an alias',
+      externalName('b', full('reviews')) +
+        istio('VirtualService', 'a', `{hosts: [b], http: [{${to('{host: reviews}')}}]}`) +
+        istio('DestinationRule', 'b', '{host: b, subsets: [{name: v9, labels: {version: v9}}]}') +
+        route(
+          '{parentRefs: [{group: "", kind: Service, name: b, port: 80}], rules: [{backendRefs: [{name: reviews, port: 9080}]}]}',
+        ),
+      ['SL9010 spec.hosts[0]', 'SL9010 spec.host', 'SL9010 spec.parentRefs[0].name', 'SL9001 spec.hosts[0]'],
+    ],
+    [
+      'aliases in a circle, and one that leads into it',
+      externalName('b', full('c')) + externalName('c', full('d')) + externalName('d', full('c')),
+      ['SL9011 spec.externalName', 'SL9011 spec.externalName', 'SL9011 spec.externalName'],
+    ],
+    [
+      'an alias of an alias',
+      externalName('b', full('c')) + externalName('c', full('reviews').toUpperCase()),
+      [],
+    ],
+    ['an alias by a short form', externalName('b', 'reviews.default'), ['SL9013 spec.externalName']],
     [
       'an ExternalName of the world outside',
       '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {type: ExternalName, externalName: db.example.com}\n',

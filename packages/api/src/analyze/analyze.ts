@@ -5,6 +5,7 @@
  */
 import { keyOf, formatKey, type KubeObject } from '../object.ts';
 import { sortProblems, type Problem } from '../problem.ts';
+import { analyzeAliases } from './aliases.ts';
 import { analyzeHttpRoutes } from './http-routes.ts';
 import { analyzeMutualTls } from './mutual-tls.ts';
 import { analyzeVirtualServices } from './routes.ts';
@@ -33,6 +34,7 @@ export function analyze(
   analyzeDuplicates(objects, world);
   analyzeVirtualServices(world);
   analyzeServices(world);
+  analyzeAliases(world);
   analyzeHttpRoutes(world);
   analyzeMutualTls(world);
   const suppressed = suppressions(objects, settled.defaultNamespace);

@@ -26,7 +26,11 @@ export const analysisCodes = {
   SL9006: 'A selector has no effect in the root namespace',
   SL9007: 'A route of connections has no effect on a port whose requests are read',
   SL9008: 'A server is not verified by name',
-  SL9009: 'An ExternalName names a service of the mesh',
+  // SL9009 said that an ExternalName of the mesh is looked up by DNS all the same, which is so no longer.
+  SL9010: 'A rule is written for an alias',
+  SL9011: 'ExternalNames go in a circle',
+  SL9012: 'An alias has a port that its service has not',
+  SL9013: 'An ExternalName is a short form of a service of the mesh',
 } as const;
 
 export type AnalysisCode = keyof typeof analysisCodes;

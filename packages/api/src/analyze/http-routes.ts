@@ -1,7 +1,7 @@
 /** HTTPRoutes: parents and backends that exist, and references that are granted. */
 import { nearestName } from '../nearest.ts';
 import type { Path } from '../position.ts';
-import type { HttpRouteObject } from '../resource-types.ts';
+import type { HttpRouteObject, Service } from '../resource-types.ts';
 import type { HttpBackendRef } from '../schema/gateway-api/http-route.ts';
 import type { ParentReference } from '../schema/gateway-api/references.ts';
 import type { World } from './world.ts';
@@ -26,6 +26,7 @@ function analyzeParent(route: HttpRouteObject, parent: ParentReference, path: Pa
     if (service === undefined) reportMissing(route, 'Service', parent.name, namespace, path, world);
     else if (
       parent.port !== undefined &&
+      !world.isAlias(service) &&
       !(service.spec.ports ?? []).some((port) => port.port === parent.port)
     ) {
       world.report(
@@ -69,11 +70,8 @@ function analyzeBackend(route: HttpRouteObject, backend: HttpBackendRef, path: P
   const service = world.find('/Service', namespace, backend.name);
   if (service === undefined) {
     reportMissing(route, 'Service', backend.name, namespace, path, world);
-  } else if (
-    backend.port !== undefined &&
-    !(service.spec.ports ?? []).some((port) => port.port === backend.port)
-  ) {
-    const ports = (service.spec.ports ?? []).map((port) => port.port).join(' or ');
+  } else if (backend.port !== undefined && !portsOf(service, world).includes(backend.port)) {
+    const ports = portsOf(service, world).join(' or ');
     world.report(
       route,
       'SL0101',
@@ -92,6 +90,12 @@ function analyzeBackend(route: HttpRouteObject, backend: HttpBackendRef, path: P
     `no ReferenceGrant of ${namespace} allows HTTPRoutes of ${own} to use the Service`,
     `create a ReferenceGrant in ${namespace}`,
   );
+}
+
+/** Of an alias, those of what it stands for. */
+function portsOf(service: Service, world: World): readonly number[] {
+  const namespace = world.namespaceOf(service);
+  return world.host(world.serviceHost(service.metadata.name, namespace), namespace)?.ports ?? [];
 }
 
 function isGranted(from: string, to: string, name: string, world: World): boolean {

@@ -120,7 +120,7 @@ function analyzeNames(rule: DestinationRule, world: World): void {
 
 /** Plaintext where only mutual TLS is taken, and the reverse. */
 function analyzeAgainstPolicies(rule: DestinationRule, world: World): void {
-  const known = isWildcard(rule.spec.host) ? undefined : world.host(rule.spec.host, world.namespaceOf(rule));
+  const known = isWildcard(rule.spec.host) ? undefined : world.named(rule.spec.host, world.namespaceOf(rule));
   if (known?.source.kind !== 'Service') return;
   const service = known.source as Service;
   const labels = service.spec.selector ?? {};

@@ -89,7 +89,7 @@ function claimHosts(service: VirtualService, owners: Map<string, VirtualService>
 
 /** A route attached to the Service is stronger than a VirtualService of its host. */
 function shadowedByRoute(service: VirtualService, full: string, index: number, world: World): void {
-  const target = world.host(full, world.namespaceOf(service))?.source;
+  const target = world.named(full, world.namespaceOf(service))?.source;
   if (target === undefined || target.kind !== 'Service') return;
   const route = world
     .all('gateway.networking.k8s.io/HTTPRoute')

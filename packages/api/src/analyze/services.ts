@@ -41,7 +41,7 @@ export function analyzeServices(world: World): void {
 function analyzeRule(rule: DestinationRule, world: World): void {
   const namespace = world.namespaceOf(rule);
   if (isWildcard(rule.spec.host)) return;
-  const known = world.host(rule.spec.host, namespace);
+  const known = world.named(rule.spec.host, namespace);
   if (known === undefined) {
     const nearest = nearestName(
       rule.spec.host,
@@ -59,7 +59,8 @@ function analyzeRule(rule: DestinationRule, world: World): void {
     );
     return;
   }
-  if (!world.canJudgeSelectors()) return;
+  // Of an alias it has no effect (aliases.ts).
+  if (!world.canJudgeSelectors() || world.concrete(known) !== known) return;
   for (const [index, subset] of (rule.spec.subsets ?? []).entries()) {
     const labels = { ...selectorOf(known), ...subset.labels };
     const isMatched = world.instances.some(
@@ -110,6 +111,9 @@ function analyzeDuplicateSubsets(world: World): void {
 }
 
 function analyzeService(service: Service, world: World): void {
+  // Names have no instances, and aliases no ports that count (aliases.ts).
+  const isName = service.spec.type === 'ExternalName';
+  if (isName && world.isAlias(service)) return;
   for (const [index, port] of (service.spec.ports ?? []).entries()) {
     if (port.appProtocol !== undefined || (port.protocol ?? 'TCP') !== 'TCP') continue;
     const name = port.name ?? '';
@@ -125,21 +129,7 @@ function analyzeService(service: Service, world: World): void {
       'name it http, grpc-api, tcp-db, or set appProtocol',
     );
   }
-  if (service.spec.type === 'ExternalName') {
-    analyzeExternalName(service, world);
-    return;
-  }
-  reportUnmatched(service, service.spec.selector, ['spec', 'selector'], world);
-}
-
-/** It stands for a DNS name, and who looks it up finds no routes, no subsets and no mutual TLS. */
-function analyzeExternalName(service: Service, world: World): void {
-  const { externalName = '' } = service.spec;
-  const known = world.host(externalName, world.namespaceOf(service));
-  if (!externalName.includes('.') || known === undefined || known.source.kind !== 'Service') return;
-  const message = `names ${known.hostname}, a service of the mesh, and is looked up by DNS all the same: without its routes, its subsets and mutual TLS`;
-  const remedy = `let clients use ${known.hostname}, or route this host to it with a VirtualService`;
-  world.report(service, 'SL9009', 'warning', ['spec', 'externalName'], message, remedy);
+  if (!isName) reportUnmatched(service, service.spec.selector, ['spec', 'selector'], world);
 }
 
 function reportUnmatched(

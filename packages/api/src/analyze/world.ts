@@ -1,5 +1,5 @@
 /** The set of objects under analysis, indexed once, and the means to report on one of them. */
-import { hostCandidates, serviceHostname } from '../hosts.ts';
+import { hostCandidates, normalizeHost, serviceHostname } from '../hosts.ts';
 import { formatKey, keyOf, type KubeObject } from '../object.ts';
 import { formatPath, type Locate, type Path } from '../position.ts';
 import type { Problem, Severity } from '../problem.ts';
@@ -29,6 +29,8 @@ export interface KnownHost {
   readonly namespace: string;
   readonly ports: readonly number[];
   readonly source: Service | ServiceEntry;
+  /** Of an ExternalName. */
+  readonly externalName: string | null;
 }
 
 export interface WorldOptions {
@@ -80,8 +82,50 @@ export class World {
     );
   }
 
-  /** The service a host of a resource in `namespace` means. */
+  /** The service a host of a resource in `namespace` means; of an alias, what it stands for. */
   host(host: string, namespace: string): KnownHost | undefined {
+    const named = this.named(host, namespace);
+    return named && this.concrete(named);
+  }
+
+  /** What an alias stands for, through other aliases too; every other host itself. */
+  concrete(known: KnownHost): KnownHost {
+    const { chain, isCircle } = this.#chainOf(known);
+    return isCircle ? known : (chain.at(-1) ?? known);
+  }
+
+  isAlias(service: Service): boolean {
+    const namespace = this.namespaceOf(service);
+    const known = this.named(this.serviceHost(service.metadata.name, namespace), namespace);
+    return known !== undefined && this.concrete(known) !== known;
+  }
+
+  /** The names that an ExternalName leads through until one comes again. */
+  circleOf(known: KnownHost): readonly string[] | undefined {
+    const { chain, isCircle } = this.#chainOf(known);
+    return isCircle
+      ? [...chain.map(({ hostname }) => hostname), chain.at(-1)?.externalName ?? '']
+      : undefined;
+  }
+
+  serviceHost(name: string, namespace: string): string {
+    return serviceHostname(name, namespace, this.options.clusterDomain);
+  }
+
+  /** Names are taken as they are written: DNS knows no short forms here. */
+  #chainOf(known: KnownHost): { readonly chain: readonly KnownHost[]; readonly isCircle: boolean } {
+    const chain = [known];
+    for (let at: KnownHost | undefined = known; at?.externalName != null;) {
+      at = this.#hosts.get(at.externalName);
+      if (at === undefined) break;
+      if (chain.includes(at)) return { chain, isCircle: true };
+      chain.push(at);
+    }
+    return { chain, isCircle: false };
+  }
+
+  /** The host as it is named, an alias itself. */
+  named(host: string, namespace: string): KnownHost | undefined {
     for (const candidate of hostCandidates(host, namespace, this.options.clusterDomain)) {
       const exact = this.#hosts.get(candidate);
       if (exact !== undefined) return exact;
@@ -100,7 +144,7 @@ export class World {
 
   /** The full name a resource means: that of a known service, else the first reading. */
   fullName(host: string, namespace: string): string {
-    const known = this.host(host, namespace);
+    const known = this.named(host, namespace);
     const candidates = hostCandidates(host, namespace, this.options.clusterDomain);
     return candidates.find((candidate) => candidate === known?.hostname) ?? candidates[0] ?? host;
   }
@@ -170,7 +214,8 @@ export class World {
       const ports = (entry.spec.ports ?? []).map((port) => port.number);
       for (const host of entry.spec.hosts) {
         const hostname = host.toLowerCase();
-        this.#hosts.set(hostname, { hostname, namespace: this.namespaceOf(entry), ports, source: entry });
+        const namespace = this.namespaceOf(entry);
+        this.#hosts.set(hostname, { hostname, namespace, ports, source: entry, externalName: null });
       }
     }
     // A Service beats a ServiceEntry of the same name.
@@ -178,7 +223,9 @@ export class World {
       const namespace = this.namespaceOf(service);
       const hostname = serviceHostname(service.metadata.name, namespace, this.options.clusterDomain);
       const ports = (service.spec.ports ?? []).map((port) => port.port);
-      this.#hosts.set(hostname, { hostname, namespace, ports, source: service });
+      const isName = service.spec.type === 'ExternalName' && service.spec.externalName !== undefined;
+      const externalName = isName ? normalizeHost(service.spec.externalName ?? '') : null;
+      this.#hosts.set(hostname, { hostname, namespace, ports, source: service, externalName });
     }
   }
 }

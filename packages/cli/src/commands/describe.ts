@@ -92,6 +92,7 @@ export function renderDescription({ object, view, service, proxies, edges }: Des
     `Kind:        ${kind} (${apiVersion})`,
     ...(view === undefined ? [] : [`Origin:      ${view.origin}`, `In use:      ${describeUse(view)}`]),
     ...(metadata.creationTimestamp === undefined ? [] : [`First seen:  ${metadata.creationTimestamp}`]),
+    ...aliasLines(service?.alias),
     ...mapLines('Labels', metadata.labels),
     ...mapLines('Annotations', withoutLastApplied(metadata.annotations)),
   ];
@@ -130,6 +131,16 @@ export function renderDescription({ object, view, service, proxies, edges }: Des
     block('Refused by', refusals(object, proxies)),
   ];
   return `${lines.map(cleanCell).join('\n')}\n${sections.join('')}`;
+}
+
+/** What the name of an ExternalName means in the mesh. */
+function aliasLines(alias: ServiceView['alias']): readonly string[] {
+  if (!alias) return [];
+  const words =
+    alias.kind === 'service'
+      ? `${alias.hostname} (its ports, routes, policies and endpoints)`
+      : `nothing: ${alias.through.join(' → ')} goes in a circle`;
+  return [`Alias of:    ${words}`];
 }
 
 /** Proxies that refuse a configuration naming the resource's host or itself. */

@@ -59,6 +59,11 @@ export interface ServiceView {
     readonly workload: string;
     readonly isHealthy: boolean;
   }[];
+  /** What an ExternalName stands for: ports and endpoints are those of that. Absent from older control planes. */
+  readonly alias?:
+    | { readonly kind: 'service'; readonly hostname: string }
+    | { readonly kind: 'circle'; readonly through: readonly string[] }
+    | null;
 }
 
 export interface EdgeView {

@@ -30,6 +30,8 @@ import { RouteIndex } from './route-index.ts';
 import type { AppliedRoutes, HttpRouteSource, VirtualServiceSource } from './route-index.ts';
 import type { SidecarSource } from './scope.ts';
 import { SecretIndex, secretId } from './secret-index.ts';
+import { aliasTarget } from './service-alias.ts';
+import type { AliasTarget } from './service-alias.ts';
 import { ServiceIndex } from './service-index.ts';
 import type { MeshService, MeshServicePort } from './service.ts';
 import { readExportTo } from './service.ts';
@@ -152,8 +154,22 @@ export class MeshModel {
     return this.#services.named(hostname);
   }
 
+  /** The service a hostname means to somebody in `namespace`; of an alias, the one it stands for. */
   resolve(hostname: string, namespace: string): MeshService | null {
-    return this.#services.resolve(hostname, namespace);
+    const service = this.#services.resolve(hostname, namespace);
+    return service && this.concrete(service, namespace);
+  }
+
+  /** Where an ExternalName leads; `none` for every other service. */
+  aliasTarget(service: MeshService): AliasTarget {
+    return aliasTarget(service, (hostname) => this.#services.named(hostname));
+  }
+
+  /** What an alias stands for, where somebody in `namespace` may see that; else the service itself. */
+  concrete(service: MeshService, namespace: string): MeshService {
+    const leads = this.aliasTarget(service);
+    const target = leads.kind === 'service' ? this.#services.resolve(leads.hostname, namespace) : null;
+    return target && this.aliasTarget(target).kind === 'none' ? target : service;
   }
 
   /** Labels by which DestinationRules choose the clients they are for. */

@@ -39,8 +39,11 @@ export function readService(stored: StoredObject, clusterDomain: string): MeshSe
       addresses: virtualAddresses(spec),
       resolution: isExternalName ? 'dns' : 'registry',
       isExternal: isExternalName,
+      externalName: isExternalName ? normalizeHost(spec.externalName ?? '') : null,
       isHeadless,
-      selector: spec.selector && Object.keys(spec.selector).length > 0 ? spec.selector : null,
+      // A name has no instances: Kubernetes ignores its selector.
+      selector:
+        !isExternalName && spec.selector && Object.keys(spec.selector).length > 0 ? spec.selector : null,
       publishNotReady: spec.publishNotReadyAddresses === true,
       inlineEndpoints: isExternalName && spec.externalName ? [namedEndpoint(spec.externalName)] : [],
       subjectAltNames: [],
@@ -69,6 +72,7 @@ export function readServiceEntry(stored: StoredObject): MeshService[] {
     addresses: spec.addresses ?? [],
     resolution,
     isExternal: spec.location !== 'MESH_INTERNAL',
+    externalName: null,
     isHeadless: false,
     selector: spec.workloadSelector?.labels ?? null,
     publishNotReady: false,

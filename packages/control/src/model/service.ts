@@ -37,6 +37,8 @@ export interface MeshService {
   readonly resolution: Resolution;
   /** MESH_EXTERNAL, or an ExternalName: no sidecar is expected at the other end. */
   readonly isExternal: boolean;
+  /** Of an ExternalName: the name it stands for, an alias where that is of the mesh (service-alias.ts). */
+  readonly externalName: string | null;
   readonly isHeadless: boolean;
   /** Labels that select instances; null = none (slices, inline endpoints or DNS instead). */
   readonly selector: Readonly<Record<string, string>> | null;

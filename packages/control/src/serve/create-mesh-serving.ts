@@ -9,6 +9,7 @@ import { startTimerDriver, TimerWheel } from '@sluice/runtime';
 import type { Logger } from '@sluice/runtime';
 import type { LeaderDuty } from '../leader/leadership.ts';
 import { MeshModel, type ModelChange } from '../model/mesh-model.ts';
+import type { MeshService } from '../model/service.ts';
 import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance, Registry } from '../registry/registry.ts';
 import type { StoreChange } from '../source/store.ts';
@@ -18,6 +19,7 @@ import { StatusWriter } from '../status/status-writer.ts';
 import { translationSettings } from '../translate/mesh-settings.ts';
 import type { MeshSettings as TranslationSettings } from '../translate/node.ts';
 import { Translator } from '../translate/translator.ts';
+import type { VisibleServices } from '../translate/visible-services.ts';
 import { AdsServer } from './ads/ads-server.ts';
 import { Debounce } from './ads/debounce.ts';
 import { ClientNodes } from './client-nodes.ts';
@@ -207,11 +209,11 @@ function readSettings(configured: MeshSettings, log: Logger): TranslationSetting
   return settings;
 }
 
-/** The services an instance may have listeners for; the same array while its scope sees the same services. */
+/** The services an instance may have listeners for; the same array while its scope sees the same. */
 class OutboundLists {
   readonly #translator: Translator;
   readonly #nodes: ClientNodes;
-  readonly #known = new WeakMap<readonly unknown[], readonly OutboundService[]>();
+  readonly #known = new WeakMap<VisibleServices, readonly OutboundService[]>();
 
   constructor(translator: Translator, nodes: ClientNodes) {
     this.#translator = translator;
@@ -219,24 +221,27 @@ class OutboundLists {
   }
 
   of(instance: RegisteredInstance): readonly OutboundService[] {
-    const services = this.#translator.services(this.#nodes.of(instance, null));
-    let list = this.#known.get(services);
+    const visible = this.#translator.visible(this.#nodes.of(instance, null));
+    let list = this.#known.get(visible);
     if (!list) {
-      list = services
-        .filter((service) => !service.hostname.startsWith('*'))
-        .flatMap((service) =>
-          service.ports
-            .filter((port) => port.protocol !== 'udp')
-            .map((port) => ({
-              key: service.key,
-              name: service.name,
-              namespace: service.namespace,
-              hostname: service.hostname,
-              port: port.number,
-            })),
-        );
-      this.#known.set(services, list);
+      list = [
+        ...visible.services
+          .filter((service) => !service.hostname.startsWith('*'))
+          .flatMap((service) => outboundServices(service, service.ports)),
+        // Who calls an alias calls the ports of what it stands for.
+        ...visible.aliases.flatMap(({ alias, target }) => outboundServices(alias, target.ports)),
+      ];
+      this.#known.set(visible, list);
     }
     return list;
   }
+}
+
+function outboundServices(
+  { key, name, namespace, hostname }: MeshService,
+  ports: MeshService['ports'],
+): OutboundService[] {
+  return ports
+    .filter((port) => port.protocol !== 'udp')
+    .map((port) => ({ key, name, namespace, hostname, port: port.number }));
 }

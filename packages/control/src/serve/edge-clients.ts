@@ -26,7 +26,7 @@ export function edgeClients(
       account: node.registration.serviceAccount,
       labels: node.labels,
       knowsTls: node.capabilities.has(transportTls),
-      services: translator.services(node),
+      services: translator.visible(node).services,
     });
   }
   return [...clients.values()].sort((a, b) =>

@@ -14,12 +14,19 @@ export interface EndpointView {
   readonly locality: string;
 }
 
+/** What an ExternalName stands for: a service of the mesh, or nothing, because its names go in a circle. */
+export type AliasView =
+  | { readonly kind: 'service'; readonly hostname: string }
+  | { readonly kind: 'circle'; readonly through: readonly string[] };
+
 export interface ServiceView {
   readonly name: string;
   readonly namespace: string;
   readonly hostname: string;
   readonly ports: readonly { readonly number: number; readonly name: string; readonly protocol: string }[];
   readonly endpoints: readonly EndpointView[];
+  /** Ports and endpoints are those of what it stands for. */
+  readonly alias: AliasView | null;
   readonly source: ResourceKey;
 }
 

@@ -7,14 +7,27 @@ import type { EndpointView, ServiceView } from './mesh-views.ts';
 export function serviceViews(model: MeshModel): ServiceView[] {
   return [...model.services.values()]
     .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-    .map((service) => ({
-      name: service.name,
-      namespace: service.namespace,
-      hostname: service.hostname,
-      ports: service.ports.map(({ number, name, protocol }) => ({ number, name, protocol })),
-      endpoints: endpointsOf(model, service),
-      source: service.source,
-    }));
+    .map((service) => serviceView(model, service));
+}
+
+/** An alias as clients of its own namespace see it. */
+function serviceView(model: MeshModel, service: MeshService): ServiceView {
+  const target = model.concrete(service, service.namespace);
+  const leads = model.aliasTarget(service);
+  return {
+    name: service.name,
+    namespace: service.namespace,
+    hostname: service.hostname,
+    ports: target.ports.map(({ number, name, protocol }) => ({ number, name, protocol })),
+    endpoints: endpointsOf(model, target),
+    alias:
+      target !== service
+        ? { kind: 'service', hostname: target.hostname }
+        : leads.kind === 'circle'
+          ? leads
+          : null,
+    source: service.source,
+  };
 }
 
 function endpointsOf(model: MeshModel, service: MeshService): EndpointView[] {

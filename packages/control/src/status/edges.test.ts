@@ -23,7 +23,7 @@ function edges(resources: string[], options: { knowsTls?: boolean; mesh?: object
     account: 'web',
     labels: node.labels,
     knowsTls: options.knowsTls ?? true,
-    services: fixture.translator.services(node),
+    services: fixture.translator.visible(node).services,
   };
   return edgesOf(fixture.model, [client], fixture.translator.autoMtls).map(
     (edge) => `${edge.service.split('.')[0]}${edge.subset}: ${edge.security} (${edge.reason})`,

@@ -8,7 +8,7 @@ import { fieldsOf, mergeConditions } from './condition.ts';
 import type { Condition } from './condition.ts';
 import { programmedCondition } from './programmed.ts';
 import type { Progress } from './programmed.ts';
-import { resolvedCondition, unresolvedDestinations, unresolvedRule } from './references.ts';
+import { resolvedCondition, namedAliases, unresolvedDestinations, unresolvedRule } from './references.ts';
 
 export interface StatusFacts {
   readonly model: MeshModel;
@@ -80,7 +80,9 @@ const groupPending: Condition = {
 function resolved({ key, serving }: StoredObject, { model }: StatusFacts): Condition[] {
   if (key.kind === 'VirtualService') {
     const source = model.virtualServices.get(formatKey(key));
-    return source ? [resolvedCondition(unresolvedDestinations(model, source))] : [];
+    if (!source) return [];
+    const problems = [...namedAliases(model, source.hosts), ...unresolvedDestinations(model, source)];
+    return [resolvedCondition(problems)];
   }
   if (key.kind === 'DestinationRule')
     return [resolvedCondition(unresolvedRule(model, key, serving?.spec as DestinationRuleSpec))];

@@ -50,7 +50,19 @@ export function unresolvedRule(model: MeshModel, key: ResourceKey, spec: Destina
   const missing = unresolvedCredentials(model, key.namespace, spec);
   if (services.length === 0)
     return [{ reason: 'HostNotFound', message: `no service has the host ${spec.host}` }, ...missing];
-  return missing;
+  return [...namedAliases(model, hosts), ...missing];
+}
+
+/** Hosts that are aliases: rules for them have no effect, those of the service do. */
+export function namedAliases(model: MeshModel, hosts: readonly string[]): Unresolved[] {
+  return hosts
+    .flatMap((host) => model.servicesNamed(host))
+    .flatMap((service): Unresolved[] => {
+      const target = model.concrete(service, service.namespace);
+      if (target === service) return [];
+      const message = `${service.hostname} is an alias of ${target.hostname}, whose rules hold for it: this one has no effect on it`;
+      return [{ reason: 'HostIsAlias', message }];
+    });
 }
 
 /** Secrets of the rule's own namespace; clients of other namespaces use those of theirs. */

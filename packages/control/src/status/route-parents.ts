@@ -87,6 +87,11 @@ function attach(
     `${namespace}/${ref.name}.${namespace}.svc.${model.options.clusterDomain}`,
   );
   if (!service) return refused('NoMatchingParent', `Service ${namespace}/${ref.name} does not exist`);
+  const target = model.concrete(service, namespace);
+  if (target !== service) {
+    const message = `Service ${namespace}/${ref.name} is an alias of ${target.hostname}, whose routes hold for it`;
+    return refused('NoMatchingParent', message);
+  }
   const source = model.httpRoutes.get(formatKey(stored.key));
   const narrowed = source && {
     ...source,

@@ -107,6 +107,28 @@ metadata: {name: ${name}}
 spec: {parentRefs: [{${parent}}], rules: [{backendRefs: [{${backend}}]}]}
 `;
 
+test('rules for an alias say that those of its service hold, as long as it is one', () => {
+  const mesh = new StatusMesh();
+  const alias =
+    'apiVersion: v1\nkind: Service\nmetadata: {name: alias}\nspec: {type: ExternalName, externalName: reviews.default.svc.cluster.local, ports: [{name: http, port: 9080}]}\n';
+  const rule =
+    'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: r}\nspec: {host: alias}\n';
+  const route = virtualService('a', toReviews).replace('hosts: [reviews]', 'hosts: [alias]');
+  const attached = httpRoute('h', 'group: "", kind: Service, name: alias', 'name: alias, port: 9080');
+  mesh.apply([service, alias, rule, route, attached].join('---\n'));
+  const words =
+    'alias.default.svc.cluster.local is an alias of reviews.default.svc.cluster.local, whose rules hold for it: this one has no effect on it';
+  expect(mesh.said(rule, 'ResolvedRefs')).toBe(`False HostIsAlias: ${words}`);
+  expect(mesh.said(route, 'ResolvedRefs')).toBe(`False HostIsAlias: ${words}`);
+  expect(mesh.said(attached, 'Accepted')).toBe(
+    'False NoMatchingParent: Service default/alias is an alias of reviews.default.svc.cluster.local, whose routes hold for it',
+  );
+  expect(mesh.said(attached, 'ResolvedRefs')).toStartWith('True');
+  mesh.delete(keyOfYaml(service));
+  expect(mesh.said(rule, 'ResolvedRefs')).toStartWith('True');
+  expect(mesh.said(attached, 'Accepted')).toStartWith('True');
+});
+
 describe('a VirtualService', () => {
   test('that is valid and resolved says so, and how many proxies have it', () => {
     const mesh = new StatusMesh();

@@ -103,7 +103,7 @@ export function resolveBackend(model: MeshModel, route: HttpRouteSource, ref: Ht
     return refused(notFound(`Service ${namespace}/${ref.name} does not exist`));
   if (ref.port === undefined)
     return refused(notFound(`a port is required for Service ${namespace}/${ref.name}`));
-  return withPort(service, ref.port);
+  return withPort(model.concrete(service, route.namespace), ref.port);
 }
 
 function notFound(message: string): ReferenceProblem {

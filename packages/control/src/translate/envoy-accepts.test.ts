@@ -20,6 +20,7 @@ const istio = (kind: string, name: string, spec: string): string =>
 
 const mesh = [
   'apiVersion: v1\nkind: Service\nmetadata: {name: app}\nspec: {clusterIP: 10.0.0.1, selector: {app: app}, ports: [{name: http, port: 80}, {name: tcp, port: 81}, {name: x, port: 82}, {name: grpc, port: 83}]}\n---\n',
+  'apiVersion: v1\nkind: Service\nmetadata: {name: alias}\nspec: {type: ExternalName, externalName: app.default.svc.cluster.local}\n---\n',
   istio(
     'WorkloadEntry',
     'app-1',

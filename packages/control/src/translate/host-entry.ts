@@ -24,8 +24,8 @@ export interface HostEntry {
   readonly domains: readonly string[];
   /** Routes where the authority names the service. */
   readonly shared: ReturnType<typeof serviceRoutesOf>;
-  /** Routes of the service's own listener, where it does not. */
-  readonly explicit: ReturnType<typeof serviceRoutesOf>;
+  /** Of the service's own listener and of those of its aliases, where the authority does not. */
+  readonly explicit: readonly ExplicitRoutes[];
   /** Where a tunnel to the port leads: clusters with their shares. */
   readonly tunnel: ReadonlyMap<string, number>;
   readonly origins: readonly ResourceKey[];
@@ -33,10 +33,22 @@ export interface HostEntry {
   readonly destinations: readonly string[];
 }
 
+/** Routes of a listener of its own, for one of the service's names. */
+export interface ExplicitRoutes {
+  readonly hostname: string;
+  readonly routes: ReturnType<typeof serviceRoutesOf>;
+}
+
+/** A port of a service, and the other services that stand for it. */
+export interface HostTarget {
+  readonly service: MeshService;
+  readonly port: MeshServicePort;
+  readonly aliases: readonly MeshService[];
+}
+
 export function makeHostEntry(
   model: MeshModel,
-  service: MeshService,
-  port: MeshServicePort,
+  { service, port, aliases }: HostTarget,
   facts: HostFacts,
   settings: MeshSettings,
 ): HostEntry {
@@ -47,19 +59,22 @@ export function makeHostEntry(
     defaultRetry: settings.defaultRetry,
   };
   const connections = connectionRoutesOf(model, service, port, facts);
-  const authority = port.number === 80 ? service.hostname : `${service.hostname}:${port.number}`;
+  const names = [service, ...aliases];
   return {
     service,
     port,
     isHttp: isHttp(port.protocol, facts.knowsHttp2),
-    domains: domainsOf(service, facts.namespace, settings.clusterDomain),
-    shared: serviceRoutesOf(service, port, compiled, facts, { ...shared, hostRewrite: null }),
+    domains: [...new Set(names.flatMap((one) => domainsOf(one, facts.namespace, settings.clusterDomain)))],
+    shared: serviceRoutesOf({ service, port, calledAs: null }, compiled, facts, shared),
     explicit:
       facts.mode === 'NONE' && !service.hostname.startsWith('*')
-        ? serviceRoutesOf(service, port, compiled, facts, { ...shared, hostRewrite: authority })
+        ? names.map(({ hostname }) => ({
+            hostname,
+            routes: serviceRoutesOf({ service, port, calledAs: hostname }, compiled, facts, shared),
+          }))
         : [],
     tunnel: tunnelClusters(service, port, connections),
-    origins: [service.source, ...compiled.origins, ...connections.origins],
+    origins: [...names.map((one) => one.source), ...compiled.origins, ...connections.origins],
     destinations: [...destinationsOf(compiled), ...connections.destinations],
   };
 }

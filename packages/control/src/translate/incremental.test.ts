@@ -35,6 +35,23 @@ const resources: readonly (readonly string[])[] = [
     core('Service', 'b', 'spec: {type: ExternalName, externalName: x.example.com, ports: [{port: 8080}]}'),
   ],
   [
+    core('Service', 'alias', 'spec: {type: ExternalName, externalName: a.default.svc.cluster.local}'),
+    core('Service', 'alias', 'spec: {type: ExternalName, externalName: e.example.com, ports: [{port: 90}]}'),
+    core(
+      'Service',
+      'alias',
+      'spec: {type: ExternalName, externalName: chain.default.svc.cluster.local, ports: [{port: 90}]}',
+    ),
+  ],
+  [
+    core('Service', 'chain', 'spec: {type: ExternalName, externalName: B.default.svc.cluster.local.}'),
+    core(
+      'Service',
+      'chain',
+      'spec: {type: ExternalName, externalName: alias.default.svc.cluster.local, ports: [{port: 91}]}',
+    ),
+  ],
+  [
     istio(
       'ServiceEntry',
       'a',

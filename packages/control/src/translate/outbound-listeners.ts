@@ -22,6 +22,7 @@ import {
 } from './names.ts';
 import { forwardProxy, http2Streams, httpProxyAllocation } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
+import type { VisibleServices } from './visible-services.ts';
 
 /** Port of the virtual outbound listener (Istio's MeshConfig.proxyListenPort). */
 export const outboundPort = 15001;
@@ -31,7 +32,7 @@ const loopback = '127.0.0.1';
 
 /** What listeners are made for. */
 export interface OutboundScope {
-  readonly services: readonly MeshService[];
+  readonly visible: VisibleServices;
   /** By `host:port`. */
   readonly connectionRoutes: ReadonlyMap<string, ConnectionRoutes>;
 }
@@ -42,26 +43,31 @@ export interface OutboundFacts {
   readonly knowsHttp2: boolean;
 }
 
-/** Mode NONE: one listener per service port on an address of the instance's own, and the forward proxy. */
+/**
+ * Mode NONE: one listener per service port on an address of the instance's own, and the forward proxy. An alias has
+ * listeners like the service it stands for; behind a redirect DNS leads its callers to those of the service.
+ */
 export function explicitListeners(
   node: ProxyNode,
-  { services, connectionRoutes }: OutboundScope,
+  { visible, connectionRoutes }: OutboundScope,
   mesh: MeshSettings,
 ): OwnedListener[] {
   const knowsHttp2 = node.capabilities.has(http2Streams);
-  const listeners = services.flatMap((service) =>
+  const named = [
+    ...visible.services
+      .filter((service) => !service.hostname.startsWith('*'))
+      .map((service) => ({ name: service, service })),
+    ...visible.aliases.map(({ alias, target }) => ({ name: alias, service: target })),
+  ];
+  const listeners = named.flatMap(({ name, service }) =>
     service.ports
       .filter((port) => port.protocol !== 'udp')
       .flatMap((port) => {
-        const local = service.hostname.startsWith('*') ? null : node.outboundPort(service.key, port.number);
+        const local = node.outboundPort(name.key, port.number);
         if (local === null) return [];
         const target = { service, port, routes: routesFor(connectionRoutes, service, port), knowsHttp2 };
-        return [
-          {
-            message: explicitListener(target, local, mesh),
-            origins: [service.source, ...target.routes.origins],
-          },
-        ];
+        const origins = new Set([name.source, service.source, ...target.routes.origins]);
+        return [{ message: explicitListener(target, name.hostname, local, mesh), origins: [...origins] }];
       }),
   );
   const proxyPort = node.capabilities.has(forwardProxy) ? node.outboundPort(httpProxyAllocation, 0) : null;
@@ -71,7 +77,7 @@ export function explicitListeners(
 
 /** Behind a redirect: 15001, one listener per address of what is not HTTP, one per port for everything else. */
 export function redirectedListeners(
-  { services, connectionRoutes }: OutboundScope,
+  { visible, connectionRoutes }: OutboundScope,
   facts: OutboundFacts,
   mesh: MeshSettings,
 ): OwnedListener[] {
@@ -83,7 +89,7 @@ export function redirectedListeners(
     if (!owners) shared.set(port, (owners = { http: [], ranges: [], bare: [] }));
     return owners;
   };
-  for (const service of services) {
+  for (const service of visible.services) {
     for (const port of service.ports) {
       if (port.protocol === 'udp') continue;
       if (isHttp(port.protocol, facts.knowsHttp2)) {
@@ -130,19 +136,24 @@ function routesFor(
   return all.get(virtualHostName(service.hostname, port.number)) ?? noConnectionRoutes;
 }
 
-function explicitListener(target: ServiceTarget, local: number, mesh: MeshSettings): Init<Listener> {
-  const { service, port } = target;
+function explicitListener(
+  target: ServiceTarget,
+  hostname: string,
+  local: number,
+  mesh: MeshSettings,
+): Init<Listener> {
   return {
     name: `${loopback}_${local}`,
     address: { socketAddress: { address: loopback, portValue: local } },
     trafficDirection: 'OUTBOUND',
-    metadata: { filterMetadata: { 'sluice.dev': { service: service.hostname, port: port.number } } },
-    ...serviceChains(target, `${loopback}_${local}`, true, mesh),
+    metadata: { filterMetadata: { 'sluice.dev': { service: hostname, port: target.port.number } } },
+    ...serviceChains(target, { name: `${loopback}_${local}`, hostname, isExplicit: true }, mesh),
   };
 }
 
 function addressListeners(target: ServiceTarget, mesh: MeshSettings): OwnedListener[] {
   const { service, port, routes } = target;
+  const { hostname } = service;
   return service.addresses
     .filter((address) => !address.includes('/'))
     .map((address) => ({
@@ -151,32 +162,38 @@ function addressListeners(target: ServiceTarget, mesh: MeshSettings): OwnedListe
         address: { socketAddress: { address, portValue: port.number } },
         bindToPort: false,
         trafficDirection: 'OUTBOUND' as const,
-        ...serviceChains(target, `${address}_${port.number}`, false, mesh),
+        ...serviceChains(target, { name: `${address}_${port.number}`, hostname, isExplicit: false }, mesh),
       },
       origins: [service.source, ...routes.origins],
     }));
 }
 
+/** A listener by its name, and the name that its clients call the service by. */
+interface Place {
+  readonly name: string;
+  readonly hostname: string;
+  readonly isExplicit: boolean;
+}
+
 /** HTTP, TCP, or (undeclared) HTTP where the first bytes look like it and TCP otherwise. */
 function serviceChains(
   { service, port, routes, knowsHttp2 }: ServiceTarget,
-  place: string,
-  isExplicit: boolean,
+  place: Place,
   mesh: MeshSettings,
 ): Init<Listener> {
   const isDeclaredHttp = isHttp(port.protocol, knowsHttp2);
   const manager = (): Init<NetworkFilter> =>
     httpManagerFilter(
       {
-        statPrefix: `outbound_${place};`,
-        routes: { rds: serviceRoutes(service.hostname, port.number) },
-        defaultHost: service.hostname,
+        statPrefix: `outbound_${place.name};`,
+        routes: { rds: serviceRoutes(place.hostname, port.number) },
+        defaultHost: place.hostname,
         translatesGrpcWeb: knowsHttp2 && port.protocol === 'grpc-web',
       },
       mesh,
     );
   if (isDeclaredHttp) return { filterChains: [{ filters: [manager()] }] };
-  const unread = connectionChains(service, port, routes, isExplicit, mesh);
+  const unread = connectionChains(service, port, routes, place.isExplicit, mesh);
   const rest: Init<FilterChain> = { filters: [unread.rest] };
   const inspectors = unread.needsTlsInspector ? [tlsInspector()] : [];
   if (port.protocol !== 'auto') {

@@ -55,7 +55,7 @@ export class ProxyView {
     const listeners = this.#own.get(
       'listeners',
       [
-        scope.services,
+        scope.visible,
         scope.connectionRoutes,
         scope.outboundPolicy,
         registration,

@@ -45,7 +45,7 @@ export class RouteTables {
     const isExplicit = this.#facts.mode === 'NONE';
     const own = entries
       .filter((entry) => (entry.isHttp ? isExplicit : entry.port.protocol === 'auto'))
-      .map((entry) => this.#serviceTable(entry, isExplicit));
+      .flatMap((entry) => this.#serviceTables(entry, isExplicit));
     const shared = isExplicit ? [proxyTable(entries, policy)] : portTables(entries, policy);
     const built = shared.map((table) =>
       this.#facts.knowsVirtualHosts ? this.#byHost(table, policy) : this.#inline(table, policy),
@@ -58,12 +58,16 @@ export class RouteTables {
     };
   }
 
-  /** The table of one service's own listener: whatever the authority says, this service is meant. */
-  #serviceTable(entry: HostEntry, isExplicit: boolean): NamedResource {
-    const name = serviceRoutes(entry.service.hostname, entry.port.number);
-    return this.#tableMemo.get(name, [entry], () => {
-      const host = virtualHost(entry.service, entry.port, ['*'], isExplicit ? entry.explicit : entry.shared);
-      return encodeResource(RouteConfigurationTable, name, routeTable(name, [host], true), entry.origins);
+  /** Tables of a service's own listeners, one for each of its names: whatever the authority says, it is meant. */
+  #serviceTables(entry: HostEntry, isExplicit: boolean): NamedResource[] {
+    const { hostname } = entry.service;
+    const named = isExplicit ? entry.explicit : [{ hostname, routes: entry.shared }];
+    return named.map((one) => {
+      const name = serviceRoutes(one.hostname, entry.port.number);
+      return this.#tableMemo.get(name, [entry], () => {
+        const host = virtualHost(entry.service, entry.port, ['*'], one.routes);
+        return encodeResource(RouteConfigurationTable, name, routeTable(name, [host], true), entry.origins);
+      });
     });
   }
 

@@ -8,7 +8,6 @@ import { xdsTypes } from '@sluice/xds';
 import type { AdsResources } from '@sluice/xds';
 import type { MergedRule } from '../model/destination-rule.ts';
 import type { MeshModel } from '../model/mesh-model.ts';
-import { canSee, readEgress } from '../model/scope.ts';
 import type { SidecarSource } from '../model/scope.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import {
@@ -30,6 +29,8 @@ import type { MeshSettings } from './node.ts';
 import { encodeResource, originsOf, resourceSet } from './resources.ts';
 import type { NamedResource, OriginIndex } from './resources.ts';
 import { RouteTables } from './route-tables.ts';
+import { nothingVisible, visibleServices } from './visible-services.ts';
+import type { VisibleServices } from './visible-services.ts';
 
 export interface ScopeFacts extends HostFacts {
   readonly knowsTls: boolean;
@@ -37,6 +38,8 @@ export interface ScopeFacts extends HostFacts {
   readonly sidecar: SidecarSource | null;
   readonly knowsVirtualHosts: boolean;
 }
+
+const noAliases: readonly MeshService[] = [];
 
 /** What may be another than at the last refresh. */
 export interface TouchedParts {
@@ -65,7 +68,8 @@ export class ScopeView {
   connectionRoutes: ReadonlyMap<string, ConnectionRoutes> = new Map();
   /** Keys of the services that routes lead to, sorted. */
   #referenced: readonly string[] = [];
-  services: readonly MeshService[] = [];
+  /** Services and aliases; the same object as long as nothing in it changed. */
+  visible: VisibleServices = nothingVisible;
   clusters: AdsResources = new Map();
   endpoints: AdsResources = new Map();
   routes: AdsResources = new Map();
@@ -87,7 +91,7 @@ export class ScopeView {
 
   refresh(settings: MeshSettings, touched: TouchedParts): void {
     this.outboundPolicy = this.facts.sidecar?.spec.outboundTrafficPolicy?.mode ?? settings.outboundPolicy;
-    if (touched.services) this.services = this.#visibleServices();
+    if (touched.services) this.visible = visibleServices(this.#model, this.facts, this.visible);
     let hasNewReferences = false;
     if (touched.routes) {
       const referenced = this.#refreshRoutes(settings);
@@ -109,32 +113,16 @@ export class ScopeView {
     return this.#origins;
   }
 
-  #visibleServices(): readonly MeshService[] {
-    const egress = readEgress(this.facts.sidecar);
-    const byHost = new Map<string, MeshService>();
-    for (const service of this.#model.services.values()) {
-      if (!canSee(service, this.facts.namespace, egress)) continue;
-      // Where nothing was dialled but the sidecar itself, a wildcard of no endpoints leads nowhere.
-      if (this.facts.mode === 'NONE' && service.resolution === 'none' && service.hostname.startsWith('*'))
-        continue;
-      const other = byHost.get(service.hostname);
-      // One hostname, several namespaces: the client's own first, then the oldest.
-      if (!other || isPreferred(service, other, this.facts.namespace)) byHost.set(service.hostname, service);
-    }
-    const visible = [...byHost.values()].sort((a, b) => compareText(a.key, b.key));
-    return sameItems(visible, this.services) ? this.services : visible;
-  }
-
   /** Clusters of what is visible, and of what its routes lead to: a Sidecar's egress does not cut routes off. */
   #refreshClusters(settings: MeshSettings, referenced: readonly string[]): void {
     const clusters: NamedResource[] = [];
     const endpoints: NamedResource[] = [];
-    const hostnames = new Set(this.services.map((service) => service.hostname));
+    const hostnames = new Set(this.visible.services.map((service) => service.hostname));
     const others = referenced.flatMap((key) => {
       const service = this.#model.services.get(key);
       return service && !hostnames.has(service.hostname) ? [service] : [];
     });
-    for (const service of [...this.services, ...others]) {
+    for (const service of [...this.visible.services, ...others]) {
       const rule = this.#model.rule(service, this.facts);
       const instances = this.#model.instancesOf(service);
       const tls = this.#model.endpointTls(service);
@@ -212,7 +200,7 @@ export class ScopeView {
 
   /** Returns the services that routes lead to. */
   #refreshRoutes(settings: MeshSettings): readonly string[] {
-    const entries = this.services.flatMap((service) =>
+    const entries = this.visible.services.flatMap((service) =>
       service.ports
         .filter((port) => port.protocol !== 'udp')
         .map((port) => this.#hostEntry(service, port, settings)),
@@ -230,7 +218,7 @@ export class ScopeView {
 
   #refreshConnections(): readonly ConnectionRoutes[] {
     const found = new Map<string, ConnectionRoutes>();
-    for (const service of this.services) {
+    for (const service of this.visible.services) {
       for (const port of service.ports) {
         const source = this.#model.routes(service, port, this.facts.namespace).virtualService;
         const isRouted = source?.spec.tls !== undefined || source?.spec.tcp !== undefined;
@@ -263,9 +251,10 @@ export class ScopeView {
     const key = virtualHostName(service.hostname, port.number);
     // Routes refer to other services, so those with rules are looked at again when any service changed.
     const epoch = isRouted ? this.#model.referenceEpoch : 0;
-    const deps = [service, port, settings, applied.virtualService, epoch, ...applied.httpRoutes];
+    const aliases = this.visible.aliasesOf.get(service.key) ?? noAliases;
+    const deps = [service, port, settings, aliases, applied.virtualService, epoch, ...applied.httpRoutes];
     return this.#hostMemo.get(key, deps, () =>
-      makeHostEntry(this.#model, service, port, this.facts, settings),
+      makeHostEntry(this.#model, { service, port, aliases }, this.facts, settings),
     );
   }
 }
@@ -277,14 +266,6 @@ function keepIfEqual(before: ConnectionRoutes | undefined, fresh: ConnectionRout
 
 function subsetNames(rule: MergedRule | null): string[] {
   return ['', ...(rule?.subsets.map((one) => one.spec.name) ?? [])];
-}
-
-function isPreferred(a: MeshService, b: MeshService, namespace: string): boolean {
-  const isOwnA = a.namespace === namespace;
-  const isOwnB = b.namespace === namespace;
-  return isOwnA === isOwnB
-    ? a.createdMs < b.createdMs || (a.createdMs === b.createdMs && a.key < b.key)
-    : isOwnA;
 }
 
 function compareText(a: string, b: string): number {

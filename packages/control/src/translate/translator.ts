@@ -8,12 +8,12 @@ import type { AdsSnapshot } from '@sluice/xds';
 import type { MeshModel, ModelChange } from '../model/mesh-model.ts';
 import { selectSidecar } from '../model/scope.ts';
 import type { SidecarSource } from '../model/scope.ts';
-import type { MeshService } from '../model/service.ts';
 import { http2Streams, methodAwareRetry, systemRoots, transportTls, virtualHostDiscovery } from './node.ts';
 import type { MeshSettings, ProxyNode } from './node.ts';
 import { ProxyView } from './proxy-view.ts';
 import type { OriginIndex } from './resources.ts';
 import { ScopeView } from './scope-view.ts';
+import type { VisibleServices } from './visible-services.ts';
 
 /** A proxy as far as what it sees is concerned. */
 export type ClientNode = Omit<ProxyNode, 'outboundPort'>;
@@ -89,9 +89,9 @@ export class Translator {
     });
   }
 
-  /** Services a proxy sees: what it is given listeners for. */
-  services(node: ClientNode): readonly MeshService[] {
-    return this.#scope(node).services;
+  /** Services a proxy sees, and the aliases of them: what it is given listeners for. */
+  visible(node: ClientNode): VisibleServices {
+    return this.#scope(node).visible;
   }
 
   /** Of the snapshot that the proxy was last given. */

@@ -34,22 +34,28 @@ const refusal: Init<DirectResponseAction> = {
   },
 };
 
+/** `calledAs`: the name that a listener of its own stands for; null where the authority tells. */
+export interface CalledService {
+  readonly service: MeshService;
+  readonly port: MeshServicePort;
+  readonly calledAs: string | null;
+}
+
 export function serviceRoutesOf(
-  service: MeshService,
-  port: MeshServicePort,
+  { service, port, calledAs }: CalledService,
   compiled: CompiledRules,
   client: ClientFacts,
-  context: RouteContext,
+  facts: Omit<RouteContext, 'hostRewrite'>,
 ): Init<Route>[] {
+  const context = { ...facts, hostRewrite: calledAs === null ? null : authorityOf(calledAs, port.number) };
   if (compiled.source === 'none') return [defaultRoute(service.hostname, port.number, context)];
-  const isExplicit = context.hostRewrite !== null;
   // A VirtualService without a catch-all, and HTTPRoutes: what matches nothing is 404, as both APIs say.
   return compiled.rules.flatMap((rule) => {
     const matches = applicableMatches(
       rule,
       port.number,
       client,
-      isExplicit ? authorityNames(service, port, client.namespace) : null,
+      calledAs === null ? null : authorityNames(calledAs, port, client.namespace),
     );
     return matches === null ? [] : routeMessages(rule, matches, context);
   });
@@ -201,8 +207,13 @@ function applicableMatches(
   return applicable.length > 0 ? applicable : null;
 }
 
-function authorityNames(service: MeshService, port: MeshServicePort, clientNamespace: string): string[] {
-  const names = hostAliases(service.hostname, clientNamespace);
+/** The name of a port in requests: HTTP's own port goes without saying. */
+function authorityOf(hostname: string, port: number): string {
+  return port === 80 ? hostname : `${hostname}:${port}`;
+}
+
+function authorityNames(hostname: string, port: MeshServicePort, clientNamespace: string): string[] {
+  const names = hostAliases(hostname, clientNamespace);
   return names.flatMap((name) => [name, `${name}:${port.number}`]);
 }
 

@@ -81,6 +81,7 @@ function views(changes: Partial<MeshViews> = {}): MeshViews {
         endpoints: [
           { address: '127.0.0.1', port: 20001, workload: 'reviews', isHealthy: false, locality: '' },
         ],
+        alias: null,
         source: { group: '', kind: 'Service', namespace: 'default', name: 'reviews' },
       },
     ],

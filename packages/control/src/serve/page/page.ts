@@ -135,8 +135,9 @@ function services(all: readonly ServiceView[]): Html {
   const rows = all.map((service) => {
     const healthy = service.endpoints.filter((endpoint) => endpoint.isHealthy).length;
     const ports = service.ports.map((port) => `${port.number} ${port.protocol}`).join(', ');
+    const alias = service.alias?.kind === 'service' ? ` → ${service.alias.hostname}` : '';
     return html`<tr>
-      <td>${service.hostname}</td>
+      <td>${service.hostname}${alias}</td>
       <td>${service.namespace}</td>
       <td>${ports}</td>
       <td><span class="${healthy > 0 ? 'good' : 'bad'}">${healthy} of ${service.endpoints.length}</span></td>
