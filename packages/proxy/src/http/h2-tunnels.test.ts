@@ -200,6 +200,19 @@ describe('WebSocket', () => {
     expect(call).toMatchObject({ status: 403, body: 'no' });
   });
 
+  test('an endpoint of HTTP/1.1 that answers 2xx without switching opens no tunnel', async () => {
+    const upstream = world.upstream((peer, text) => {
+      if (text.endsWith('\r\n\r\n')) peer.send(reply('a page'));
+    });
+    world.cluster('a', [upstream.port]);
+    const call = await connect(listen());
+    await call.until(() => call.hasEnded);
+    expect(call.status).toBe(502);
+    expect(call.headers['x-sluice-reason']).toBe('upstream-protocol-error');
+    expect(call.body).not.toContain('a page');
+    await world.log.until(1);
+  });
+
   test('what the route does not allow is refused with 403', async () => {
     world.cluster('a', [world.upstream(() => {}).port]);
     const call = await connect(listen({ upgrades: new Map() }));

@@ -65,6 +65,8 @@ export class H1UpstreamConnection
   #localAddress: string | null = null;
   #sink: ResponseSink | null = null;
   #handshake: WebSocketHandshake | null = null;
+  /** The client asked by extended CONNECT, where any 2xx says that its tunnel is open (RFC 8441 §5). */
+  #mustSwitch = false;
   #hasSentEnd = false;
   #hasResponseEnded = false;
   #trailers: HeaderList | null = null;
@@ -150,6 +152,7 @@ export class H1UpstreamConnection
     const target = isConnect ? request.authority : request.path;
     if (request.upgrade === 'websocket')
       this.#handshake = WebSocketHandshake.of(request, this.#services.random);
+    this.#mustSwitch = isUpgrade && request.needsWebSocketKey;
     options.passesUpgrade = isUpgrade;
     if (isUpgrade || isConnect || (isEnd && request.contentLength !== 0)) options.bodyKind = 'none';
     else options.bodyKind = request.contentLength >= 0 ? 'length' : 'chunked';
@@ -282,8 +285,9 @@ export class H1UpstreamConnection
     response.contentLength =
       head.bodyKind === 'length' ? head.contentLength : head.bodyKind === 'none' ? 0 : -1;
     this.#isTunnel = head.bodyKind === 'tunnel';
-    if (this.#handshake !== null && head.status === 101 && !this.#handshake.accepts(response.headers)) {
-      this.#fail('protocol-error', 'the answer to the WebSocket handshake does not fit its key');
+    const problem = this.#upgradeProblem(response);
+    if (problem !== '') {
+      this.#fail('protocol-error', problem);
       this.#connection.terminate();
       return;
     }
@@ -328,6 +332,17 @@ export class H1UpstreamConnection
   #deliverEnd(): void {
     const sink = this.#sink;
     if (sink !== null && this.#hasResponseEnded) sink.onResponseEnd(this.#trailers);
+  }
+
+  /** Why the answer to an Upgrade cannot be passed on; empty = it can, or none was asked for. */
+  #upgradeProblem({ status, headers }: ResponseMessage): string {
+    if (status === 101)
+      return this.#handshake === null || this.#handshake.accepts(headers)
+        ? ''
+        : 'the answer to the WebSocket handshake does not fit its key';
+    return this.#mustSwitch && status >= 200 && status < 300
+      ? 'the upgrade was answered with success, but not done'
+      : '';
   }
 
   #fail(reset: UpstreamReset, detail: string): void {
