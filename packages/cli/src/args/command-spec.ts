@@ -8,6 +8,10 @@ export interface CommandSpec {
   /** After the name: `KIND [NAME…]`. */
   readonly usage: string;
   readonly flags: readonly FlagSpec[];
+  /** Names under which hands know it from elsewhere. */
+  readonly aliases?: readonly string[];
+  /** Words beside flags that it takes; absent when any number. More are refused, never ignored. */
+  readonly maxWords?: number;
   /** Further lines of help: examples, exit statuses. */
   readonly details?: string;
   /** The words of the first argument, when it is one of a few. */

@@ -48,9 +48,13 @@ function list({ args, out }: CommandContext, view: IdentityView): number {
     out.write(
       rows.length === 0
         ? 'no certificate is in force\n'
-        : renderTable(['IDENTITY', 'INSTANCE', 'SERIAL', 'STATE', 'EXPIRES', 'NEXT RENEWAL', 'BY'], rows),
+        : renderTable(
+            ['IDENTITY', 'INSTANCE', 'SERIAL', 'STATE', 'EXPIRES', 'NEXT RENEWAL', 'BY'],
+            rows,
+            out.columns,
+          ),
     );
-    out.write(`\n${renderAuthorities(view)}`);
+    out.write(`\n${renderAuthorities(view, out.columns)}`);
   }
   for (const { what, notAfter } of view.expiring)
     out.writeError(
@@ -123,7 +127,7 @@ async function rotate({ out }: CommandContext, client: ApiClient, words: readonl
   return exitStatus.done;
 }
 
-function renderAuthorities({ authorities, signing, now }: IdentityView): string {
+function renderAuthorities({ authorities, signing, now }: IdentityView, columns: number): string {
   const rows = authorities.map(({ id, role, phase, origin, subject, notAfter }) => [
     role,
     id === signing.id ? 'signing' : phase,
@@ -142,7 +146,7 @@ function renderAuthorities({ authorities, signing, now }: IdentityView): string 
       signing.notAfter,
       describeSpan(now, signing.notAfter),
     ]);
-  return renderTable(['AUTHORITY', 'STATE', 'OF', 'SUBJECT', 'EXPIRES', 'IN'], rows);
+  return renderTable(['AUTHORITY', 'STATE', 'OF', 'SUBJECT', 'EXPIRES', 'IN'], rows, columns);
 }
 
 /** By serial number, instance, or account. */

@@ -32,6 +32,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'up',
     summary: 'Run a whole local mesh from sluice.yaml, until Ctrl-C',
+    maxWords: 1,
     usage: '[DIR]',
     flags: [
       {
@@ -52,6 +53,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'run',
     summary: 'Run one workload with its sidecar, joined to a running mesh',
+    maxWords: 0,
     usage: '[flags] -- COMMAND [ARGUMENT…]',
     flags: [
       {
@@ -85,6 +87,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'apply',
     summary: 'Make the mesh what files say, merging as kubectl does',
+    maxWords: 0,
     usage: '-f FILE|DIR|-',
     flags: [...fileFlags, namespaceFlag, dryRunFlag, adoptFlag, ...meshFlags],
     load: () => import('./apply.ts'),
@@ -126,6 +129,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'diff',
     summary: 'Show what an apply would change',
+    maxWords: 0,
     usage: '-f FILE|DIR|-',
     flags: [...fileFlags, namespaceFlag, adoptFlag, ...meshFlags],
     details: 'Exit status 0 without differences, 1 with some, 2 when something could not be compared.',
@@ -134,6 +138,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'analyze',
     summary: 'Find mistakes in files, each with its place and a stable code',
+    aliases: ['validate'],
     usage: 'FILE|DIR|-…',
     flags: [
       ...fileFlags,
@@ -153,10 +158,12 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'status',
     summary: 'Show whether every proxy has the latest configuration, and which calls are encrypted',
+    aliases: ['proxy-status', 'ps'],
+    maxWords: 1,
     usage: '[WORKLOAD]',
     flags: [
       namespaceFlag,
-      structured,
+      outputFlag(['table', 'wide', 'json', 'yaml']),
       {
         name: 'edges',
         type: 'switch',
@@ -171,7 +178,9 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'proxy-config',
     summary: 'Show what a proxy itself has',
-    usage: 'clusters|listeners|routes|endpoints|secrets WORKLOAD[/INSTANCE]',
+    aliases: ['pc'],
+    maxWords: 2,
+    usage: 'TYPE WORKLOAD[/INSTANCE]',
     words: ['clusters', 'listeners', 'routes', 'endpoints', 'secrets'],
     flags: [
       namespaceFlag,
@@ -181,11 +190,13 @@ export const commands: readonly CommandSpec[] = [
       { name: 'port', type: 'text', value: 'PORT', about: 'Only this port' },
       ...meshFlags,
     ],
+    details: 'Types: clusters, listeners, routes, endpoints, secrets.',
     load: () => import('./proxy-config.ts'),
   },
   {
     name: 'logs',
     summary: 'Show what applications, sidecars and the control plane wrote',
+    maxWords: 1,
     usage: '[WORKLOAD | control]',
     flags: [
       { name: 'follow', short: 'f', type: 'switch', about: 'Go on as they grow' },
@@ -203,6 +214,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'url',
     summary: 'Print where a workload is reached',
+    maxWords: 2,
     usage: 'WORKLOAD [PORT]',
     flags: [
       namespaceFlag,
@@ -214,6 +226,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'dashboard',
     summary: "Print a link to the mesh's page, good for one use",
+    maxWords: 0,
     usage: '',
     flags: meshFlags,
     load: () => import('./dashboard.ts'),
@@ -271,6 +284,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'check',
     summary: 'Check this machine, and the mesh that runs on it',
+    maxWords: 0,
     usage: '',
     flags: [structured, ...meshFlags],
     load: () => import('./check.ts'),
@@ -278,6 +292,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'backup',
     summary: 'Copy the state of the control plane to a file, while it runs',
+    maxWords: 1,
     usage: 'FILE',
     flags: meshFlags,
     load: async () => (await import('./state-file.ts')).backup,
@@ -285,6 +300,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'restore',
     summary: 'Put a backup in place of the state, while nothing runs',
+    maxWords: 1,
     usage: 'FILE',
     flags: meshFlags,
     load: async () => (await import('./state-file.ts')).restore,
@@ -292,6 +308,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'bug-report',
     summary: 'Gather states, configuration and logs in an archive, without secrets',
+    maxWords: 1,
     usage: '[FILE]',
     flags: meshFlags,
     load: () => import('./bug-report.ts'),
@@ -315,6 +332,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'completion',
     summary: 'Print a completion script for a shell',
+    maxWords: 1,
     usage: 'bash|zsh|fish',
     words: ['bash', 'zsh', 'fish'],
     flags: [],
@@ -323,6 +341,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'version',
     summary: 'Print the versions of this program and of what runs',
+    maxWords: 0,
     usage: '',
     flags: [{ name: 'client', type: 'switch', about: 'Of this program only' }, structured, ...meshFlags],
     load: () => import('./version.ts'),

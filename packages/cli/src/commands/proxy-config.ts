@@ -37,6 +37,7 @@ export async function run(context: CommandContext): Promise<number> {
       renderTable(
         rows.head,
         selected.map(({ cells }) => cells),
+        out.columns,
       ),
     );
   return exitStatus.done;
@@ -46,7 +47,11 @@ function readPart(word: string): Part {
   const names: readonly string[] = proxyConfigParts;
   // istioctl's users write the singular, and short forms.
   const part = proxyConfigParts.find(
-    (name) => name === word || name.slice(0, -1) === word || (word.length >= 1 && name[0] === word),
+    (name) =>
+      name === word ||
+      name.slice(0, -1) === word ||
+      name[0] === word ||
+      (word === 'ep' && name === 'endpoints'),
   );
   if (part !== undefined) return part;
   const nearest = nearestName(word, names);

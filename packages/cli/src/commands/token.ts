@@ -88,7 +88,7 @@ async function list({ args, out }: CommandContext, client: ApiClient): Promise<n
       one.state,
       describeSpan(now, one.expiresAt),
     ]);
-    out.write(renderTable(['ID', 'NAMESPACE', 'ACCOUNT', 'INSTANCE', 'STATE', 'EXPIRES'], rows));
+    out.write(renderTable(['ID', 'NAMESPACE', 'ACCOUNT', 'INSTANCE', 'STATE', 'EXPIRES'], rows, out.columns));
   }
   return exitStatus.done;
 }

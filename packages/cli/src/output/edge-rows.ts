@@ -16,7 +16,11 @@ export const securityNames: Readonly<Record<EdgeView['security'], string>> = {
 /** Clients that a row names before it counts them. */
 const namedClients = 2;
 
-export function renderEdges(edges: readonly EdgeView[], observed: ObservedCalls, palette: Palette): string {
+export function renderEdges(
+  edges: readonly EdgeView[],
+  observed: ObservedCalls,
+  { palette, columns }: { readonly palette: Palette; readonly columns: number },
+): string {
   if (edges.length === 0) return 'no workload with a sidecar calls a service\n';
   const seen = edges.filter((edge) => observed.mutualTls(edge) > 0);
   const rows = [
@@ -44,7 +48,7 @@ export function renderEdges(edges: readonly EdgeView[], observed: ObservedCalls,
       `${palette.bad('refused')}: ${instance} closed ${counted(count, `${transport} connection`)} to port ${port} that it does not take`,
   );
   return [
-    renderTable(['CLIENT', 'SERVICE', 'SECURED BY', 'CALLS SEEN', 'BECAUSE'], rows),
+    renderTable(['CLIENT', 'SERVICE', 'SECURED BY', 'CALLS SEEN', 'BECAUSE'], rows, columns),
     summarizeEdges(edges, palette),
     ...plain,
     ...refused,

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { createPalette, wantsColour } from './palette.ts';
 import { redactJson, redactText } from './redact.ts';
 import { renderAs } from './structured.ts';
-import { orNone, renderTable } from './table.ts';
+import { cleanCell, orNone, renderTable } from './table.ts';
 import { renderTar } from './tar.ts';
 import { unifiedDiff } from './unified-diff.ts';
 
@@ -22,6 +22,49 @@ describe('tables', () => {
         ],
       ),
     ).toBe('NAME      AGE\nreviews   5s\nv\n');
+  });
+
+  describe('in a terminal', () => {
+    const head = ['NAME', 'STATE', 'BECAUSE'];
+    const rows = [
+      ['web', 'mutual TLS', 'it is the default'],
+      ['storefront', 'none', ''],
+    ];
+
+    test('a table that fits is drawn as everywhere', () =>
+      expect(renderTable(head, rows, 80)).toBe(renderTable(head, rows)));
+
+    test('a table that nearly fits loses a blank between columns', () => {
+      const narrow = renderTable(head, rows, 41);
+      expect(narrow.split('\n')[1]).toBe('web         mutual TLS  it is the default');
+    });
+
+    test('what finds no room goes below, under a head that is broken alike', () =>
+      expect(renderTable(head, rows, 30)).toBe(
+        [
+          'NAME        STATE',
+          '    BECAUSE',
+          'web         mutual TLS',
+          '    it is the default',
+          'storefront  none',
+          '',
+        ].join('\n'),
+      ));
+
+    test('no line is wider than the terminal unless one cell is', () => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.array(fc.string({ maxLength: 20 }), { minLength: 4, maxLength: 4 }), { maxLength: 5 }),
+          fc.integer({ min: 24, max: 90 }),
+          (cells, columns) => {
+            const text = renderTable(['A', 'B', 'C', 'D'], cells, columns);
+            for (const line of text.split('\n')) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(columns);
+            const words = cells.flat().map((cell) => cleanCell(cell).trim());
+            for (const word of words) expect(text).toContain(word);
+          },
+        ),
+      );
+    });
   });
 
   test('wide characters count as two, and control characters cannot move the cursor', () => {

@@ -81,6 +81,7 @@ test('routes: matches, headers, weights and direct replies in the order they are
         },
       },
     },
+    { match: { connect_matcher: {} }, route: { cluster: 'z' } },
   ];
   const dump = {
     configs: [
@@ -96,6 +97,7 @@ test('routes: matches, headers, weights and direct replies in the order they are
     ['a, + 2 more...', '/api [end-user]', 'c', 'api.shop'],
     ['a, + 2 more...', 'regex /a.*', '503 (direct)', ''],
     ['a, + 2 more...', '/*', 'x 80, y 20', ''],
+    ['a, + 2 more...', 'CONNECT', 'z', ''],
   ]);
 });
 

@@ -153,7 +153,8 @@ function routeMatch(match: Fields): string {
     .map((name) => text(match[name]))
     .find((value) => value !== '');
   const regex = text(at(match, 'safe_regex', 'regex'));
-  const shown = path ?? (regex === '' ? '/*' : `regex ${regex}`);
+  const rest = match['connect_matcher'] === undefined ? '/*' : 'CONNECT';
+  const shown = path ?? (regex === '' ? rest : `regex ${regex}`);
   const isPrefix = match['prefix'] !== undefined;
   const headers = list(match['headers']).map((header) => text(header['name']));
   const extra = headers.length === 0 ? '' : ` [${headers.join(', ')}]`;
