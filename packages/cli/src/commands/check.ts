@@ -1,4 +1,5 @@
 /** `sluice check`: can a mesh run here, and does the one that runs feel well. */
+import { formatProblem } from '@sluice/api';
 import type { CommandContext } from '../context.ts';
 import { exitStatus, isCliError } from '../errors.ts';
 import {
@@ -50,8 +51,13 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
         'every resource file is readable',
         summary.fileProblems
           .filter(({ severity }) => severity === 'error')
-          .map(({ message, file }) => `${file ?? ''}: ${message}`),
-        '"sluice analyze" shows the places',
+          .map((problem) => formatProblem(problem)),
+        'the last good content of each file is in use',
+      ),
+      verdict(
+        'every resource is valid and refers to what exists',
+        summary.troubles.shown.map(({ name, reason, message }) => `${name}: ${reason}: ${message}`),
+        `${summary.troubles.total} in all; "sluice describe" says more of each`,
       ),
       verdict(
         `all ${rows.length} proxies are connected and refuse nothing`,
@@ -113,7 +119,7 @@ function checkCertificates(
 function verdict(what: string, findings: readonly string[], hint: string): CheckResult {
   return findings.length === 0
     ? { what, state: 'fine' }
-    : { what, state: 'failed', hint: `${findings.join('; ')} (${hint})` };
+    : { what, state: 'failed', hint: [...findings, `(${hint})`].join('\n    ') };
 }
 
 function line(result: CheckResult, context: CommandContext): string {

@@ -18,7 +18,7 @@ import { LogTail } from '../up/log-tail.ts';
 import { chooseLogs } from './logs.ts';
 import { readResourceRefs } from './resource-args.ts';
 import { readWorkload } from './run.ts';
-import { isTroubled, statusRows } from './status.ts';
+import { configurationTroubles, isTroubled, statusCells, statusRows } from './status.ts';
 
 function instance(name: string, more: Partial<Registration> = {}): InstanceView {
   const registration = {
@@ -97,6 +97,52 @@ describe('instances', () => {
     expect(pickInstance(all, 'api/api-1', undefined).instance).toBe('api-1.default');
     expect(() => pickInstance(all, 'wbe', undefined)).toThrow('did you mean web?');
     expect(() => pickInstance([], 'web', undefined)).toThrow('nothing is registered');
+  });
+
+  test('are shown by one word of state, or by what each type lacks', () => {
+    const rows = statusRows(
+      [proxy('web.default', 'SYNCED'), proxy('api-0.default', 'NACK')],
+      all.slice(1, 3),
+    );
+    expect(rows.map((row) => statusCells(row, false).slice(0, 3))).toEqual([
+      ['api-0', 'default', 'NACK RDS'],
+      ['web', 'default', 'SYNCED'],
+    ]);
+    expect(rows.map((row) => statusCells(row, true).slice(2, 6))[0]).toEqual([
+      'NOT SENT',
+      'NOT SENT',
+      'NOT SENT',
+      'NACK',
+    ]);
+    const missing = statusRows([], all.slice(2, 3));
+    expect(missing.map((row) => statusCells(row, false)[2])).toEqual(['NOT CONNECTED']);
+  });
+
+  test('what files and resources have wrong is told, the first ten of it', () => {
+    const trouble = (name: string) => ({
+      name: `networking.istio.io/VirtualService/default/${name}`,
+      origin: 'API',
+      condition: 'ResolvedRefs',
+      reason: 'SubsetNotFound',
+      message: 'no subset v9',
+    });
+    const shown = Array.from({ length: 12 }, (_, at) => trouble(`r${at}`));
+    const lines = configurationTroubles(
+      {
+        fileProblems: [
+          { code: 'syntax', severity: 'error', message: 'is broken', path: '', file: '/m/a.yaml', line: 3 },
+          { code: 'x', severity: 'notice', message: 'is odd', path: '', file: '/m/a.yaml', line: 4 },
+        ],
+        troubles: { total: 40, shown },
+      },
+      createPalette(false),
+    );
+    expect(lines.slice(0, 2)).toEqual([
+      'file /m/a.yaml:3:1: error [syntax] is broken',
+      'resource networking.istio.io/VirtualService/default/r0: SubsetNotFound: no subset v9',
+    ]);
+    expect(lines).toHaveLength(11);
+    expect(lines.at(-1)).toStartWith('and 31 more');
   });
 
   test('are in trouble while their certificate is revoked', () => {
@@ -217,7 +263,7 @@ describe('edges', () => {
     const text = renderEdges(
       [edge('web', 'mutual-tls'), ...others],
       readObserved([{ instance: 'api-0.default', text: page }]),
-      createPalette(false),
+      { palette: createPalette(false), columns: 0 },
     );
     expect(text).toMatch(/web\.default +api\S+:80 +mutual TLS +12 +because/);
     expect(text).toMatch(/job\.default, cron\.default and 2 more +api\S+:80 +plaintext +- +because/);
@@ -285,7 +331,11 @@ describe('logs', () => {
     expect(names('api/api-1')).toEqual(['api-1']);
     expect(names('control')).toEqual(['control']);
     expect(() => names('wbe')).toThrow('did you mean web?');
-    expect(() => chooseLogs(logs, undefined, true)).toThrow('there are no logs');
+    expect(() => chooseLogs(join(logs, 'none'), undefined, true)).toThrow('there are no logs');
+    // What an application never wrote is not there; that it runs is known from its sidecar.
+    writeFileSync(join(logs, 'proxies', 'silent.log'), '');
+    expect(names('silent')).toEqual(['silent']);
+    expect(names()).toContain('silent');
   });
 
   test('are followed across growth, emptying and replacement', () => {

@@ -13,12 +13,17 @@ const defaultTail = 200;
 const followPollMs = 150;
 
 export async function run(context: CommandContext): Promise<number> {
-  const { args } = context;
+  const { args, out } = context;
   const files = chooseLogs(
     join(findStateDir(context), stateFiles.logs),
     args.positional[0],
     args.has('proxy'),
   );
+  const silent = files.filter(({ path }) => !existsSync(path)).map(({ name }) => name);
+  if (silent.length > 0)
+    out.writeError(
+      `${silent.join(', ')} ${silent.length === 1 ? 'has' : 'have'} written nothing yet${args.has('proxy') ? '' : ' ("logs --proxy" shows the sidecar)'}\n`,
+    );
   const tails = files.map(
     (file) => new LogTail(file, (name, line) => writeLine(context, name, line, files.length > 1)),
   );
@@ -32,11 +37,8 @@ export async function run(context: CommandContext): Promise<number> {
 export function chooseLogs(logs: string, word: string | undefined, ofProxy: boolean): readonly LogFile[] {
   if (word === 'control') return [{ name: 'control', path: join(logs, stateFiles.controlLog) }];
   const folder = join(logs, ofProxy ? 'proxies' : 'apps');
-  const names = existsSync(folder)
-    ? readdirSync(folder)
-        .filter((file) => file.endsWith('.log'))
-        .map((file) => basename(file, '.log'))
-    : [];
+  // An application that says nothing has no log; its sidecar always has one.
+  const names = [...new Set(['apps', 'proxies'].flatMap((kind) => logNames(join(logs, kind))))];
   const wanted = word?.split('/').at(-1);
   const chosen = names
     .filter((name) => wanted === undefined || name === wanted || name.replace(/-\d+$/, '') === wanted)
@@ -48,6 +50,13 @@ export function chooseLogs(logs: string, word: string | undefined, ofProxy: bool
     'usage',
     `there is no log of "${wanted}": ${nearest === undefined ? `there are ${[...names, 'control'].join(', ')}` : `did you mean ${nearest}?`}`,
   );
+}
+
+function logNames(folder: string): readonly string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.log'))
+    .map((file) => basename(file, '.log'));
 }
 
 async function follow({ signals }: CommandContext, tails: readonly LogTail[]): Promise<void> {

@@ -1,7 +1,9 @@
 /** `sluice status`: whether every proxy has the latest configuration, and a refusing proxy's own words. */
+import { formatProblem } from '@sluice/api';
+import { nearestName } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
 import type { ApiClient } from '../mesh/api-client.ts';
-import { exitStatus } from '../errors.ts';
+import { cliError, exitStatus } from '../errors.ts';
 import {
   viewPaths,
   type EdgeView,
@@ -19,6 +21,17 @@ import { connect } from './connect.ts';
 /** In larger meshes the edges are too many to be counted for a glance. */
 const summarizedInstances = 100;
 const shownTypes = ['cds', 'eds', 'lds', 'rds'] as const;
+const head = ['NAME', 'NAMESPACE', 'SYNC', 'HEALTHY', 'VERSION', 'ADMIN'];
+const wideHead = [
+  'NAME',
+  'NAMESPACE',
+  ...shownTypes.map((type) => type.toUpperCase()),
+  'HEALTHY',
+  'VERSION',
+  'ADMIN',
+];
+/** Resources and files that `status` names before it counts the rest. */
+const shownTroubles = 10;
 
 export async function run(context: CommandContext): Promise<number> {
   const { args, out } = context;
@@ -31,7 +44,9 @@ export async function run(context: CommandContext): Promise<number> {
   ]);
   const wanted = args.positional[0];
   const namespace = args.text('namespace');
-  const rows = statusRows(proxies, instances).filter((row) => isWanted(row, wanted, namespace));
+  const every = statusRows(proxies, instances);
+  const rows = every.filter((row) => isWanted(row, wanted, namespace));
+  if (wanted !== undefined && rows.length === 0) throw unknownWorkload(wanted, namespace, every);
   const format = args.text('output');
   if (format === 'json' || format === 'yaml')
     out.write(
@@ -45,24 +60,18 @@ export async function run(context: CommandContext): Promise<number> {
       }),
     );
   else {
-    const head = [
-      'NAME',
-      'NAMESPACE',
-      ...shownTypes.map((type) => type.toUpperCase()),
-      'HEALTHY',
-      'VERSION',
-      'ADMIN',
-    ];
+    const isWide = format === 'wide';
     out.write(
       rows.length === 0
-        ? 'no proxy is connected\n'
+        ? `no proxy is connected${namespace === undefined ? '' : ` in namespace ${namespace}`}\n`
         : renderTable(
-            head,
-            rows.map((row) => cells(row)),
+            isWide ? wideHead : head,
+            rows.map((row) => statusCells(row, isWide)),
+            out.columns,
           ),
     );
     out.write(troubles(rows, summary, out.palette));
-    if (instances.length > 0 && instances.length <= summarizedInstances) {
+    if (rows.length === every.length && instances.length > 0 && instances.length <= summarizedInstances) {
       const { edges } = await client.get<{ edges: readonly EdgeView[] }>(viewPaths.edges);
       out.write(`\n${summarizeEdges(edges, out.palette)} (status --edges shows each, and why)\n`);
     }
@@ -94,7 +103,7 @@ async function showEdges({ args, out }: CommandContext, client: ApiClient): Prom
     const seen = shown.map((edge) => ({ ...edge, callsSeen: observed.mutualTls(edge) }));
     const plaintextCallsSeen = Object.fromEntries(observed.plaintext);
     out.write(renderAs(format, { edges: seen, plaintextCallsSeen, connectionsRefused: observed.refused }));
-  } else out.write(renderEdges(shown, observed, out.palette));
+  } else out.write(renderEdges(shown, observed, out));
   return shown.some((edge) => edge.security === 'refused') ? exitStatus.failed : exitStatus.done;
 }
 
@@ -154,20 +163,45 @@ export function isTroubled({ proxy, instance }: StatusRow): boolean {
   );
 }
 
-function cells({ name, namespace, proxy, instance }: StatusRow): readonly string[] {
-  const states = shownTypes.map((type) => {
-    const found = proxy?.types.find((one) => one.type === type);
-    return proxy === undefined ? 'NOT CONNECTED' : (found?.state ?? 'NOT_SENT').replace('_', ' ');
-  });
+/** Cells of a row; with `isWide` a column for each type. */
+export function statusCells(
+  { name, namespace, proxy, instance }: StatusRow,
+  isWide: boolean,
+): readonly string[] {
   const admin = instance?.registration.adminPort ?? proxy?.adminPort ?? null;
   return [
     name,
     orNone(namespace),
-    ...states,
+    ...(isWide ? shownTypes.map((type) => stateOf(proxy, type)) : [syncCell(proxy)]),
     instance === undefined ? '-' : healthCell(instance),
     proxy?.version || instance?.registration.version || '-',
     admin === null ? '-' : `127.0.0.1:${admin}`,
   ];
+}
+
+function stateOf(proxy: ProxyView | undefined, type: string): string {
+  if (proxy === undefined) return 'NOT CONNECTED';
+  return (proxy.types.find((one) => one.type === type)?.state ?? 'NOT_SENT').replace('_', ' ');
+}
+
+/** One word for a proxy that has everything; otherwise which types it lacks. */
+function syncCell(proxy: ProxyView | undefined): string {
+  if (proxy === undefined) return 'NOT CONNECTED';
+  const behind = proxy.types.filter(({ state }) => state === 'NACK' || state === 'STALE');
+  if (behind.length === 0) return proxy.types.some(({ state }) => state === 'SYNCED') ? 'SYNCED' : 'NOT SENT';
+  return behind.map(({ type, state }) => `${state} ${type.toUpperCase()}`).join(', ');
+}
+
+function unknownWorkload(name: string, namespace: string | undefined, all: readonly StatusRow[]): Error {
+  const known = [...new Set(all.filter((row) => isWanted(row, undefined, namespace)).map((row) => row.name))];
+  const nearest = nearestName(name, known);
+  const hint =
+    nearest !== undefined
+      ? `did you mean ${nearest}?`
+      : known.length === 0
+        ? 'nothing is registered'
+        : `there are ${known.join(', ')}`;
+  return cliError('usage', `no proxy belongs to "${name}": ${hint}`);
 }
 
 function healthCell({ isRevoked, isHealthy, healthMessage }: InstanceView): string {
@@ -190,7 +224,26 @@ function troubles(rows: readonly StatusRow[], summary: SummaryView, palette: Pal
         'more than half of all instances went silent at once: nothing is evicted until they return',
       ),
     );
+  lines.push(...configurationTroubles(summary, palette));
   return lines.length === 0 ? '' : `\n${lines.join('\n')}\n`;
+}
+
+/** What the configuration itself has wrong: a proxy in step with it is in step with that, too. */
+export function configurationTroubles(
+  { fileProblems, troubles: resources }: Pick<SummaryView, 'fileProblems' | 'troubles'>,
+  palette: Palette,
+): readonly string[] {
+  const ofFiles = fileProblems
+    .filter(({ severity }) => severity === 'error')
+    .map((problem) => `${palette.bad('file')} ${formatProblem(problem)}`);
+  const ofResources = resources.shown.map(
+    ({ name, reason, message }) => `${palette.bad('resource')} ${name}: ${reason}: ${message}`,
+  );
+  const lines = [...ofFiles, ...ofResources];
+  const more = ofFiles.length + resources.total - shownTroubles;
+  return more <= 0
+    ? lines
+    : [...lines.slice(0, shownTroubles), `and ${more} more: "sluice check" counts, the mesh page lists them`];
 }
 
 function isWanted(row: StatusRow, name: string | undefined, namespace: string | undefined): boolean {

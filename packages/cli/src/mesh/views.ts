@@ -89,6 +89,17 @@ export interface SummaryView {
   /** Wall clock of the control plane, ISO 8601. */
   readonly now: string;
   readonly fileProblems: readonly Problem[];
+  /** Resources that do not do what was written; the first of them. */
+  readonly troubles: {
+    readonly total: number;
+    readonly shown: readonly {
+      readonly name: string;
+      readonly origin: string;
+      readonly condition: string;
+      readonly reason: string;
+      readonly message: string;
+    }[];
+  };
   readonly sidecars: SidecarSettings;
 }
 

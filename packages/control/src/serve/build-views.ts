@@ -4,7 +4,8 @@ import type { InstanceRegistry } from '../registry/instance-registry.ts';
 import type { ResourceStore } from '../source/store.ts';
 import type { ProxyState } from '../status/proxy-state.ts';
 import { conditionsOf } from './conditions.ts';
-import type { MeshSummary, MeshViews, ServiceView } from './mesh-views.ts';
+import { troublesOf } from './resource-troubles.ts';
+import type { MeshSummary, MeshViews, ResourceView, ServiceView } from './mesh-views.ts';
 
 export interface ViewSources {
   readonly store: ResourceStore;
@@ -13,7 +14,7 @@ export interface ViewSources {
   readonly services: () => readonly ServiceView[];
   readonly edges: MeshViews['edges'];
   readonly analyze: (text: string) => readonly Problem[];
-  readonly about: () => Omit<MeshSummary, 'revision' | 'isEvictionFrozen' | 'fileProblems'>;
+  readonly about: () => Omit<MeshSummary, 'revision' | 'isEvictionFrozen' | 'fileProblems' | 'troubles'>;
 }
 
 export function buildViews({
@@ -25,12 +26,23 @@ export function buildViews({
   analyze,
   about,
 }: ViewSources): MeshViews {
+  const resources = (): readonly ResourceView[] =>
+    [...store.all()].map(({ key, object, serving, origin, generation, problems }) => ({
+      key,
+      origin: formatOrigin(origin),
+      generation,
+      isCurrent: serving?.metadata.generation === generation,
+      isServing: serving !== null,
+      problems,
+      conditions: conditionsOf(object),
+    }));
   return {
     summary: () => ({
       ...about(),
       revision: store.revision,
       isEvictionFrozen: registry.isFrozen,
       fileProblems: [...store.fileProblems.values()].flat(),
+      troubles: troublesOf(resources()),
     }),
     proxies: () => [...proxies()],
     instances: () =>
@@ -47,16 +59,7 @@ export function buildViews({
       ),
     services,
     edges,
-    resources: () =>
-      [...store.all()].map(({ key, object, serving, origin, generation, problems }) => ({
-        key,
-        origin: formatOrigin(origin),
-        generation,
-        isCurrent: serving?.metadata.generation === generation,
-        isServing: serving !== null,
-        problems,
-        conditions: conditionsOf(object),
-      })),
+    resources,
     analyze,
   };
 }

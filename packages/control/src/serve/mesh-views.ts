@@ -60,6 +60,23 @@ export interface ConditionView {
   readonly message: string;
 }
 
+export interface ResourceTrouble {
+  readonly key: ResourceKey;
+  /** `VirtualService/shop/cart`, with its group. */
+  readonly name: string;
+  readonly origin: string;
+  /** The worst condition. */
+  readonly condition: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface ResourceTroubles {
+  readonly total: number;
+  /** The first of them. */
+  readonly shown: readonly ResourceTrouble[];
+}
+
 /** Whose calls are asked for: in a large mesh all of them are too many to look at. */
 export interface EdgeFilter {
   readonly workload?: string;
@@ -86,6 +103,8 @@ export interface MeshSummary {
   /** Wall clock of the control plane, ISO 8601: to compare clocks by. */
   readonly now: string;
   readonly fileProblems: readonly Problem[];
+  /** Resources that do not do what was written. */
+  readonly troubles: ResourceTroubles;
   readonly sidecars: SidecarSettings;
 }
 

@@ -66,11 +66,15 @@ function alarms(summary: MeshSummary, resources: readonly ResourceView[]): Html 
           ${broken.length} of ${resources.length} resources are not valid; the last good generation of each is
           in use, where there was one.
         </li>`;
-  if (frozen === null && invalid === null && files.length === 0) return null;
+  const troubles = summary.troubles.shown.map(
+    ({ name, reason, message, origin }) => html`<li>${name} (${origin}): ${reason}: ${message}</li>`,
+  );
+  const all = [frozen, invalid, ...files, ...troubles].filter((item) => item !== null);
+  if (all.length === 0) return null;
   return html`<section class="alarm">
     <h2>Needs attention</h2>
     <ul>
-      ${frozen}${invalid}${files}
+      ${all}
     </ul>
   </section>`;
 }
@@ -183,7 +187,7 @@ function resourceState({ isServing, isCurrent, problems, conditions }: ResourceV
       ? html`<span class="good">in use</span>`
       : html`<span class="bad">an older generation is in use</span>`;
   const failing = conditions
-    .filter(({ status }) => status !== 'True')
+    .filter(({ type, status }) => status !== (type === 'Conflicted' ? 'False' : 'True'))
     .map(({ type, status, reason, message }) => html`<li>${type} ${status} (${reason}): ${message}</li>`);
   const texts = problems.map((problem) => html`<li>${formatProblem(problem)}</li>`);
   if (failing.length + texts.length === 0) return use;
