@@ -9,6 +9,7 @@ test('nothing given is a control plane on loopback with its state beside it', ()
     args: {
       stateDir: '.sluice',
       resources: [],
+      optionalResources: [],
       meshConfig: undefined,
       xdsAddress: '127.0.0.1:15010',
       apiAddress: '127.0.0.1:15080',

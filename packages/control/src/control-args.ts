@@ -15,6 +15,7 @@ export const controlUsage = `Usage: sluice control [flags]
 
   --state-dir DIR         where the state is kept (default .sluice)
   --resources DIR         folder or file of resources, watched; may be repeated
+  --optional-resources DIR  likewise, but may be missing: taken over when it appears
   --mesh-config FILE      sluice.yaml with meshConfig (default: a mesh with defaults)
   --xds-address ADDR      xDS for proxies (default 127.0.0.1:15010)
   --api-address ADDR      API and page (default 127.0.0.1:15080)
@@ -26,6 +27,7 @@ ${identityUsage}  --log-level LEVEL       trace, debug, info, warning, error, cr
 const flags = [
   '--state-dir',
   '--resources',
+  '--optional-resources',
   '--mesh-config',
   '--xds-address',
   '--api-address',
@@ -34,7 +36,11 @@ const flags = [
   '--log-format',
   ...identityFlags,
 ] as const;
-const repeatable: ReadonlySet<string> = new Set(['--resources', ...repeatableIdentityFlags]);
+const repeatable: ReadonlySet<string> = new Set([
+  '--resources',
+  '--optional-resources',
+  ...repeatableIdentityFlags,
+]);
 type Flag = (typeof flags)[number];
 
 /** Takes `--flag value` and `--flag=value`; a flag that is repeated is an error, but for the few that may be. */
@@ -68,6 +74,7 @@ export function parseControlArgs(argv: readonly string[]): ParsedControlArgs {
     args: {
       stateDir: one('--state-dir', '.sluice'),
       resources: given.get('--resources') ?? [],
+      optionalResources: given.get('--optional-resources') ?? [],
       meshConfig: given.get('--mesh-config')?.[0],
       xdsAddress: one('--xds-address', '127.0.0.1:15010'),
       apiAddress: one('--api-address', '127.0.0.1:15080'),

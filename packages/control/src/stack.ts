@@ -36,6 +36,8 @@ export interface ControlOptions {
   readonly stateDir: string;
   /** Folders of resources, or single files. */
   readonly resources: readonly string[];
+  /** Likewise; those that are missing are taken over when they appear. */
+  readonly optionalResources?: readonly string[];
   /** sluice.yaml; undefined for a mesh with defaults. */
   readonly meshConfig: string | undefined;
   readonly xdsAddress: string;
@@ -330,9 +332,11 @@ function openSources(
     },
   });
   closers.push(() => store.close());
-  if (options.resources.length === 0) return store;
+  const { resources, optionalResources = [] } = options;
+  if (resources.length + optionalResources.length === 0) return store;
   const folder = openFolderSource({
-    paths: options.resources,
+    paths: resources,
+    optionalPaths: optionalResources,
     store,
     read: readResourceText,
     log: log.child('folder'),

@@ -18,6 +18,8 @@ export interface ControlAddresses {
 export interface ControlRunnerOptions {
   readonly stateDir: string;
   readonly resources: readonly string[];
+  /** May appear later. */
+  readonly optionalResources: readonly string[];
   readonly meshConfig: string;
   readonly addresses: ControlAddresses;
   readonly ledger: ProcessLedger;
@@ -73,13 +75,14 @@ export class ControlRunner {
   }
 
   #spawn(): Child {
-    const { stateDir, resources, meshConfig, addresses, env, ledger } = this.#options;
+    const { stateDir, resources, optionalResources, meshConfig, addresses, env, ledger } = this.#options;
     const child = spawnChild({
       argv: [
         ...selfCommand('control'),
         '--state-dir',
         stateDir,
         ...resources.flatMap((path) => ['--resources', path]),
+        ...optionalResources.flatMap((path) => ['--optional-resources', path]),
         '--mesh-config',
         meshConfig,
         '--xds-address',

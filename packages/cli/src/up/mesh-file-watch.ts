@@ -72,11 +72,16 @@ export function waitingChanges(before: MeshFile, after: MeshFile): readonly stri
   const settings = [
     ['name', before.name, after.name],
     ['ports', before.config.ports, after.config.ports],
-    ['resources', before.resources, after.resources],
+    ['resources', folders(before), folders(after)],
     ['meshConfig.defaultConfig', sidecars(before), sidecars(after)],
   ] as const;
   const changed = settings.filter(([, one, other]) => canonicalJson(one) !== canonicalJson(other));
   return [...workloads, ...changed.map(([name]) => name)];
+}
+
+/** A folder that has appeared since is the same folder. */
+function folders({ resources, optionalResources }: MeshFile): readonly string[] {
+  return [...resources, ...optionalResources].sort();
 }
 
 function byName({ config }: MeshFile): ReadonlyMap<string, string> {

@@ -23,6 +23,8 @@ export interface MeshFile {
   readonly explicitPorts: ReadonlySet<ControlPort>;
   /** Absolute; those of the file, or the default folder where it exists. */
   readonly resources: readonly string[];
+  /** The default folder where it does not exist yet: people make it when they write their first resource. */
+  readonly optionalResources: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -41,7 +43,7 @@ export function readMeshFile(where: string): MeshFile {
     name: config.name ?? basename(dir),
     config,
     explicitPorts: new Set(explicitPorts(written['ports'])),
-    resources: resourcePaths(config, dir, Object.hasOwn(written, 'resources')),
+    ...resourcePaths(config, dir, Object.hasOwn(written, 'resources')),
     warnings: lines,
   };
 }
@@ -84,10 +86,18 @@ function findFile(where: string): string {
   return file;
 }
 
-function resourcePaths(config: SluiceConfig, dir: string, isWritten: boolean): readonly string[] {
+function resourcePaths(
+  config: SluiceConfig,
+  dir: string,
+  isWritten: boolean,
+): Pick<MeshFile, 'resources' | 'optionalResources'> {
   const paths = config.resources.map((path) => resolve(dir, path));
   // Only the default folder may be missing: what somebody wrote is meant.
-  return isWritten ? paths : paths.filter((path) => existsSync(path));
+  if (isWritten) return { resources: paths, optionalResources: [] };
+  return {
+    resources: paths.filter((path) => existsSync(path)),
+    optionalResources: paths.filter((path) => !existsSync(path)),
+  };
 }
 
 function explicitPorts(ports: unknown): ControlPort[] {

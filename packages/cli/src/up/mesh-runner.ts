@@ -72,6 +72,7 @@ export class MeshRunner {
     this.#control = new ControlRunner({
       stateDir,
       resources: [...file.resources, this.#generatedDir()],
+      optionalResources: file.optionalResources,
       meshConfig: file.path,
       addresses,
       ledger: this.#ledger,

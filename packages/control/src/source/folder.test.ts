@@ -213,3 +213,24 @@ test('what a file held before a restart and no longer holds is deleted at the st
   open();
   expect(names()).toBe('a');
 });
+
+test('an optional folder may be missing, is taken over when it appears, and then counts as any other', () => {
+  mkdirSync(join(root, 'there'));
+  const mesh = join(root, 'mesh');
+  source = openFolderSource({
+    paths: [join(root, 'there')],
+    optionalPaths: [mesh],
+    store,
+    read: readWords,
+    log,
+  });
+  expect(names()).toBe('');
+  expect(logged.join('')).not.toContain('cannot be read');
+  mkdirSync(mesh);
+  write('mesh/a.yaml', 'late');
+  while (names() !== 'late') source.look();
+  renameSync(mesh, join(root, 'gone'));
+  source.look();
+  expect(names()).toBe('late');
+  expect(logged.join('')).toContain('a resource folder cannot be read; its resources stay as they were');
+});

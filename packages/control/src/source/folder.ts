@@ -5,7 +5,7 @@
  *
  * A folder that vanishes while we run keeps its resources: an unmounted disk is not a wish to delete a mesh.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { formatProblem, type Problem } from '@sluice/api';
 import type { Logger } from '@sluice/runtime';
@@ -22,6 +22,8 @@ export type ReadResourceText = (
 export interface FolderSourceOptions {
   /** Folders, or single files. */
   readonly paths: readonly string[];
+  /** Likewise, but may be missing: taken over when they appear. */
+  readonly optionalPaths?: readonly string[];
   readonly store: ResourceStore;
   readonly read: ReadResourceText;
   readonly log: Logger;
@@ -61,6 +63,8 @@ class Folders implements FolderSource {
   /** Read, but not stored because the disk is full. */
   readonly #unwritten = new Map<string, FolderFile>();
   readonly #missing = new Set<string>();
+  /** Optional paths that were never there. */
+  readonly #awaited: Set<string>;
   readonly #unsubscribe: () => void;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -68,7 +72,9 @@ class Folders implements FolderSource {
     this.#store = options.store;
     this.#read = options.read;
     this.#log = options.log;
-    this.#paths = options.paths.map((path) => resolve(path));
+    const optional = (options.optionalPaths ?? []).map((path) => resolve(path));
+    this.#paths = [...options.paths.map((path) => resolve(path)), ...optional];
+    this.#awaited = new Set(optional);
     this.#watch = new FileWatch({
       scan: () => this.#scan(),
       onSettled: (changes) => this.#apply(changes),
@@ -87,8 +93,7 @@ class Folders implements FolderSource {
 
   load(): void {
     for (const path of this.#paths) {
-      const stat = statSync(path, { throwIfNoEntry: false });
-      if (stat === undefined)
+      if (!existsSync(path) && !this.#awaited.has(path))
         throw localError(
           'resources-missing',
           `${path} does not exist; create it, or name another with --resources`,
@@ -115,6 +120,9 @@ class Folders implements FolderSource {
     const directories: string[] = [];
     const unreadable: string[] = [];
     for (const path of this.#paths) {
+      // The poll finds it: what else happens beside it is none of our business.
+      if (this.#awaited.has(path) && !existsSync(path)) continue;
+      this.#awaited.delete(path);
       try {
         if (statSync(path).isFile()) {
           files.push(path);
