@@ -1,12 +1,14 @@
 /** `sluice analyze`: what is wrong in files before they go anywhere, each with its place and a stable code. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import {
   analyze,
   formatKey,
   formatProblem,
   honouredKinds,
+  isKind,
   keyOf,
+  readObjects,
   readSluiceFile,
   sortProblems,
   type AnalyzedObject,
@@ -19,6 +21,7 @@ import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
 import { viewPaths, type InstanceView } from '../mesh/views.ts';
 import { renderAs } from '../output/structured.ts';
+import { renderServices } from '../up/generated-services.ts';
 import { meshFileName } from '../up/mesh-file.ts';
 import { connect } from './connect.ts';
 import { readFiles } from './read-files.ts';
@@ -34,17 +37,13 @@ export async function run(context: CommandContext): Promise<number> {
   const own: AnalyzedObject[] = objects
     .filter(({ isUsable }) => isUsable)
     .map(({ object, origin, locate }) => ({ object, file: origin.file, locate }));
-  const described = meshFiles(context, paths);
+  const described = meshFiles(context, paths, own);
   const world = args.has('live') ? await readLive(context, own) : described;
   const found = analyze([...own, ...world.others], optionsOf(args.text('namespace'), world));
   // What is live was judged when it went there.
   const ofFiles = found.filter((problem) => problem.file !== undefined);
   const all = sortProblems([...described.problems, ...problems, ...ofFiles]);
-  report(
-    context,
-    all,
-    `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${objects.length} resources`,
-  );
+  report(context, all, `${counted(files.length, 'file')}, ${counted(objects.length, 'resource')}`);
   const limit = (args.text('fail-on') ?? 'error') as Severity;
   return all.some(({ severity }) => ranks[severity] >= ranks[limit]) ? exitStatus.failed : exitStatus.done;
 }
@@ -69,7 +68,11 @@ function report({ args, out }: CommandContext, problems: readonly Problem[], wha
   out.write(problems.map((problem) => `${colour(problem, out.palette)}\n`).join(''));
   const count = (severity: Severity): number =>
     problems.filter((problem) => problem.severity === severity).length;
-  out.writeError(`${what}: ${count('error')} errors, ${count('warning')} warnings\n`);
+  out.writeError(`${what}: ${counted(count('error'), 'error')}, ${counted(count('warning'), 'warning')}\n`);
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 interface World {
@@ -97,28 +100,36 @@ async function readLive(context: CommandContext, own: readonly AnalyzedObject[])
   };
 }
 
-/** A sluice.yaml among what is analyzed, or beside it, tells which instances there will be. */
+/**
+ * A sluice.yaml among what is analyzed, or beside it, tells which instances there will be, and which Services `up`
+ * makes for workloads that have none.
+ */
 function meshFiles(
   { cwd }: CommandContext,
   paths: readonly string[],
+  own: readonly AnalyzedObject[],
 ): World & { readonly problems: readonly Problem[] } {
-  const found = paths.flatMap((path) => {
-    const file = meshFileOf(cwd, path);
-    return file === undefined ? [] : [readSluiceFile(readFileSync(file, 'utf8'), file)];
-  });
+  const files = new Set(paths.flatMap((path) => meshFileOf(cwd, path) ?? []));
+  const found = [...files].map((file) => readSluiceFile(readFileSync(file, 'utf8'), file));
+  const workloads = found.flatMap(({ config }) => config?.workloads ?? []);
+  const defined = new Set(
+    own
+      .filter(({ object }) => isKind(object, '/Service'))
+      .map(({ object: { metadata } }) => `${metadata.namespace ?? 'default'}/${metadata.name}`),
+  );
+  const generated = readObjects(renderServices(workloads, defined), 'generated');
   return {
-    others: [],
-    instances: found
-      .flatMap(({ config }) => config?.workloads ?? [])
-      .map(({ namespace, labels }) => ({ namespace, labels })),
+    others: generated.objects.map(({ object }) => ({ object })),
+    instances: workloads.map(({ namespace, labels }) => ({ namespace, labels })),
     knowsAllInstances: found.some(({ config }) => config !== undefined),
     problems: found.flatMap(({ problems }) => problems),
   };
 }
 
 function meshFileOf(cwd: string, path: string): string | undefined {
-  const folder = resolve(cwd, path);
-  if (path === '-' || !existsSync(folder) || !statSync(folder).isDirectory()) return undefined;
+  const named = resolve(cwd, path);
+  if (path === '-' || !existsSync(named)) return undefined;
+  const folder = statSync(named).isDirectory() ? named : dirname(named);
   return [join(folder, meshFileName), join(folder, '..', meshFileName)].find((candidate) =>
     existsSync(candidate),
   );

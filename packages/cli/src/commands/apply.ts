@@ -10,6 +10,7 @@ import {
   type KubeObject,
   type ReadObject,
 } from '@sluice/api';
+import { resolve } from 'node:path';
 import type { CommandContext } from '../context.ts';
 import { exitStatus } from '../errors.ts';
 import { ApiRefusal } from '../mesh/api-client.ts';
@@ -47,6 +48,10 @@ export async function run(context: CommandContext): Promise<number> {
       out.write(`${nameOf(object)} ${outcome}${options.isDryRun ? ' (server dry run)' : ''}\n`);
     } catch (error) {
       if (!(error instanceof ApiRefusal)) throw error;
+      if (isWatched(error, resolve(context.cwd, read.origin.file))) {
+        out.write(`${nameOf(read.object)} is watched in this file: saving it is enough\n`);
+        continue;
+      }
       hasFailed = true;
       out.writeError(
         `${out.palette.bad('error')}: ${read.origin.file}:${read.origin.line}: ${error.message}${adoptHint(error)}\n`,
@@ -112,6 +117,11 @@ function isSame(a: KubeObject, b: KubeObject): boolean {
     jsonEqual(plain(a), plain(b)) &&
     a.metadata.annotations?.[lastAppliedAnnotation] === b.metadata.annotations?.[lastAppliedAnnotation]
   );
+}
+
+/** The file that owns the object is the one that is applied: the mesh has it, or says itself what is wrong with it. */
+function isWatched(error: ApiRefusal, file: string): boolean {
+  return error.causes.includes('OwnedElsewhere') && error.message.includes(` is defined by ${file}:`);
 }
 
 function adoptHint(error: ApiRefusal): string {

@@ -27,9 +27,13 @@ export async function readFiles(
   paths: readonly string[],
   isRecursive: boolean,
 ): Promise<ReadFiles> {
-  const files = paths.flatMap((path) =>
+  const address = paths.find((path) => /^https?:\/\//.test(path));
+  if (address !== undefined)
+    throw cliError('usage', `addresses are not fetched: curl -sfL ${address} | sluice … -f -`);
+  const named = paths.flatMap((path) =>
     path === '-' ? ['-'] : filesOf(resolve(context.cwd, path), isRecursive),
   );
+  const files = [...new Set(named)];
   const read = await Promise.all(
     files.map(async (file) => {
       const text = file === '-' ? await context.readStdin() : readFileSync(file, 'utf8');

@@ -42,7 +42,7 @@ export function chooseCommand(workload: SluiceWorkload, options: ChooseOptions):
   }
   throw cliError(
     'program-missing',
-    `${workload.name} cannot be run here: ${describeMissing(ways)}; install it, or change "command" in sluice.yaml`,
+    `${workload.name} cannot be run here: ${describeMissing(ways)}; install it, or name another command`,
   );
 }
 

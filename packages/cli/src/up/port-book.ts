@@ -128,7 +128,10 @@ export class PortBook {
       // Who writes 80 means the service's port; nobody expects it on a machine without privileges.
       if (preferredInbound === undefined || preferredInbound < firstUnprivileged)
         return { name, app: appPort ?? app, inbound };
-      const hindrance = this.#takePreferred(preferredInbound);
+      const hindrance =
+        appPort === preferredInbound
+          ? 'is the application’s own: its sidecar cannot listen there too'
+          : this.#takePreferred(preferredInbound);
       if (hindrance === undefined) return { name, app: appPort ?? app, inbound: preferredInbound };
       this.#notices.push(`port ${preferredInbound} (${wanted.instance}) ${hindrance}: using ${inbound}`);
       return { name, app: appPort ?? app, inbound };

@@ -46,6 +46,6 @@ function describeAttempt(origin: Origin, owner: Origin): string {
     return `the definition at ${formatOrigin(origin)} is ignored; remove one of the two`;
   }
   if (origin.source === 'registration') return `the ${formatOrigin(origin)} needs another name`;
-  if (owner.source === 'folder') return 'change it there, or take it over with adopt';
-  return 'it goes when the instance leaves; take it over with adopt to keep it';
+  if (owner.source === 'folder') return 'change it there, or take it over (apply --adopt)';
+  return 'it goes when the instance leaves; take it over to keep it (apply --adopt)';
 }

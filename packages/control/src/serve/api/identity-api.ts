@@ -94,7 +94,10 @@ function revoke(
   const select = selection(serial, namespace, name);
   const revoked = authority.revoke(select);
   if (revoked.length === 0)
-    throw new ApiError(404, 'no certificate in force is meant: "sluice cert list" shows those there are');
+    throw new ApiError(
+      404,
+      `no certificate in force ${typeof serial === 'string' ? `has the serial number ${serial.slice(0, 64)}` : `is of ${String(namespace)}/${String(name)}`}: "sluice cert list" shows those there are`,
+    );
   for (const row of revoked) joinTokens.endUsed(row.namespace, row.account);
   metrics.revoked(revoked.length);
   log.warning('revoked by an operator', { serials: revoked.map((row) => row.serial).join(' ') });
