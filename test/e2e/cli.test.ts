@@ -103,7 +103,7 @@ describe.if(process.platform === 'linux')('commands on a running mesh', () => {
       /Endpoints:\n +127\.0\.0\.1:\d+ +api[^\n]*healthy/,
     );
     const status = await mesh.out('status');
-    expect(status).toMatch(/^NAME +NAMESPACE +CDS +EDS +LDS +RDS +HEALTHY +VERSION +ADMIN\n/);
+    expect(status).toMatch(/^NAME +NAMESPACE +SYNC +HEALTHY +VERSION +ADMIN\n/);
     expect(status).toMatch(/^web +default +SYNCED +yes/m);
     expect(await mesh.out('proxy-config', 'endpoints', 'web')).toMatch(
       /outbound\|8089\|\|api\.default\.svc\.cluster\.local/,
