@@ -22,11 +22,12 @@ afterAll(cleanUp);
 
 const curl = findProgram('curl');
 const nghttpd = findProgram('nghttpd') ?? (existsSync('/usr/sbin/nghttpd') ? '/usr/sbin/nghttpd' : null);
+const nginx = findProgram('nginx');
 const isReady = curl !== null && nghttpd !== null;
 const pki = new Pki();
 const leaf = pki.authority.leaf({ account: 'a', dnsSans: ['a.test'] });
 const files = pki.files('a', leaf);
-const [front, plainOrigin, h1Origin] = [freePort(), freePort(), freePort()];
+const [front, plainOrigin, h1Origin, bothOrigin] = [freePort(), freePort(), freePort(), freePort()];
 const origin = freePort();
 let proxy: RunningProxy;
 
@@ -40,6 +41,7 @@ const options = (choice: object, names: object = {}): object => ({
   },
 });
 const auto = { auto_config: { http_protocol_options: {}, http2_protocol_options: {} } };
+const kept = { use_downstream_protocol_config: { http_protocol_options: {}, http2_protocol_options: {} } };
 const h2 = { explicit_http_config: { http2_protocol_options: {} } };
 const trusting = (more: object = {}): object => ({ transport_socket: upstreamTls(validation(pki), more) });
 
@@ -49,11 +51,31 @@ const clusters: Readonly<Record<string, object>> = {
   fixed: cluster('fixed', origin, { ...options(h2), ...trusting({ sni: 'a.test' }) }),
   auto: cluster('auto', origin, { ...options(auto), ...trusting({ sni: 'a.test' }) }),
   old: cluster('old', h1Origin, { ...options(auto), ...trusting({ sni: 'a.test' }) }),
+  kept: cluster('kept', bothOrigin, { ...options(kept), ...trusting({ sni: 'a.test' }) }),
+  'kept-named': cluster('kept-named', bothOrigin, {
+    ...options(kept, { auto_sni: true, auto_san_validation: true }),
+    ...trusting(),
+  }),
   named: cluster('named', origin, {
     ...options(auto, { auto_sni: true, auto_san_validation: true }),
     ...trusting(),
   }),
 };
+
+/** A server that speaks what ALPN agrees on, and says what that was. */
+const bothConfig = (folder: string): string => `
+daemon off; master_process off; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+events {}
+http {
+  access_log off;
+  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
+  server {
+    listen 127.0.0.1:${bothOrigin} ssl http2;
+    ssl_certificate ${files.chain}; ssl_certificate_key ${files.key};
+    location / { return 200 "$server_protocol $ssl_server_name"; }
+  }
+}
+`;
 
 beforeAll(async () => {
   if (!isReady) return;
@@ -64,7 +86,12 @@ beforeAll(async () => {
   const chain = ['-cert', files.chain, '-cert_chain', files.chain, '-key', files.key];
   const server = ['openssl', 's_server', '-accept', String(h1Origin), ...chain];
   spawnCommand([...server, '-alpn', 'http/1.1', '-WWW', '-quiet'], { cwd: folder });
-  for (const port of [origin, plainOrigin, h1Origin])
+  if (nginx !== null) {
+    const config = join(folder, 'nginx.conf');
+    writeFileSync(config, bothConfig(folder));
+    spawnCommand([nginx, '-c', config, '-p', folder]);
+  }
+  for (const port of [origin, plainOrigin, h1Origin, ...(nginx === null ? [] : [bothOrigin])])
     await waitFor(() => isOpen(port), { what: `port ${port}` });
   const routes = Object.keys(clusters).map((name) => ({
     match: { prefix: `/${name}/` },
@@ -115,6 +142,17 @@ describe.skipIf(!isReady)('by ALPN', () => {
     expect(await proxy.stat('cluster.auto.upstream_cx_http2_total')).toBe(1);
     expect(await ask('/old/small')).toStartWith('small');
     expect(await proxy.stat('cluster.old.upstream_cx_http1_total')).toBe(1);
+  });
+
+  test.skipIf(nginx === null)('the protocol of the client is kept where the cluster says so', async () => {
+    for (let turn = 0; turn < 3; turn++) {
+      expect(await ask('/kept/', '--http2')).toBe('HTTP/2.0 a.test 2 200');
+      expect(await ask('/kept/', '--http1.1')).toBe('HTTP/1.1 a.test 1.1 200');
+    }
+    expect(await proxy.stat('cluster.kept.upstream_cx_http2_total')).toBe(1);
+    expect(await proxy.stat('cluster.kept.upstream_cx_http1_total')).toBe(1);
+    expect(await ask('/kept-named/', '--http2')).toBe('HTTP/2.0 a.test 2 200');
+    expect(await ask('/kept-named/', '--http1.1')).toBe('HTTP/1.1 a.test 1.1 200');
   });
 
   test('auto_sni sends the host, and the certificate must be for it', async () => {

@@ -17,19 +17,14 @@ const later = (...paths: string[]): LaterField[] => paths.map((path) => ({ path 
 const under = (place: string, fields: readonly LaterField[]): LaterField[] =>
   fields.map((field) => ({ ...field, path: `${place}.${field.path}` }));
 
-const laterConnectionPool: readonly LaterField[] = [...later('http.useClientProtocol')];
-
-const laterPortPolicy: readonly LaterField[] = [
-  ...later(
-    'loadBalancer.consistentHash',
-    'loadBalancer.localityLbSetting',
-    'loadBalancer.zoneAwareLbSetting',
-    'loadBalancer.warmup',
-    'loadBalancer.warmupDurationSecs',
-    'outlierDetection',
-  ),
-  ...under('connectionPool', laterConnectionPool),
-];
+const laterPortPolicy: readonly LaterField[] = later(
+  'loadBalancer.consistentHash',
+  'loadBalancer.localityLbSetting',
+  'loadBalancer.zoneAwareLbSetting',
+  'loadBalancer.warmup',
+  'loadBalancer.warmupDurationSecs',
+  'outlierDetection',
+);
 
 const laterPolicy: readonly LaterField[] = [
   ...laterPortPolicy,

@@ -100,6 +100,14 @@ export function checkConnectionPool(
       allowZero: field === 'idleTimeout',
     });
   }
+  if (http?.useClientProtocol === true && http.h2UpgradePolicy === 'UPGRADE') {
+    findings.add(
+      'ineffective-field',
+      [...path, 'http', 'h2UpgradePolicy'],
+      'has no effect beside useClientProtocol: clients of HTTP/1 keep it',
+      { severity: 'warning', part: 'key' },
+    );
+  }
   checkLeastDuration(http?.idleTimeout, [...path, 'http', 'idleTimeout'], findings, { allowZero: true });
   const keepalive = tcp?.tcpKeepalive;
   for (const field of ['time', 'interval'] as const) {

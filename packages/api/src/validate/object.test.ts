@@ -208,6 +208,15 @@ spec:
       'spec.trafficPolicy.portLevelSettings[1].port.number',
     ],
     [
+      'an upgrade beside the protocol of the client',
+      spec(
+        'DestinationRule',
+        '{host: a, trafficPolicy: {connectionPool: {http: {useClientProtocol: true, h2UpgradePolicy: UPGRADE}}}}',
+      ),
+      'ineffective-field',
+      'spec.trafficPolicy.connectionPool.http.h2UpgradePolicy',
+    ],
+    [
       'outlier detection',
       spec(
         'DestinationRule',

@@ -42,6 +42,11 @@ const mesh = [
     '{host: db.example.com, trafficPolicy: {proxyProtocol: {version: V2}, tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 5432}, tls: {mode: MUTUAL, credentialName: db}}]}}',
   ),
   istio(
+    'DestinationRule',
+    'app',
+    '{host: app, trafficPolicy: {connectionPool: {http: {useClientProtocol: true, maxConcurrentStreams: 9}}}}',
+  ),
+  istio(
     'VirtualService',
     'db',
     '{hosts: [db.example.com], tcp: [{match: [{port: 5432, destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: db.example.com}}]}], tls: [{match: [{sniHosts: [db.example.com]}], route: [{destination: {host: a.example.com}, weight: 1}, {destination: {host: b.example.com}, weight: 2}]}]}',

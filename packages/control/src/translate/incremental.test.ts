@@ -195,7 +195,7 @@ const resources: readonly (readonly string[])[] = [
     istio(
       'DestinationRule',
       'limits',
-      '{host: "*.default.svc.cluster.local", trafficPolicy: {connectionPool: {tcp: {idleTimeout: 5m}}}}',
+      '{host: "*.default.svc.cluster.local", trafficPolicy: {connectionPool: {tcp: {idleTimeout: 5m}, http: {useClientProtocol: true}}}}',
     ),
     istio(
       'DestinationRule',
@@ -325,6 +325,15 @@ describe('a change touches only what it reaches', () => {
       'an instance',
       istio('WorkloadEntry', 'w2', '{address: 10.1.0.2, labels: {app: a}}'),
       ['endpoint outbound|80||a.default.svc.cluster.local'],
+    ],
+    [
+      'the protocol of a service',
+      istio(
+        'DestinationRule',
+        'd',
+        '{host: a, trafficPolicy: {connectionPool: {http: {useClientProtocol: true}}}}',
+      ),
+      ['cluster outbound|80||a.default.svc.cluster.local'],
     ],
     ['an instance of nobody', istio('WorkloadEntry', 'w3', '{address: 10.1.0.2, labels: {app: z}}'), []],
     [

@@ -65,6 +65,12 @@ class Story {
           shortTypes(cluster?.['transport_socket'] ?? cluster?.['transport_socket_matches'] ?? 'plaintext'),
         );
       }
+      case 'protocol': {
+        const cluster = this.fixture.resource(this.node, xdsTypes.cluster, first);
+        return format(
+          Object.values((cluster?.['typed_extension_protocol_options'] ?? {}) as JsonObject).map(shortTypes),
+        );
+      }
       case 'host':
         return this.#host(first, command.words[1] ?? '', command.words.includes('full'));
       default:

@@ -3,7 +3,7 @@ import { parseGoDurationMs } from '@sluice/runtime';
 import type { ConnectionPoolSettings } from '@sluice/api';
 import { UpstreamHttpProtocolOptionsTable } from '@sluice/xds';
 import type { Any, Cluster, Http2ProtocolOptions, Init, UpstreamTlsNameOptions } from '@sluice/xds';
-import { isHttp2 } from '../model/protocol.ts';
+import { isHttp, isHttp2 } from '../model/protocol.ts';
 import type { MeshServicePort } from '../model/service.ts';
 import { typedConfig } from './typed-config.ts';
 
@@ -20,6 +20,8 @@ export function upstreamVersion(
   knowsHttp2: boolean,
 ): UpstreamVersion {
   if (!knowsHttp2) return 'http1';
+  // The user's word counts more than the port's, as in Istio: a client of HTTP/1 reaches a port of HTTP/2 in HTTP/1.
+  if (pool?.http?.useClientProtocol === true && isHttp(port.protocol, knowsHttp2)) return 'downstream';
   if (isHttp2(port.protocol)) return 'http2';
   if (port.protocol === 'auto') return 'downstream';
   return port.protocol === 'http' && pool?.http?.h2UpgradePolicy === 'UPGRADE' ? 'http2' : 'http1';

@@ -83,14 +83,19 @@ function meshSocket(
   );
 }
 
-/** Ports without a declared protocol carry requests and bytes by one cluster: for the server they are bytes. */
+/**
+ * Ports without a declared protocol carry requests and bytes by one cluster: for the server they are bytes. So are the
+ * connections of a cluster that speaks what its clients speak, of which some are HTTP/1 and some HTTP/2: offered both,
+ * a server would take the same for all of them; offered neither, it looks at the first bytes.
+ */
 function carriedBy(
   port: MeshServicePort,
   policy: TrafficPolicy,
   knowsHttp2: boolean,
 ): MutualTlsTarget['carries'] {
   if (!isHttp(port.protocol, knowsHttp2)) return 'bytes';
-  return upstreamVersion(port, policy.connectionPool, knowsHttp2) === 'http2' ? 'http2' : 'http1';
+  const version = upstreamVersion(port, policy.connectionPool, knowsHttp2);
+  return version === 'downstream' ? 'bytes' : version;
 }
 
 /** Behind a wildcard each request says which server is meant, and the server must be that one. */

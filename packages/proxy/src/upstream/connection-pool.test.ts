@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { forwardTo, testRoute } from '../http/test-doubles.ts';
+import { createRandom } from '@sluice/runtime';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { StreamWish } from '../http/streams.ts';
 import { answering, reply, World } from '../http/test-world.ts';
+import { plainTransport } from '../tls/transport.ts';
 import { EndpointPools } from './endpoint-pools.ts';
 
 let world: World;
@@ -148,4 +152,52 @@ test('a changed key makes a new pool and drains the old one', async () => {
   expect(pool()).not.toBe(before);
   await upstream.until(() => upstream.openCount === 1);
   expect(upstream.connectionCount).toBe(2);
+});
+
+const wish = (isH2: boolean): StreamWish => ({
+  mayReuse: true,
+  isTunnel: false,
+  isH2,
+  serverName: '',
+  downstream: null,
+});
+
+function poolsOf(cluster: Cluster): EndpointPools {
+  const { sockets, clock, wheel: timers } = world;
+  return new EndpointPools(cluster.endpoints[0]!, { sockets, timers, clock, random: createRandom(1) });
+}
+
+test('what clients of each HTTP use stays, however they take turns', async () => {
+  const { cluster } = await setup({ protocol: 'downstream' });
+  const pools = poolsOf(cluster);
+  const [h2, h1] = [pools.poolFor(cluster, wish(true)), pools.poolFor(cluster, wish(false))];
+  expect([h2.protocol, h1.protocol]).toEqual(['h2', 'h1']);
+  for (let turn = 0; turn < 6; turn++)
+    expect(pools.poolFor(cluster, wish(turn % 2 === 0))).toBe(turn % 2 === 0 ? h2 : h1);
+  expect(pools.all).toEqual([h2, h1]);
+});
+
+test('a renewed credential exchanges the pools of both, each when it is next asked for', async () => {
+  const { cluster } = await setup({ protocol: 'downstream' });
+  const pools = poolsOf(cluster);
+  const before = [true, false].map((isH2) => pools.poolFor(cluster, wish(isH2)));
+  const renewed = { ...cluster, transportFor: () => ({ ...plainTransport, key: 'renewed' }) };
+  const h1 = pools.poolFor(renewed, wish(false));
+  expect(before.map((pool) => pool.isDraining)).toEqual([false, true]);
+  pools.retireOutdated();
+  expect(before.map((pool) => pool.isDraining)).toEqual([true, true]);
+  expect(pools.all).toEqual([h1]);
+  const h2 = pools.poolFor(renewed, wish(true));
+  expect(pools.poolFor(renewed, wish(false))).toBe(h1);
+  expect(pools.poolFor(renewed, wish(true))).toBe(h2);
+});
+
+test('a cluster that speaks something else from now on lets go of what it spoke', async () => {
+  const { cluster } = await setup({ protocol: 'downstream' });
+  const pools = poolsOf(cluster);
+  const before = [true, false].map((isH2) => pools.poolFor(cluster, wish(isH2)));
+  const fixed = pools.poolFor({ ...cluster, protocol: 'h2' }, wish(false));
+  expect(fixed.protocol).toBe('h2');
+  expect(before.map((pool) => pool.isDraining)).toEqual([true, true]);
+  expect(pools.all).toEqual([fixed]);
 });

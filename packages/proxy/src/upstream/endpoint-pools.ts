@@ -23,6 +23,9 @@ export class EndpointPools implements EndpointPool {
   /** The settings that the pools were made with. */
   #cluster: Cluster | null = null;
   #current: ConnectionPool | null = null;
+  /** Of the other protocol, where the cluster speaks what its clients speak. */
+  #beside: ConnectionPool | null = null;
+  /** Those that drain. */
   #others: ConnectionPool[] = [];
   readonly #variants = new Map<string, ConnectionPool>();
   #variantsOf = '';
@@ -34,8 +37,8 @@ export class EndpointPools implements EndpointPool {
 
   /** Those that are used and those that drain. */
   get all(): readonly ConnectionPool[] {
-    const rest = [...this.#others, ...this.#variants.values()];
-    return this.#current === null ? rest : [this.#current, ...rest];
+    const used = [this.#current, this.#beside].filter((pool) => pool !== null);
+    return [...used, ...this.#others, ...this.#variants.values()];
   }
 
   poolFor(cluster: Cluster, wish: StreamWish): ConnectionPool {
@@ -49,7 +52,10 @@ export class EndpointPools implements EndpointPool {
     const current = this.#current;
     if (current !== null && current.protocol === protocol && current.transport.key === transport.key)
       return current;
-    return this.#exchangeCurrent(cluster, protocol, transport);
+    const beside = this.#beside;
+    if (beside !== null && beside.protocol === protocol && beside.transport.key === transport.key)
+      return beside;
+    return this.#exchange(cluster, protocol, transport);
   }
 
   cancel(sink: ResponseSink): void {
@@ -63,30 +69,32 @@ export class EndpointPools implements EndpointPool {
   retireOutdated(): void {
     if (this.#cluster === null) return;
     const { key } = this.#cluster.transportFor(this.#endpoint);
-    const current = this.#current;
-    if (current !== null && current.transport.key !== key) {
-      this.#current = null;
-      this.#retire(current);
+    for (const pool of [this.#current, this.#beside]) {
+      if (pool === null || pool.transport.key === key) continue;
+      this.#letGo(pool);
+      this.#retire(pool);
     }
     for (const pool of this.#others) if (pool.transport.key !== key) this.#retire(pool);
     if (this.#variantsOf !== key) this.#dropVariants(key);
   }
 
-  #exchangeCurrent(cluster: Cluster, protocol: PoolProtocol, transport: UpstreamTransport): ConnectionPool {
-    const current = this.#current;
-    const at = this.#others.findIndex((pool) => !pool.isDraining && pool.protocol === protocol);
-    let pool = at < 0 ? null : this.#others.splice(at, 1)[0]!;
-    if (pool !== null && pool.transport.key !== transport.key) {
-      this.#retire(pool);
-      pool = null;
-    }
-    if (current !== null) {
-      if (current.protocol === protocol) this.#retire(current);
-      else this.#others.push(current);
+  /** A pool in the place of the one of its protocol, whose connections are made another way. */
+  #exchange(cluster: Cluster, protocol: PoolProtocol, transport: UpstreamTransport): ConnectionPool {
+    const old = [this.#current, this.#beside].find((pool) => pool?.protocol === protocol);
+    if (old) {
+      this.#letGo(old);
+      this.#retire(old);
     }
     this.#others = this.#others.filter((other) => !other.isDraining || !other.isEmpty);
-    return (this.#current =
-      pool ?? new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services));
+    const pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services);
+    if (this.#current === null) this.#current = pool;
+    else this.#beside = pool;
+    return pool;
+  }
+
+  #letGo(pool: ConnectionPool): void {
+    if (this.#beside === pool) this.#beside = null;
+    else this.#current = null;
   }
 
   #variantFor(
@@ -134,6 +142,7 @@ export class EndpointPools implements EndpointPool {
     if (old === null || connectsAlike(old, cluster)) return;
     const all = this.all;
     this.#current = null;
+    this.#beside = null;
     this.#variants.clear();
     for (const pool of all) this.#retire(pool);
   }
@@ -145,7 +154,7 @@ export class EndpointPools implements EndpointPool {
 }
 
 function connectsAlike(one: Cluster, other: Cluster): boolean {
-  if (one.sourceAddress !== other.sourceAddress) return false;
+  if (one.protocol !== other.protocol || one.sourceAddress !== other.sourceAddress) return false;
   if (one.tlsNames?.demandsName !== other.tlsNames?.demandsName) return false;
   return one.http2 === other.http2 || canonicalJson(one.http2) === canonicalJson(other.http2);
 }
