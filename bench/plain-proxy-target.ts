@@ -90,7 +90,9 @@ const listener = sockets.listen(
       isMutualTls: false,
       tls: null,
     };
-    connection.handler = new H1DownstreamConnection(connection, facts, binding, services, () => {});
+    connection.handler = new H1DownstreamConnection(connection, facts, binding, services, {
+      onCodecGone() {},
+    });
   },
 );
 // A profile (--cpu-prof) is written at an orderly exit only.

@@ -31,6 +31,7 @@ import { frameResponse, writeHeadTo } from './h1-response-head.ts';
 import { requestReadersOf, type RequestReader, type RequestReaderPool } from './request-reader.ts';
 import {
   STREAM_WINDOW_BYTES,
+  type CodecOwner,
   type DownstreamStream,
   type RequestMessage,
   type ResponseMessage,
@@ -55,7 +56,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   readonly #facts: ConnectionFacts;
   /** Lent for the request in progress. */
   #exchange: Exchange | null = null;
-  readonly #onGone: () => void;
+  readonly #owner: CodecOwner;
   readonly #upgradeToH2: UpgradeToH2 | null;
   /** Set while the request that asked for h2c is read. */
   #h2cSettings: Uint8Array | null = null;
@@ -81,13 +82,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     facts: ConnectionFacts,
     binding: HttpBinding,
     services: ExchangeServices,
-    onGone: () => void,
+    owner: CodecOwner,
     upgradeToH2: UpgradeToH2 | null = null,
   ) {
     this.#connection = connection;
     this.#binding = binding;
     this.#services = services;
-    this.#onGone = onGone;
+    this.#owner = owner;
     this.#upgradeToH2 = upgradeToH2;
     this.#readers = requestReadersOf(binding);
     this.#exchanges = exchangePoolOf(services, binding);
@@ -157,7 +158,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     this.#requestDeadline?.dispose();
     this.#held = null;
     if (!this.#isParsing) this.#giveReader();
-    this.#onGone();
+    this.#owner.onCodecGone();
   }
 
   // --- the parser ---

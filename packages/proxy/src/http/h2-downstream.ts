@@ -24,7 +24,7 @@ import { H2ServerSink, type H2ServerOwner } from './h2-server-sink.ts';
 import { serverSessionOptions } from './h2-settings.ts';
 import { logRequestWithoutHead } from './request-without-head.ts';
 import { H2Watch, type H2WatchOwner } from './h2-watch.ts';
-import type { RequestMessage } from './streams.ts';
+import type { CodecOwner, RequestMessage } from './streams.ts';
 
 /** Stream objects kept for the next requests of a filter chain. */
 const MAX_SPARE_STREAMS = 256;
@@ -39,7 +39,7 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
   readonly #facts: ConnectionFacts;
   readonly #binding: HttpBinding;
   readonly #services: ExchangeServices;
-  readonly #onGone: () => void;
+  readonly #owner: CodecOwner;
   readonly #exchanges: ExchangePool;
   readonly #spare: H2DownstreamStream[];
   readonly #watch: H2Watch;
@@ -61,14 +61,14 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
     facts: ConnectionFacts,
     binding: HttpBinding,
     services: ExchangeServices,
-    onGone: () => void,
+    owner: CodecOwner,
   ) {
     const { config } = binding;
     this.#connection = connection;
     this.#facts = facts;
     this.#binding = binding;
     this.#services = services;
-    this.#onGone = onGone;
+    this.#owner = owner;
     this.#exchanges = exchangePoolOf(services, binding);
     this.#spare = spareStreamsOf(binding);
     this.#reporter = new H2StatsReporter(binding.http2Stats);
@@ -137,7 +137,7 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
     this.#headDeadline?.dispose();
     this.#watch.dispose();
     this.#reporter.report(this.session.stats);
-    this.#onGone();
+    this.#owner.onCodecGone();
   }
 
   // --- the session ---

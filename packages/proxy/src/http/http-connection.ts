@@ -8,7 +8,7 @@
 import { H1DownstreamConnection, type UpgradeToH2 } from './h1-downstream.ts';
 import { H2DownstreamConnection } from './h2-downstream.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
-import type { RequestMessage } from './streams.ts';
+import type { CodecOwner, RequestMessage } from './streams.ts';
 import type { Served } from '../io/accept.ts';
 import type { CloseCause, Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
@@ -17,14 +17,14 @@ import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
 /** As much of the preface as no HTTP/1 request line can begin with. */
 const PREFACE = new TextEncoder().encode('PRI * HTTP/2.0\r\n');
 
-export class HttpConnection implements ConnectionHandler, Served {
+export class HttpConnection implements ConnectionHandler, Served, CodecOwner {
   readonly #connection: Connection;
   readonly #facts: ConnectionFacts;
   readonly #binding: HttpBinding;
   readonly #services: ExchangeServices;
   readonly #stats: ManagerStats;
   readonly #openedMs: number;
-  readonly #onGone: () => void;
+  readonly #onGone: (served: HttpConnection) => void;
   #codec: H1DownstreamConnection | H2DownstreamConnection;
   #isDecided: boolean;
   /** First octets that may still become the preface. */
@@ -44,7 +44,7 @@ export class HttpConnection implements ConnectionHandler, Served {
     this.#services = services;
     this.#stats = stats;
     this.#openedMs = services.clock.nowMs();
-    this.#onGone = () => onGone(this);
+    this.#onGone = onGone;
     const { codec } = binding.config;
     const alpn = connection.tls?.alpn ?? '';
     const isH2 = codec === 'h2' || (codec === 'auto' && alpn === 'h2');
@@ -83,6 +83,10 @@ export class HttpConnection implements ConnectionHandler, Served {
     this.#stats.connectionClosed(cause !== 'local', this.#services.clock.nowMs() - this.#openedMs);
   }
 
+  onCodecGone(): void {
+    this.#onGone(this);
+  }
+
   #decide(connection: Connection, data: Uint8Array): void {
     const bytes = this.#peeked === null ? data : Buffer.concat([this.#peeked, data]);
     const shared = sharedLength(bytes);
@@ -114,19 +118,13 @@ export class HttpConnection implements ConnectionHandler, Served {
       this.#facts,
       this.#binding,
       this.#services,
-      this.#onGone,
+      this,
       upgrade,
     );
   }
 
   #newH2(): H2DownstreamConnection {
-    return new H2DownstreamConnection(
-      this.#connection,
-      this.#facts,
-      this.#binding,
-      this.#services,
-      this.#onGone,
-    );
+    return new H2DownstreamConnection(this.#connection, this.#facts, this.#binding, this.#services, this);
   }
 
   #upgrade(settings: Uint8Array, request: RequestMessage, rest: Uint8Array): void {

@@ -59,6 +59,12 @@ export interface RequestSink {
   onDownstreamReset(cause: DownstreamResetCause, detail: string): void;
 }
 
+/** Whoever chose the codec of a client's connection. */
+export interface CodecOwner {
+  /** The connection has closed, and every exchange on it was told. */
+  onCodecGone(): void;
+}
+
 /** What an exchange tells its downstream stream. */
 export interface DownstreamStream {
   readonly isWritable: boolean;

@@ -47,6 +47,7 @@ export function defaultConnectionCap(): number {
 
 export function acceptOn(target: AcceptTarget, deps: AcceptDeps): AcceptHandle {
   const open = new Map<Connection, Served | null>();
+  const forget = (connection: Connection): void => void open.delete(connection);
   let isDraining = false;
   const listener: SocketListener = deps.sockets.listen(target, (connection) => {
     if (!deps.mayAccept(open.size)) {
@@ -55,7 +56,7 @@ export function acceptOn(target: AcceptTarget, deps: AcceptDeps): AcceptHandle {
       return;
     }
     open.set(connection, null);
-    connection.onceClosed = () => open.delete(connection);
+    connection.onceClosed = forget;
     connection.handler = refused;
     deps.serve(connection, (served) => {
       if (!open.has(connection)) return;

@@ -113,6 +113,7 @@ export interface EngineSocket {
   getTLSVersion(): string;
   getCipher(): { readonly name: string } | undefined;
   isSessionReused(): boolean;
+  getPeerX509Certificate(): { readonly raw: Uint8Array } | undefined;
   getPeerCertificate(isAbbreviated: boolean): EngineCertificate | undefined;
   setSession(session: Uint8Array): void;
 }
@@ -123,7 +124,8 @@ export function engineView(socket: EngineSocket): EngineView {
     cipher: socket.getCipher()?.name ?? '',
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
     isResumed: socket.isSessionReused(),
-    peerChain: chainOf(socket.getPeerCertificate(false)),
+    leaf: socket.getPeerX509Certificate()?.raw ?? null,
+    chain: () => chainOf(socket.getPeerCertificate(false)),
   };
 }
 

@@ -52,8 +52,11 @@ export type ConnectFailure =
 
 export interface Connection {
   handler: ConnectionHandler;
-  /** Called after the handler's onClose, whoever the handler is by then: for who counts connections. */
-  onceClosed: (() => void) | null;
+  /**
+   * Called after the handler's onClose, whoever the handler is by then: for who counts connections. It is told which
+   * one, so that a function serves all connections of its owner.
+   */
+  onceClosed: ((connection: Connection) => void) | null;
   readonly localAddress: string;
   readonly localPort: number;
   readonly remoteAddress: string;

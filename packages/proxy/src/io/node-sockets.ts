@@ -247,7 +247,8 @@ function viewOf(socket: TLSSocket): EngineView {
     cipher: socket.getCipher()?.name ?? '',
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
     isResumed: socket.isSessionReused(),
-    peerChain: chainOf(socket.getPeerCertificate(true) as EngineCertificate),
+    leaf: socket.getPeerX509Certificate()?.raw ?? null,
+    chain: () => chainOf(socket.getPeerCertificate(true) as EngineCertificate),
   };
 }
 

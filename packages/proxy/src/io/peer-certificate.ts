@@ -1,6 +1,7 @@
 /**
- * The certificates a peer showed, read once: a sidecar sees the same few peers again and again, so what
- * was read is kept by the bytes it was read from.
+ * The certificates a peer showed, read once: a sidecar sees the same few peers again and again, so what was read is
+ * kept by the leaf it was read for. A peer that shows its leaf again, which only the owner of its key can, is known by
+ * the chain it showed first: asking the engine for a chain costs more than the rest of what follows a handshake.
  */
 import { createHash } from 'node:crypto';
 import { chainPem, isProblem, parseCertificate, type Certificate } from '@sluice/identity';
@@ -11,12 +12,12 @@ const maxKept = 512;
 
 const kept = new Map<string, PeerCertificate>();
 
-/** `chain`: DER, leaf first. Null when there is none or the leaf cannot be read. */
-export function peerCertificate(chain: readonly Uint8Array[]): PeerCertificate | null {
-  if (chain.length === 0) return null;
-  const hash = createHash('sha256');
-  for (const der of chain) hash.update(der);
-  const key = hash.digest('latin1');
+/** `leaf`: DER of what the peer proved to own. `chain`: all it showed, leaf first. Null when the leaf cannot be read. */
+export function peerCertificate(
+  leaf: Uint8Array,
+  chain: () => readonly Uint8Array[],
+): PeerCertificate | null {
+  const key = createHash('sha256').update(leaf).digest('latin1');
   const known = kept.get(key);
   if (known !== undefined) {
     // The least recently seen is first in line to be forgotten.
@@ -24,7 +25,7 @@ export function peerCertificate(chain: readonly Uint8Array[]): PeerCertificate |
     kept.set(key, known);
     return known;
   }
-  const read = readChain(chain);
+  const read = readChain(chain());
   if (read === null) return null;
   if (kept.size >= maxKept) kept.delete(kept.keys().next().value!);
   kept.set(key, read);
@@ -39,7 +40,8 @@ function readChain(chain: readonly Uint8Array[]): PeerCertificate | null {
     if (!isProblem(certificate)) certificates.push(certificate);
     else if (certificates.length === 0) return null;
   }
-  const leaf = certificates[0]!;
+  const leaf = certificates[0];
+  if (leaf === undefined) return null;
   const { subject, issuer, serial, uriSans, dnsSans, emailSans, ipSans } = leaf;
   return {
     subject,

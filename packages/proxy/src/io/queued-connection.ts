@@ -25,7 +25,7 @@ const copyBytes = Buffer.prototype.copy;
 
 export abstract class QueuedConnection implements Connection {
   handler: ConnectionHandler;
-  onceClosed: (() => void) | null = null;
+  onceClosed: ((connection: Connection) => void) | null = null;
   isPaused = false;
   isOpen = true;
   isWritable = true;
@@ -192,7 +192,7 @@ export abstract class QueuedConnection implements Connection {
     this.loop.enter();
     try {
       this.handler.onClose(this, cause);
-      this.onceClosed?.();
+      this.onceClosed?.(this);
     } catch (error) {
       this.loop.reportHandlerError(error);
     }

@@ -5,7 +5,7 @@ import type { TlsFacts } from './tls-facts.ts';
 
 export class MemoryConnection implements Connection {
   handler: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
-  onceClosed: (() => void) | null = null;
+  onceClosed: ((connection: Connection) => void) | null = null;
   readonly localAddress = '127.0.0.1';
   readonly localPort = 80;
   readonly remoteAddress = '127.0.0.1';
@@ -73,7 +73,7 @@ export class MemoryConnection implements Connection {
     if (!this.isOpen) return;
     this.isOpen = false;
     this.handler.onClose(this, cause);
-    this.onceClosed?.();
+    this.onceClosed?.(this);
   }
   text(): string {
     return Buffer.concat(this.written).toString('latin1');

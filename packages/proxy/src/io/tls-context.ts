@@ -5,6 +5,7 @@
  * connection, so a new credential is a new settings object. The judge has the last word after the
  * engine's own verdict, and runs before any handler hears of the connection.
  */
+import type { Connection } from './connection.ts';
 import type { LocalCertificate, PeerCertificate, TlsFacts } from './tls-facts.ts';
 
 /** Protocol numbers of RFC 5246 and RFC 8446, which is what the engine wants. */
@@ -87,7 +88,7 @@ export type TlsFailureKind =
 export interface SecuredConnection {
   readonly tls: TlsFacts | null;
   readonly isOpen: boolean;
-  onceClosed: (() => void) | null;
+  onceClosed: ((connection: Connection) => void) | null;
   terminate(): void;
 }
 

@@ -25,8 +25,10 @@ export interface EngineView {
   /** Empty = none. */
   readonly alpn: string;
   readonly isResumed: boolean;
-  /** DER, leaf first. */
-  readonly peerChain: readonly Uint8Array[];
+  /** DER of the certificate that the peer proved to own; null = it showed none. */
+  readonly leaf: Uint8Array | null;
+  /** DER of all it showed, leaf first. Dear: the engine describes each certificate in text. */
+  readonly chain: () => readonly Uint8Array[];
 }
 
 /** What node:tls and Bun give for a peer's certificate. */
@@ -136,8 +138,8 @@ export function outcomeOf(view: EngineView, error: unknown, serverName: string):
   const code = codeOf(error);
   return {
     chainError: code === nameMismatch ? null : code,
-    peer: peerCertificate(view.peerChain),
-    hasPeer: view.peerChain.length > 0,
+    peer: view.leaf === null ? null : peerCertificate(view.leaf, view.chain),
+    hasPeer: view.leaf !== null,
     alpn: view.alpn,
     serverName,
     isResumed: view.isResumed,
@@ -146,9 +148,9 @@ export function outcomeOf(view: EngineView, error: unknown, serverName: string):
 
 export function factsOf(view: EngineView, outcome: HandshakeOutcome, settings: TlsSettings): TlsFacts {
   return {
-    protocol: view.protocol,
-    cipher: view.cipher,
-    alpn: view.alpn,
+    protocol: shared(view.protocol),
+    cipher: shared(view.cipher),
+    alpn: shared(view.alpn),
     serverName: outcome.serverName,
     isPeerVerified: outcome.peer !== null && settings.trustedPem !== null && outcome.chainError === null,
     peer: outcome.peer,
@@ -156,6 +158,18 @@ export function factsOf(view: EngineView, outcome: HandshakeOutcome, settings: T
     isResumed: view.isResumed,
     credential: settings.credential?.generation ?? '',
   };
+}
+
+/** Of what has a handful of values the engine makes a string for each connection, which would stay as long as that. */
+const spellings = new Map<string, string>();
+/** What a peer may have a say in stays bounded. */
+const maxSpellings = 64;
+
+function shared(text: string): string {
+  const known = spellings.get(text);
+  if (known !== undefined) return known;
+  if (spellings.size < maxSpellings) spellings.set(text, text);
+  return text;
 }
 
 /** DER of what the peer showed, leaf first. */

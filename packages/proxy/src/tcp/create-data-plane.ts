@@ -115,9 +115,9 @@ export function acceptListener(
       const openedMs = services.clock.nowMs();
       const countedOut = connection.onceClosed;
       stats.connectionOpened();
-      connection.onceClosed = () => {
+      connection.onceClosed = (closed) => {
         stats.connectionClosed(services.clock.nowMs() - openedMs);
-        countedOut?.();
+        countedOut?.(closed);
       };
       server.serve(connection, current, onServed);
     },

@@ -14,6 +14,7 @@ import type {
   ListenerRuntime,
   TcpProxyConfig,
 } from '../listener/listener.ts';
+import type { ManagerStats } from '../telemetry/metrics/connection-stats.ts';
 import { ChainConnections } from './chain-connections.ts';
 import { startConnection } from './connection-start.ts';
 import { HttpConnection } from '../http/http-connection.ts';
@@ -21,10 +22,17 @@ import { secureChain } from './secure-chain.ts';
 import type { ServeServices } from './serve-services.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
+/** Made once per chain. */
+interface BoundChain {
+  readonly binding: HttpBinding;
+  readonly stats: ManagerStats;
+  readonly forget: (served: Served) => void;
+}
+
 export class ConnectionServer {
   readonly #services: ServeServices;
   readonly #connections: ChainConnections;
-  readonly #bindings = new WeakMap<FilterChain, HttpBinding>();
+  readonly #bindings = new WeakMap<FilterChain, BoundChain>();
   readonly #retired = new WeakSet<FilterChain>();
   #isDraining = false;
 
@@ -86,11 +94,8 @@ export class ConnectionServer {
     chain: FilterChain,
     config: HttpManagerConfig,
   ) {
-    const binding = this.#bindingOf(listener, chain, config);
-    const stats = this.#services.managerStats(chain);
-    return new HttpConnection(connection, facts, binding, stats, this.#services, (served) =>
-      this.#connections.forget(chain, served),
-    );
+    const { binding, stats, forget } = this.#bound(listener, chain, config);
+    return new HttpConnection(connection, facts, binding, stats, this.#services, forget);
   }
 
   #tcp(
@@ -107,21 +112,23 @@ export class ConnectionServer {
     return proxy;
   }
 
-  #bindingOf(listener: ListenerRuntime, chain: FilterChain, config: HttpManagerConfig): HttpBinding {
-    let binding = this.#bindings.get(chain);
-    if (binding === undefined) {
-      binding = {
+  #bound(listener: ListenerRuntime, chain: FilterChain, config: HttpManagerConfig): BoundChain {
+    let bound = this.#bindings.get(chain);
+    if (bound === undefined) {
+      const stats = this.#services.managerStats(chain);
+      const binding = {
         config,
         listener,
         chain: httpChainOf(config.filters),
         upstreamFilters: this.#services.upstreamFilters(chain),
         metrics: this.#services.requestMetrics(listener, chain),
-        connectionStats: this.#services.managerStats(chain),
+        connectionStats: stats,
         http2Stats: this.#services.http2Stats,
         isDraining: () => this.#isDraining || this.#retired.has(chain),
       };
-      this.#bindings.set(chain, binding);
+      bound = { binding, stats, forget: (served) => this.#connections.forget(chain, served) };
+      this.#bindings.set(chain, bound);
     }
-    return binding;
+    return bound;
   }
 }

@@ -6,6 +6,7 @@
  *
  * What is asked of many connections is asked once per peer and credential.
  */
+import type { Connection } from '../io/connection.ts';
 import type { SecuredConnection } from '../io/tls-context.ts';
 import type { PeerCertificate, TlsFacts } from '../io/tls-facts.ts';
 import type { SecretSet } from './secret-set.ts';
@@ -35,6 +36,8 @@ interface Entry {
   /** Null = nobody who can end it gently: a connection of a pool, which drains by its key. */
   served: Draining | null;
   isDraining: boolean;
+  /** Who was to be told of the end before. */
+  readonly onceClosed: SecuredConnection['onceClosed'];
 }
 
 type Reviews = Map<Reviewer, Map<PeerCertificate | null, Map<string, Review>>>;
@@ -42,6 +45,13 @@ type Reviews = Map<Reviewer, Map<PeerCertificate | null, Map<string, Review>>>;
 export class SecuredConnections {
   readonly #pace: ReviewPace;
   readonly #open = new Map<SecuredConnection, Entry>();
+
+  /** One for all connections: a closure each would live as long as they do. */
+  readonly #forget = (connection: Connection): void => {
+    const entry = this.#open.get(connection);
+    this.#open.delete(connection);
+    entry?.onceClosed?.(connection);
+  };
 
   constructor(secrets: SecretSet, pace: ReviewPace) {
     this.#pace = pace;
@@ -55,12 +65,14 @@ export class SecuredConnections {
   add(connection: SecuredConnection, reviewer: Reviewer): void {
     const facts = connection.tls;
     if (facts === null) return;
-    this.#open.set(connection, { reviewer, facts, served: null, isDraining: false });
-    const before = connection.onceClosed;
-    connection.onceClosed = () => {
-      this.#open.delete(connection);
-      before?.();
-    };
+    this.#open.set(connection, {
+      reviewer,
+      facts,
+      served: null,
+      isDraining: false,
+      onceClosed: connection.onceClosed,
+    });
+    connection.onceClosed = this.#forget;
   }
 
   /** Who is to be asked to end the connection gently. */

@@ -11,7 +11,7 @@ import {
 } from '@sluice/xds';
 import { peerCertificate } from '../io/peer-certificate.ts';
 import type { ClientHello, HandshakeOutcome, TlsFailure } from '../io/tls-context.ts';
-import type { TlsFacts } from '../io/tls-facts.ts';
+import type { PeerCertificate, TlsFacts } from '../io/tls-facts.ts';
 import { SecretSet } from './secret-set.ts';
 import { SecuredConnections } from './secured-connections.ts';
 import { SettingsCache, type TlsEnvironment } from './tls-environment.ts';
@@ -76,12 +76,17 @@ export function hello(more: Partial<ClientHello> = {}): ClientHello {
   return { serverName: '', protocols: [], acceptsEcdsa: true, ...more };
 }
 
+/** What is read of a peer that shows its leaf and these. */
+export function shown(leaf: TestLeaf, ...others: readonly Uint8Array[]): PeerCertificate | null {
+  const { der } = leaf.certificate;
+  return peerCertificate(der, () => [der, ...others]);
+}
+
 /** As the engine would tell of a peer with this certificate. */
 export function outcome(leaf: TestLeaf | null, more: Partial<HandshakeOutcome> = {}): HandshakeOutcome {
-  const chain = leaf === null ? [] : [leaf.certificate.der, authority.signing.certificate.der];
   return {
     chainError: null,
-    peer: peerCertificate(chain),
+    peer: leaf === null ? null : shown(leaf, authority.signing.certificate.der),
     hasPeer: leaf !== null,
     alpn: '',
     serverName: '',

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { TestAuthority, type TestLeaf } from '@sluice/testkit';
 import { formatProblem, newProblems } from '../config/problems.ts';
-import { peerCertificate } from '../io/peer-certificate.ts';
+import type { Connection } from '../io/connection.ts';
 import { isTlsFailure, type HandshakeOutcome, type TlsSettings } from '../io/tls-context.ts';
 import { compileDownstreamTls } from './downstream-tls.ts';
 import {
@@ -18,6 +18,7 @@ import {
   testEnvironment,
   upstream,
   type TestEnvironment,
+  shown,
 } from './test-peers.test-double.ts';
 import { compileUpstreamTls, UpstreamTls } from './upstream-tls.ts';
 
@@ -264,7 +265,7 @@ describe('who is let in', () => {
       crl: { inline_string: flat.crl([revoked]) },
     });
     // Without the root that the engine finds for it.
-    const peer = peerCertificate([revoked.certificate.der]);
+    const peer = shown(revoked);
     expect(kindOf(tls, revoked, { peer, isResumed: true })).toBe('revoked');
   });
 });
@@ -322,7 +323,7 @@ describe('secrets', () => {
     };
     const next = new TestAuthority({ nowMs, name: 'next' });
     const ofNext = (leaf: TestLeaf, chainError: string | null): HandshakeOutcome => {
-      const peer = peerCertificate([leaf.certificate.der, next.signing.certificate.der]);
+      const peer = shown(leaf, next.signing.certificate.der);
       return outcome(leaf, { peer, chainError });
     };
     const unknown = 'UNABLE_TO_VERIFY_LEAF_SIGNATURE';
@@ -366,10 +367,10 @@ describe('secrets', () => {
       const connection = {
         tls: factsWith(peer, credential!.generation),
         isOpen: true,
-        onceClosed: null as (() => void) | null,
+        onceClosed: null as Connection['onceClosed'],
         terminate() {
           events.push('terminated');
-          this.onceClosed?.();
+          this.onceClosed?.(this as never);
         },
       };
       tls.onSecured(connection);
@@ -411,7 +412,7 @@ describe('secrets', () => {
 
     test('that have closed are forgotten', () => {
       const { environment, connection } = secured();
-      connection.onceClosed!();
+      connection.onceClosed!(connection as never);
       expect(environment.connections.size).toBe(0);
     });
   });
