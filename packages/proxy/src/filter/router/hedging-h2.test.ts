@@ -1,0 +1,134 @@
+/** Two attempts of one request as streams of one HTTP/2 connection: the loser's stream is reset, nothing else. */
+import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { H2ErrorCode } from '@sluice/wire';
+import {
+  ACK,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  framesOf,
+  HEADERS,
+  PREFACE,
+  RST_STREAM,
+  SETTINGS,
+  type Frame,
+} from '../../http/test-h2-frames.ts';
+import type { UpstreamPeer } from '../../http/test-world.ts';
+import { expectNothingHeld, get, HedgedWorld, onTimeout } from './test-hedged.ts';
+
+let world: HedgedWorld;
+beforeEach(() => {
+  world = new HedgedWorld();
+});
+afterEach(() => {
+  world.close();
+  expect(world.errors).toEqual([]);
+});
+
+/** `:status: 200`, by the static table. */
+const ok = Buffer.from([0x88]);
+
+function answer(peer: UpstreamPeer, stream: number, body: string): void {
+  peer.send(frame(HEADERS, END_HEADERS, stream, ok));
+  peer.send(frame(DATA, END_STREAM, stream, body));
+}
+
+/** An endpoint that takes requests and answers none by itself. */
+function h2Endpoint() {
+  const frames: Frame[] = [];
+  let hasGreeted = false;
+  const held = world.held((peer, text) => {
+    if (!hasGreeted) {
+      hasGreeted = true;
+      peer.send(frame(SETTINGS, 0, 0));
+      peer.send(frame(SETTINGS, ACK, 0));
+    }
+    frames.splice(0, frames.length, ...framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length)));
+  });
+  const streamsOf = (type: number): number[] =>
+    frames.filter((each) => each.type === type).map(({ stream }) => stream);
+  const until = (type: number, count: number): Promise<void> =>
+    held.upstream.until(() => streamsOf(type).length >= count);
+  return { held, frames, streamsOf, until };
+}
+
+test('what the loser says after its reset is dropped, and the connection goes on', async () => {
+  const { held, frames, streamsOf, until } = h2Endpoint();
+  const { cluster, port } = world.hedged([held.upstream.port], {
+    hedging: onTimeout,
+    cluster: { protocol: 'h2' },
+  });
+  const client = await world.client(port);
+  client.send(get);
+  await until(HEADERS, 1);
+  world.clock.advance(100);
+  await until(HEADERS, 2);
+  const [first, second] = streamsOf(HEADERS) as [number, number];
+  answer(held.peer, second, 'second');
+  await client.until(() => client.text.includes('second'));
+  await until(RST_STREAM, 1);
+  const reset = frames.find(({ type }) => type === RST_STREAM)!;
+  expect([reset.stream, reset.payload.readUInt32BE(0)]).toEqual([first, H2ErrorCode.CANCEL]);
+  answer(held.peer, first, 'too late');
+  client.text = '';
+  client.send(get);
+  await until(HEADERS, 3);
+  answer(held.peer, streamsOf(HEADERS)[2]!, 'third');
+  await client.until(() => client.text.includes('third'));
+  expect(client.text).not.toContain('too late');
+  await world.log.until(2);
+  expect(world.log.lines.map(({ status, attempts }) => [status, attempts])).toEqual([
+    [200, 2],
+    [200, 1],
+  ]);
+  expect(held.upstream.connectionCount).toBe(1);
+  expectNothingHeld(cluster);
+});
+
+test('both answers in one chunk: the first is the answer', async () => {
+  const { held, streamsOf, until } = h2Endpoint();
+  const { cluster, port } = world.hedged([held.upstream.port], {
+    hedging: onTimeout,
+    cluster: { protocol: 'h2' },
+  });
+  const client = await world.client(port);
+  client.send(get);
+  await until(HEADERS, 1);
+  world.clock.advance(100);
+  await until(HEADERS, 2);
+  const [first, second] = streamsOf(HEADERS) as [number, number];
+  held.peer.send(
+    Buffer.concat(
+      [first, second].flatMap((stream) => [
+        frame(HEADERS, END_HEADERS, stream, ok),
+        frame(DATA, END_STREAM, stream, `of ${stream}`),
+      ]),
+    ),
+  );
+  await client.until(() => client.text.includes('of '));
+  await world.log.until(1);
+  expect(client.text).toContain(`of ${first}`);
+  expect(client.text).not.toContain(`of ${second}`);
+  expect(world.log.lines).toHaveLength(1);
+  expectNothingHeld(cluster);
+});
+
+test('a client that leaves resets both', async () => {
+  const { held, streamsOf, until } = h2Endpoint();
+  const { cluster, port } = world.hedged([held.upstream.port], {
+    hedging: onTimeout,
+    cluster: { protocol: 'h2' },
+  });
+  const client = await world.client(port);
+  client.send(get);
+  await until(HEADERS, 1);
+  world.clock.advance(100);
+  await until(HEADERS, 2);
+  client.reset();
+  await until(RST_STREAM, 2);
+  expect(streamsOf(RST_STREAM).sort()).toEqual(streamsOf(HEADERS).sort());
+  await world.log.until(1);
+  expect(cluster.stats.counts['requestCancelled']).toBe(2);
+  expectNothingHeld(cluster);
+});
