@@ -38,7 +38,7 @@ export class AttemptSet {
   spare(): Attempt {
     for (let i = 0; i < this.size; i++) {
       const attempt = this.at(i);
-      if (!attempt.isLive && attempt !== this.lone) return attempt;
+      if (!attempt.isLive) return attempt;
     }
     const attempt = this.#make();
     (this.#others ??= []).push(attempt);

@@ -65,6 +65,7 @@ export class FakeStream implements UpstreamStream {
   }
   sendData(data: Uint8Array, start: number, end: number): void {
     if (this.isReleased || this.hasEnd) throw new Error('octets after the end');
+    if (!this.isWritable) throw new Error('octets for a stream that takes none');
     this.#chunks.push(data.slice(start, end));
   }
   sendEnd(): void {
