@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { TestAuthority } from '@sluice/testkit';
-import { peerCertificate } from './peer-certificate.ts';
+import { forgetPeer, peerCertificate } from './peer-certificate.ts';
+import { outcomeOf } from './tls-engine.ts';
 
 const authority = new TestAuthority();
 const issuer = authority.signing.certificate.der;
@@ -31,5 +32,23 @@ describe('what is read of a peer', () => {
     const chain = (): Uint8Array[] => (asked++, [broken]);
     expect([peerCertificate(broken, chain), peerCertificate(broken, chain), asked]).toEqual([null, null, 2]);
     expect(peerCertificate(broken, () => [])).toBeNull();
+  });
+
+  test('of a chain that leads nowhere is not what the peer is known by: an issuer left out could not be revoked', () => {
+    const leaf = authority.leaf({ account: 'sly' }).certificate.der;
+    const met = (shown: readonly Uint8Array[], error: { code: string } | null) =>
+      outcomeOf(
+        { protocol: 'TLSv1.3', cipher: '', alpn: '', isResumed: false, leaf, chain: () => shown },
+        error,
+        '',
+      ).peer?.chain.length;
+    const noIssuer = { code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' };
+    expect([met([leaf], noIssuer), met([leaf, issuer], null), met([leaf], noIssuer)]).toEqual([1, 2, 1]);
+  });
+
+  test('is read anew after a refusal', () => {
+    const leaf = authority.leaf({ account: 'mended' }).certificate.der;
+    forgetPeer(peerCertificate(leaf, () => [leaf, issuer, authority.root.certificate.der])!);
+    expect(peerCertificate(leaf, () => [leaf, issuer])!.chain.length).toBe(2);
   });
 });

@@ -2,6 +2,8 @@
  * The certificates a peer showed, read once: a sidecar sees the same few peers again and again, so what was read is
  * kept by the leaf it was read for. A peer that shows its leaf again, which only the owner of its key can, is known by
  * the chain it showed first: asking the engine for a chain costs more than the rest of what follows a handshake.
+ * A chain that did not lead to a trusted root is not kept: who leaves out its issuer once would be known without it,
+ * and no revocation list of the issuer could be told from a forged one afterwards.
  */
 import { createHash } from 'node:crypto';
 import { chainPem, isProblem, parseCertificate, type Certificate } from '@sluice/identity';
@@ -12,12 +14,15 @@ const maxKept = 512;
 
 const kept = new Map<string, PeerCertificate>();
 
-/** `leaf`: DER of what the peer proved to own. `chain`: all it showed, leaf first. Null when the leaf cannot be read. */
+/**
+ * Of a peer whose chain the engine has accepted. `leaf`: DER of what it proved to own. `chain`: all it showed, leaf
+ * first. Null when the leaf cannot be read.
+ */
 export function peerCertificate(
   leaf: Uint8Array,
   chain: () => readonly Uint8Array[],
 ): PeerCertificate | null {
-  const key = createHash('sha256').update(leaf).digest('latin1');
+  const key = createHash('sha256').update(leaf).digest('hex');
   const known = kept.get(key);
   if (known !== undefined) {
     // The least recently seen is first in line to be forgotten.
@@ -32,7 +37,13 @@ export function peerCertificate(
   return read;
 }
 
-function readChain(chain: readonly Uint8Array[]): PeerCertificate | null {
+/** It was refused: perhaps for a chain that it will show no more. */
+export function forgetPeer({ sha256 }: PeerCertificate): void {
+  kept.delete(sha256);
+}
+
+/** `chain`: DER, leaf first. Null when there is none or the leaf cannot be read. */
+export function readChain(chain: readonly Uint8Array[]): PeerCertificate | null {
   const certificates: Certificate[] = [];
   for (const der of chain) {
     const certificate = parseCertificate(der);

@@ -14,9 +14,9 @@ import {
   type SecureContext,
   type SecureVersion,
 } from 'node:tls';
-import { peerCertificate } from './peer-certificate.ts';
+import { peerCertificate, readChain } from './peer-certificate.ts';
 import type { HandshakeOutcome, TlsFailure, TlsSettings, TlsVersion } from './tls-context.ts';
-import type { TlsFacts } from './tls-facts.ts';
+import type { PeerCertificate, TlsFacts } from './tls-facts.ts';
 
 /** What the engine tells of a finished handshake; Bun's sockets and node:tls name it differently. */
 export interface EngineView {
@@ -136,14 +136,20 @@ export function engineFailure(error: unknown): TlsFailure | null {
 
 export function outcomeOf(view: EngineView, error: unknown, serverName: string): HandshakeOutcome {
   const code = codeOf(error);
+  const chainError = code === nameMismatch ? null : code;
   return {
-    chainError: code === nameMismatch ? null : code,
-    peer: view.leaf === null ? null : peerCertificate(view.leaf, view.chain),
+    chainError,
+    peer: peerOf(view, chainError),
     hasPeer: view.leaf !== null,
     alpn: view.alpn,
     serverName,
     isResumed: view.isResumed,
   };
+}
+
+function peerOf({ leaf, chain }: EngineView, chainError: string | null): PeerCertificate | null {
+  if (leaf === null) return null;
+  return chainError === null ? peerCertificate(leaf, chain) : readChain(chain());
 }
 
 export function factsOf(view: EngineView, outcome: HandshakeOutcome, settings: TlsSettings): TlsFacts {

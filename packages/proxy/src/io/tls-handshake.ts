@@ -10,6 +10,7 @@
  */
 import { TimerNode, type TimerWheel } from '@sluice/runtime';
 import { maxHelloBytes, readHello } from './client-hello.ts';
+import { forgetPeer } from './peer-certificate.ts';
 import {
   isTlsFailure,
   type ClientHello,
@@ -61,6 +62,7 @@ abstract class Handshake {
     const outcome = this.context.asOfNow?.(given, this.settings) ?? given;
     const verdict = this.context.judge(outcome, this.settings);
     if (verdict !== null) {
+      if (outcome.peer !== null) forgetPeer(outcome.peer);
       this.fail(verdict);
       return;
     }
