@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { parseJsonMessage, TcpProxyTable } from '@sluice/xds';
 import { newProblems } from '../config/problems.ts';
 import { contexts } from '../route/route-requests.test-double.ts';
@@ -82,4 +82,53 @@ test('what cannot be is named, and what has no effect is said', () => {
     'access_log_options: takes the place of access_log_flush_interval: set one of them',
     'access_log_flush_interval: must be at least 1ms',
   ]);
+});
+
+describe('a tunnel', () => {
+  const tunnel = (tunneling_config: object) => compile({ cluster: 'a', tunneling_config });
+
+  test('by CONNECT, or by POST with a path', () => {
+    expect(tunnel({ hostname: 'db.example.com:5432' })).toMatchObject({
+      problems: [],
+      config: { tunnel: { method: 'CONNECT', authority: 'db.example.com:5432', headers: [] } },
+    });
+    expect(tunnel({ hostname: 'a:1', use_post: true })).toMatchObject({
+      problems: [],
+      config: { tunnel: { method: 'POST', path: '/' } },
+    });
+    expect(tunnel({ hostname: 'a:1', use_post: true, post_path: '/tcp' }).config.tunnel?.path).toBe('/tcp');
+    expect(compile({ cluster: 'a' }).config.tunnel).toBeNull();
+  });
+
+  test('takes operators in the destination and in headers', () => {
+    const { config, problems } = tunnel({
+      hostname: '%DOWNSTREAM_LOCAL_ADDRESS%',
+      headers_to_add: [{ header: { key: 'x-client', value: '%DOWNSTREAM_REMOTE_ADDRESS%' } }],
+    });
+    expect(problems).toEqual([]);
+    const { authority } = config.tunnel!;
+    const facts = {
+      operator: (name: string) => (name === 'DOWNSTREAM_LOCAL_ADDRESS' ? '10.0.0.1:80' : null),
+    };
+    expect(typeof authority === 'function' && authority(facts)).toBe('10.0.0.1:80');
+    expect(config.tunnel!.headers).toMatchObject([{ kind: 'append', name: 'x-client' }]);
+  });
+
+  test('says what is wrong, with its path', () => {
+    const problems = (tunneling_config: object) => tunnel(tunneling_config).problems;
+    expect(problems({})).toEqual(['tunneling_config.hostname: must not be empty']);
+    expect(problems({ hostname: 'a b' })).toEqual([
+      'tunneling_config.hostname: must be printable ASCII without spaces',
+    ]);
+    expect(problems({ hostname: 'a', post_path: '/x' })).toEqual([
+      'tunneling_config.post_path: is for use_post only',
+    ]);
+    expect(problems({ hostname: 'a', use_post: true, post_path: 'x' })).toEqual([
+      'tunneling_config.post_path: must begin with / and hold no spaces',
+    ]);
+    expect(problems({ hostname: '%NOTHING%' })[0]).toStartWith('tunneling_config.hostname: ');
+    expect(
+      problems({ hostname: 'a', headers_to_add: [{ header: { key: 'host', value: 'b' } }] })[0],
+    ).toStartWith('tunneling_config.headers_to_add[0].header.key: ');
+  });
 });

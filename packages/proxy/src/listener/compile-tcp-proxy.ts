@@ -3,7 +3,8 @@ import type { TcpProxy } from '@sluice/xds';
 import type { ProblemScope } from '../config/problems.ts';
 import { compileAccessLoggers } from './compile-access-loggers.ts';
 import type { ListenerCompileContext } from './compile-context.ts';
-import type { TcpProxyConfig } from './listener.ts';
+import { compileAdditions, compileFormat } from '../route/header-operations.ts';
+import type { TcpProxyConfig, TunnelConfig } from './listener.ts';
 
 /** Envoy's default (tcp_proxy.proto). */
 const defaultIdleMs = 3_600_000;
@@ -41,6 +42,28 @@ export function compileTcpProxy(
     accessLoggers: compileAccessLoggers(message.accessLog, context.accessLog, scope),
     accessLogFlushIntervalMs: flushIntervalMs(message, scope),
     logsOnConnected: message.accessLogOptions?.flushAccessLogOnConnected ?? message.flushAccessLogOnConnected,
+    tunnel: compileTunnel(message.tunnelingConfig, context, scope.at('tunneling_config')),
+  };
+}
+
+function compileTunnel(
+  message: TcpProxy['tunnelingConfig'],
+  context: ListenerCompileContext,
+  scope: ProblemScope,
+): TunnelConfig | null {
+  if (message === undefined) return null;
+  const { hostname, usePost, postPath, headersToAdd } = message;
+  if (hostname === '') scope.at('hostname').error('must not be empty');
+  else if (!/^[!-~]+$/.test(hostname)) scope.at('hostname').error('must be printable ASCII without spaces');
+  if (!usePost && postPath !== '') scope.at('post_path').error('is for use_post only');
+  if (usePost && postPath !== '' && !/^\/[!-~]*$/.test(postPath))
+    scope.at('post_path').error('must begin with / and hold no spaces');
+  const format = compileFormat(hostname, context.routes, scope.at('hostname'));
+  return {
+    method: usePost ? 'POST' : 'CONNECT',
+    authority: format ?? hostname.replaceAll('%%', '%'),
+    path: usePost ? postPath || '/' : '',
+    headers: compileAdditions(headersToAdd, 'headers_to_add', context.routes, scope),
   };
 }
 

@@ -7,7 +7,7 @@
 import type { HttpFilterBinding, ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
 import type { ClientCertConfig } from '../http/forwarded-client-cert.ts';
 import type { H2Settings } from '../http/h2-settings.ts';
-import type { RouteTable } from '../route/route.ts';
+import type { FormatFacts, HeaderOperation, RouteTable } from '../route/route.ts';
 import type { AccessLogger } from '../telemetry/record.ts';
 import type { DownstreamTransport } from '../tls/transport.ts';
 import type { ConnectionFacts } from './connection-facts.ts';
@@ -119,4 +119,16 @@ export interface TcpProxyConfig {
   readonly accessLogFlushIntervalMs: number;
   /** Also once the upstream connection stands. */
   readonly logsOnConnected: boolean;
+  /** Null: endpoints are the destination. Else they are HTTP proxies that lead there. */
+  readonly tunnel: TunnelConfig | null;
+}
+
+/** How an HTTP proxy is asked to lead a connection on. */
+export interface TunnelConfig {
+  readonly method: 'CONNECT' | 'POST';
+  /** `host:port` of the destination; a function where it has operators. */
+  readonly authority: string | ((facts: FormatFacts) => string);
+  /** Of a POST. */
+  readonly path: string;
+  readonly headers: readonly HeaderOperation[];
 }

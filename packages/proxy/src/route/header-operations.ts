@@ -23,11 +23,16 @@ export function compileHeaderOperations(
     const at = scope.at(`${fields}_to_remove`, i);
     if (isModifiable(name, at)) operations.push(operation('remove', name, '', null, false));
   }
-  for (const [i, option] of add.entries()) {
-    const compiled = compileAddition(option, context, scope.at(`${fields}_to_add`, i));
-    if (compiled !== null) operations.push(compiled);
-  }
-  return operations;
+  return [...operations, ...compileAdditions(add, `${fields}_to_add`, context, scope)];
+}
+
+export function compileAdditions(
+  add: readonly HeaderValueOption[],
+  field: string,
+  context: RouteCompileContext,
+  scope: ProblemScope,
+): HeaderOperation[] {
+  return add.flatMap((option, i) => compileAddition(option, context, scope.at(field, i)) ?? []);
 }
 
 function compileAddition(

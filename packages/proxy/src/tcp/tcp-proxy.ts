@@ -4,26 +4,33 @@
  *   connecting ──► piping ──half-close either way──► piping ──both──► over
  *       └──refused: next endpoint, up to max_connect_attempts──► over (UF, UH, UO, URX)
  *
+ * With `tunneling_config` the endpoint is an HTTP proxy, and the upstream side a tunnel through it (http-tunnel.ts).
+ *
  * The client is not read while there is nowhere to send to; after that each side is paused while the other
  * has too much waiting. The FIN of one side is passed on, the other direction lives on.
  */
 import type { Cluster, Endpoint, PickContext } from '../cluster/cluster.ts';
 import { Deadline } from '../http/deadline.ts';
 import type { Served } from '../io/accept.ts';
+import type { UpstreamReset } from '../http/streams.ts';
 import type { CloseCause, ConnectFailure, ConnectHandler, Connection } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
-import type { FilterChain, ListenerRuntime, TcpProxyConfig } from '../listener/listener.ts';
+import type { FilterChain, ListenerRuntime, TcpProxyConfig, TunnelConfig } from '../listener/listener.ts';
 import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
 import type { TcpStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestRecord } from '../telemetry/record.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { ByteReport } from './byte-report.ts';
+import { HttpTunnel } from './http-tunnel.ts';
 import type { ServeServices } from './serve-services.ts';
+import { connectionAccount, tunnelAccount } from './tcp-upstream.ts';
+import type { TcpSide, TunnelOwner, UpstreamAccount } from './tcp-upstream.ts';
 
 /** How often the bytes of a living connection reach the counters: Istio's default. */
 const REPORT_INTERVAL_MS = 5_000;
+const overflowDetails = 'upstream_reset_before_response_started{overflow}';
 
-export class TcpProxy implements ConnectHandler, Served {
+export class TcpProxy implements ConnectHandler, TunnelOwner, Served {
   readonly #client: Connection;
   readonly #config: TcpProxyConfig;
   readonly #services: ServeServices;
@@ -38,9 +45,10 @@ export class TcpProxy implements ConnectHandler, Served {
   readonly #bytes: ByteReport;
   readonly #pick: PickContext;
   readonly #facts: ConnectionFacts;
+  readonly #account: UpstreamAccount;
   #cluster: Cluster | null = null;
   #endpoint: Endpoint | null = null;
-  #server: Connection | null = null;
+  #server: TcpSide | null = null;
   #isConnected = false;
   #attempts = 0;
   #early: Uint8Array[] = [];
@@ -62,6 +70,7 @@ export class TcpProxy implements ConnectHandler, Served {
     const { timers, draw } = services;
     this.#client = client;
     this.#config = config;
+    this.#account = config.tunnel === null ? connectionAccount : tunnelAccount;
     this.#services = services;
     this.#onGone = onGone;
     this.#stats = services.tcpStats(chain);
@@ -113,7 +122,7 @@ export class TcpProxy implements ConnectHandler, Served {
 
   // --- client and server side: one handler for both, told apart by identity ---
 
-  onData(connection: Connection, data: Uint8Array): void {
+  onData(connection: TcpSide, data: Uint8Array): void {
     const nowMs = this.#services.clock.nowMs();
     if (this.#config.idleTimeoutMs > 0) this.#idle.setIn(this.#config.idleTimeoutMs, nowMs);
     if (!this.#report.isSet) this.#report.setIn(REPORT_INTERVAL_MS, nowMs);
@@ -139,7 +148,7 @@ export class TcpProxy implements ConnectHandler, Served {
     if (isClient) this.#stats.readingPaused();
   }
 
-  onDrain(connection: Connection): void {
+  onDrain(connection: TcpSide): void {
     if (connection === this.#client) {
       this.#server?.resume();
       return;
@@ -149,14 +158,14 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#stats.readingResumed();
   }
 
-  onEnd(connection: Connection): void {
+  onEnd(connection: TcpSide): void {
     this.#touch();
     if (connection !== this.#client) this.#client.end();
     else if (this.#isConnected) this.#server?.end();
     else this.#hasClientEnded = true;
   }
 
-  onClose(connection: Connection, cause: CloseCause): void {
+  onClose(connection: TcpSide, cause: CloseCause): void {
     const other = connection === this.#client ? this.#server : this.#client;
     // What was aborted on one side must not look complete on the other.
     const isAbort = cause === 'reset' || !this.#isConnected;
@@ -168,12 +177,8 @@ export class TcpProxy implements ConnectHandler, Served {
   }
 
   onConnect(): void {
-    const endpoint = this.#endpoint!;
     this.#isConnected = true;
-    endpoint.stats.connections++;
-    endpoint.stats.activeConnections++;
-    endpoint.avoidUntilMs = 0;
-    this.#cluster!.stats.connectionOpened();
+    this.#account.connected(this.#cluster!, this.#endpoint!);
     this.#record.upstreamTls = this.#server!.tls;
     this.#record.upstreamLocalAddress = `${this.#server!.localAddress}:${this.#server!.localPort}`;
     this.#countOpened();
@@ -188,22 +193,28 @@ export class TcpProxy implements ConnectHandler, Served {
   }
 
   onConnectError(connection: Connection, failure: ConnectFailure): void {
-    const endpoint = this.#endpoint!;
-    const cluster = this.#cluster!;
+    this.#account.failed(this.#cluster!, this.#endpoint!, failure);
+    this.#notConnected(failure, failureText(connection, failure));
+  }
+
+  onTunnelFailed(reset: UpstreamReset, detail: string): void {
+    this.#account.failed(this.#cluster!, this.#endpoint!, null);
+    if (reset !== 'overflow') return this.#notConnected(reset, detail);
     this.#server = null;
-    cluster.limits.connections.release();
-    endpoint.stats.connections++;
-    endpoint.stats.connectFailures++;
-    cluster.stats.connectFailed();
-    if (failure === 'timeout') cluster.stats.connectTimeout();
-    this.#record.upstreamTransportFailure = failureText(connection, failure);
+    if (!this.#isOver) this.#fail(FLAG.UO, overflowDetails);
+  }
+
+  /** Another endpoint is tried, up to the limit. */
+  #notConnected(why: ConnectFailure | UpstreamReset, detail: string): void {
+    this.#server = null;
+    this.#record.upstreamTransportFailure = detail;
     if (this.#isOver) return;
     if (this.#attempts >= Math.max(1, this.#config.maxConnectAttempts)) {
       // Envoy sets both, one attempt being a limit like any other.
-      this.#fail(FLAG.UF | FLAG.URX, `upstream_reset_before_response_started{${failure}}`);
+      this.#fail(FLAG.UF | FLAG.URX, `upstream_reset_before_response_started{${why}}`);
       return;
     }
-    this.#pick.tried.push(endpoint);
+    this.#pick.tried.push(this.#endpoint!);
     this.#connect();
   }
 
@@ -254,17 +265,30 @@ export class TcpProxy implements ConnectHandler, Served {
       this.#fail(FLAG.UH, 'no_healthy_upstream');
       return;
     }
-    if (!cluster.limits.connections.tryAcquire()) {
-      cluster.stats.connectionOverflow();
-      this.#fail(FLAG.UO, 'upstream_reset_before_response_started{overflow}');
+    if (!this.#account.tryAcquire(cluster, endpoint)) {
+      this.#fail(FLAG.UO, overflowDetails);
       return;
     }
     this.#attempts++;
     this.#record.attempts = this.#attempts;
     this.#endpoint = endpoint;
     this.#record.endpoint = endpoint;
+    const { tunnel } = this.#config;
+    if (tunnel === null) this.#server = this.#dial(cluster, endpoint);
+    else this.#openTunnel(tunnel, cluster, endpoint);
+  }
+
+  #openTunnel(config: TunnelConfig, cluster: Cluster, endpoint: Endpoint): void {
+    const { upstream } = this.#services;
+    const tunnel = new HttpTunnel(config, upstream, { cluster, endpoint }, this, this.#record);
+    // Known before it opens: it may fail at once, and another take its place.
+    this.#server = tunnel;
+    tunnel.open();
+  }
+
+  #dial(cluster: Cluster, endpoint: Endpoint): Connection {
     const transport = cluster.transportFor(endpoint);
-    this.#server = this.#services.sockets.connect(
+    return this.#services.sockets.connect(
       {
         address: endpoint.address,
         port: endpoint.port,
@@ -281,9 +305,7 @@ export class TcpProxy implements ConnectHandler, Served {
   }
 
   #serverClosed(cause: CloseCause): void {
-    this.#endpoint!.stats.activeConnections--;
-    this.#cluster!.limits.connections.release();
-    this.#cluster!.stats.connectionClosed(cause !== 'local');
+    this.#account.closed(this.#cluster!, this.#endpoint!, cause);
     if (cause === 'reset') this.#record.flags |= FLAG.UC;
     this.#isConnected = false;
     this.#server = null;
@@ -313,7 +335,7 @@ export class TcpProxy implements ConnectHandler, Served {
     this.#early = [];
     if (this.#server !== null && !this.#isConnected) {
       // A connection attempt that is cancelled reports nothing more.
-      this.#cluster!.limits.connections.release();
+      this.#account.cancelled(this.#cluster!, this.#endpoint!);
       this.#server = null;
     }
     record.responseEndMs = clock.nowMs();

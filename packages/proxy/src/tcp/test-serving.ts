@@ -69,6 +69,7 @@ export class ServingWorld extends World {
       accessLoggers: [this.log],
       accessLogFlushIntervalMs: 0,
       logsOnConnected: false,
+      tunnel: null,
       ...more,
     };
   }

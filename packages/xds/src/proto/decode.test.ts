@@ -32,7 +32,7 @@ describe('fields that are set and not honoured', () => {
     const tcp = create(es.tcpProxy.TcpProxySchema, {
       statPrefix: 'x',
       clusterSpecifier: { case: 'cluster', value: 'c' },
-      tunnelingConfig: { hostname: 'h' },
+      tunnelingConfig: { hostname: 'h', propagateResponseHeaders: true },
     });
     const listener = create(es.listener.ListenerSchema, {
       name: 'l',
@@ -55,7 +55,7 @@ describe('fields that are set and not honoured', () => {
     const decoded = decodeMessage(ListenerTable, toBinary(es.listener.ListenerSchema, listener), report);
     expect(report.entries.map((entry) => entry.path)).toEqual([
       'filter_chains[1].filter_chain_match.address_suffix',
-      'filter_chains[1].filters[1].typed_config.tunneling_config',
+      'filter_chains[1].filters[1].typed_config.tunneling_config.propagate_response_headers',
       'enable_mptcp',
     ]);
     expect(unpackAny(decoded.filterChains[1]?.filters[1]?.typedConfig, TcpProxyTable)?.cluster).toBe('c');

@@ -1,0 +1,408 @@
+import type { Socket } from 'bun';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { H2ErrorCode } from '@sluice/wire';
+import { H2TestUpstream } from '../http/test-h2.ts';
+import type { H2Script } from '../http/test-h2.ts';
+import {
+  ACK,
+  DATA,
+  END_HEADERS,
+  frame,
+  framesOf,
+  HEADERS,
+  PREFACE,
+  RST_STREAM,
+  SETTINGS,
+} from '../http/test-h2-frames.ts';
+import type { UpstreamPeer } from '../http/test-world.ts';
+import type { TcpProxyConfig, TunnelConfig } from '../listener/listener.ts';
+import type { RequestRecord } from '../telemetry/record.ts';
+import { FLAG } from '../telemetry/response-flags.ts';
+import { chainOf, ServingWorld } from './test-serving.ts';
+
+let world: ServingWorld;
+/** Why connections failed, as the access log says it; empty for those that did not. */
+let failures: string[] = [];
+const stops: { stop(): unknown }[] = [];
+beforeEach(() => {
+  world = new ServingWorld();
+  failures = [];
+});
+afterEach(() => {
+  for (const one of stops.splice(0)) one.stop();
+  world.close();
+  expect(world.errors).toEqual([]);
+});
+
+const internalError = Buffer.from([0, 0, 0, H2ErrorCode.INTERNAL_ERROR]);
+const connect: TunnelConfig = { method: 'CONNECT', authority: 'db.test:5432', path: '', headers: [] };
+const post: TunnelConfig = { ...connect, method: 'POST', path: '/tcp' };
+const count = (name: string): number => world.stats.counts[name] ?? 0;
+const tick = (): Promise<void> => new Promise((done) => setImmediate(done));
+
+function serve(tunnel: TunnelConfig, more: Partial<TcpProxyConfig> = {}): number {
+  const reasons = { log: (record: RequestRecord) => void failures.push(record.upstreamTransportFailure) };
+  const accessLoggers = [world.log, reasons];
+  return world.serve(chainOf(world.tcpTo('proxy', { tunnel, accessLoggers, ...more })));
+}
+
+/** Everything that was borrowed is back. */
+function expectNothingHeld(): void {
+  const { limits, endpoints } = world.clusters.get('proxy')!;
+  expect(limits.requests.current).toBe(0);
+  expect(limits.pendingRequests.current).toBe(0);
+  for (const endpoint of endpoints) expect(endpoint.activeRequests).toBe(0);
+}
+
+describe('a tunnel through a proxy of HTTP/1.1', () => {
+  test('carries what follows the answer to CONNECT, and nothing before it', async () => {
+    const seen: string[] = [];
+    const upstream = world.upstream((peer, text) => {
+      seen.push(text);
+      if (text.endsWith('\r\n\r\n')) setImmediate(() => peer.send('HTTP/1.1 200 Fine\r\nx: y\r\n\r\nhello '));
+      if (text.endsWith('question')) peer.send('answer');
+    });
+    world.cluster('proxy', [upstream.port]);
+    const client = await world.client(serve(connect));
+    client.send('question');
+    await client.until(() => client.text === 'hello answer');
+    expect(seen[0]).toBe('CONNECT db.test:5432 HTTP/1.1\r\nhost: db.test:5432\r\n\r\n');
+    client.reset();
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({ bytesReceived: 8, bytesSent: 12, attempts: 1 });
+    expectNothingHeld();
+  });
+
+  test('says more to the proxy, from where the connection came and where it went', async () => {
+    let head = '';
+    const upstream = world.upstream((peer, text) => {
+      head = text;
+      peer.send('HTTP/1.1 200 OK\r\n\r\n!');
+    });
+    world.cluster('proxy', [upstream.port]);
+    const port = serve({
+      ...connect,
+      authority: () => '10.0.0.1:80',
+      headers: [
+        { kind: 'append', name: 'X-From', nameId: 0, value: 'web', format: null, keepEmptyValue: false },
+      ],
+    });
+    const client = await world.client(port);
+    await client.until(() => client.text === '!');
+    expect(head).toBe('CONNECT 10.0.0.1:80 HTTP/1.1\r\nhost: 10.0.0.1:80\r\nX-From: web\r\n\r\n');
+  });
+
+  test('each side ends by itself', async () => {
+    const ended = Promise.withResolvers<void>();
+    const server = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      allowHalfOpen: true,
+      socket: {
+        data: (socket, data) => {
+          if (data.toString().endsWith('\r\n\r\n')) socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        },
+        end: (socket) => {
+          ended.resolve();
+          socket.write('last words');
+          socket.end();
+        },
+      },
+    });
+    stops.push({ stop: () => server.stop(true) });
+    world.cluster('proxy', [server.port]);
+    const client = await world.client(serve(connect));
+    client.send('all');
+    client.end();
+    await ended.promise;
+    await client.untilClosed();
+    expect(client.text).toBe('last words');
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({ bytesReceived: 3, bytesSent: 10, flags: 0 });
+    expectNothingHeld();
+  });
+
+  test('a proxy that refuses is passed over for the next, and named when it was the last', async () => {
+    const refusing = world.upstream((peer) => peer.send('HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno'));
+    const willing = world.upstream((peer, text) => {
+      if (text.endsWith('\r\n\r\n')) peer.send('HTTP/1.1 200 OK\r\n\r\nyes');
+    });
+    world.cluster('proxy', [refusing.port, willing.port]);
+    const client = await world.client(serve(connect, { maxConnectAttempts: 2 }));
+    await client.until(() => client.text === 'yes');
+    world.cluster('proxy', [refusing.port]);
+    const refused = await world.client(serve(connect));
+    refused.send('lost');
+    await refused.untilClosed();
+    expect(refused.text).toBe('');
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({
+      flags: FLAG.UF | FLAG.URX,
+      details: 'upstream_reset_before_response_started{connect-failed}',
+      bytesReceived: 0,
+    });
+    expect(failures).toEqual(['the proxy answered CONNECT with 403']);
+    expectNothingHeld();
+  });
+
+  test('one that nobody answers at, and one that dies before it answers, fail', async () => {
+    world.cluster('proxy', [await world.deadPort()]);
+    await (await world.client(serve(connect))).untilClosed();
+    const dying = world.upstream((peer) => peer.reset());
+    world.cluster('proxy', [dying.port]);
+    await (await world.client(serve(connect))).untilClosed();
+    await world.lines.until(2);
+    for (const line of world.lines.lines) expect(line.flags).toBe(FLAG.UF | FLAG.URX);
+    expectNothingHeld();
+  });
+
+  test('a reset of one side resets the other', async () => {
+    const upstream = world.upstream((peer, text) => {
+      if (text.endsWith('bye')) peer.reset();
+      else if (text.endsWith('\r\n\r\n')) peer.send('HTTP/1.1 200 OK\r\n\r\n');
+    });
+    world.cluster('proxy', [upstream.port]);
+    const client = await world.client(serve(connect));
+    client.send('bye');
+    await client.untilClosed();
+    await world.lines.until(1);
+    expect(world.lines.lines[0]!.flags & FLAG.UC).toBe(FLAG.UC);
+    const other = await world.client(serve(connect));
+    await upstream.until(() => upstream.openCount === 1);
+    await tick();
+    other.reset();
+    await upstream.until(() => upstream.openCount === 0);
+    await world.lines.until(2);
+    expectNothingHeld();
+  });
+
+  test('a client that leaves while the proxy thinks leaves nothing behind', async () => {
+    const upstream = world.upstream(() => {});
+    world.cluster('proxy', [upstream.port]);
+    const client = await world.client(serve(connect));
+    await upstream.until(() => upstream.texts.join('').endsWith('\r\n\r\n'));
+    client.reset();
+    await upstream.until(() => upstream.openCount === 0);
+    await world.lines.until(1);
+    expectNothingHeld();
+  });
+
+  test('more tunnels than requests are allowed are refused', async () => {
+    const upstream = world.upstream((peer) => peer.send('HTTP/1.1 200 OK\r\n\r\n!'));
+    const cluster = world.cluster('proxy', [upstream.port]);
+    cluster.limits.requests.max = 1;
+    const port = serve(connect);
+    const first = await world.client(port);
+    await first.until(() => first.text === '!');
+    await (await world.client(port)).untilClosed();
+    await world.lines.until(1);
+    expect(world.lines.lines[0]!.flags).toBe(FLAG.UO);
+    first.reset();
+    await world.lines.until(2);
+    expectNothingHeld();
+  });
+
+  test('by POST, the bytes are bodies, and a connection that ended whole serves the next', async () => {
+    const bodies: string[] = [];
+    const upstream = world.upstream((peer, text) => {
+      if (!text.endsWith('0\r\n\r\n')) {
+        if (text.endsWith('\r\n\r\n'))
+          peer.send('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n');
+        return;
+      }
+      bodies.push(text);
+      peer.clear();
+      peer.send('3\r\nbye\r\n0\r\n\r\n');
+    });
+    world.cluster('proxy', [upstream.port]);
+    const port = serve(post);
+    for (let turn = 0; turn < 2; turn++) {
+      const client = await world.client(port);
+      await client.until(() => client.text === 'hi');
+      client.send('abc');
+      client.end();
+      await client.untilClosed();
+      expect(client.text).toBe('hibye');
+    }
+    expect(bodies[1]).toBe(
+      'POST /tcp HTTP/1.1\r\nhost: db.test:5432\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+    );
+    expect(upstream.connectionCount).toBe(1);
+    await world.lines.until(2);
+    expectNothingHeld();
+  });
+
+  test('a kept connection that had ended meanwhile is no failure of the proxy', async () => {
+    const upstream = world.upstream((peer, text, number) => {
+      if (number === 1 && text.includes('POST') && text.split('POST').length > 2) peer.reset();
+      else if (text.endsWith('0\r\n\r\n')) peer.send('0\r\n\r\n');
+      else if (text.endsWith('\r\n\r\n'))
+        peer.send('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n');
+    });
+    world.cluster('proxy', [upstream.port]);
+    const port = serve(post);
+    const first = await world.client(port);
+    await first.until(() => first.text === 'hi');
+    first.end();
+    await first.untilClosed();
+    const second = await world.client(port);
+    await second.until(() => second.text === 'hi');
+    expect(upstream.connectionCount).toBe(2);
+    second.reset();
+    await world.lines.until(2);
+    expectNothingHeld();
+  });
+
+  test('a slow client stops the proxy behind it', async () => {
+    const block = Buffer.alloc(1024 * 1024, 'x');
+    const wanted = 64 * block.length;
+    let sent = 0;
+    const fill = (socket: Socket<undefined>): void => {
+      for (let taken = block.length; taken === block.length && sent < wanted; sent += taken)
+        taken = socket.write(block);
+    };
+    const server = Bun.listen<undefined>({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: {
+        data: (socket) => {
+          socket.write('HTTP/1.1 200 OK\r\n\r\n');
+          fill(socket);
+        },
+        drain: fill,
+      },
+    });
+    stops.push({ stop: () => server.stop(true) });
+    world.cluster('proxy', [server.port]);
+    const client = await world.client(serve(connect));
+    client.pause();
+    for (let still = 0, before = 0; still < 200; still = sent === before ? still + 1 : 0) {
+      before = sent;
+      await tick();
+    }
+    expect(sent).toBeLessThan(wanted / 2);
+    client.resume();
+    while (sent < wanted) await tick();
+    client.reset();
+    await world.lines.until(1);
+    expectNothingHeld();
+  });
+
+  test('a slow proxy stops the client, and all arrives', async () => {
+    let reader: { pause(): void; resume(): void } | null = null;
+    const upstream = world.upstream((peer) => {
+      if (reader !== null) return;
+      reader = peer.socket;
+      reader.pause();
+      peer.send('HTTP/1.1 200 OK\r\n\r\n!');
+    });
+    world.cluster('proxy', [upstream.port]);
+    const client = await world.client(serve(connect));
+    await client.until(() => client.text === '!');
+    const head = upstream.receivedBytes;
+    const total = 24 * 1024 * 1024;
+    client.send(new Uint8Array(total));
+    while (count('readingPaused') === 0) await tick();
+    reader!.resume();
+    await upstream.until(() => upstream.receivedBytes === total + head);
+    expect(count('readingResumed')).toBe(count('readingPaused'));
+  });
+});
+
+describe('a tunnel through a proxy of HTTP/2', () => {
+  async function proxy(script: H2Script): Promise<H2TestUpstream> {
+    const upstream = await new H2TestUpstream(script).listen();
+    stops.push(upstream);
+    world.cluster('proxy', [upstream.port], { protocol: 'h2' });
+    return upstream;
+  }
+
+  test('shares its connection with others', async () => {
+    const upstream = await proxy(({ stream }) => {
+      stream.respond({ ':status': 200 });
+      stream.on('data', (data: Buffer) => stream.write(`echo ${data.toString()}`));
+    });
+    const port = serve(connect);
+    const clients = [await world.client(port), await world.client(port), await world.client(port)];
+    for (const [index, client] of clients.entries()) client.send(`${index}`);
+    for (const [index, client] of clients.entries())
+      await client.until(() => client.text === `echo ${index}`);
+    expect(upstream.connectionCount).toBe(1);
+    expect(upstream.requests[0]).toMatchObject({ ':method': 'CONNECT', ':authority': 'db.test:5432' });
+    expect(Object.keys(upstream.requests[0]!)).not.toContain('host');
+    clients[0]!.reset();
+    await world.lines.until(1);
+    clients[1]!.send('more');
+    await clients[1]!.until(() => clients[1]!.text === 'echo 1echo more');
+    for (const client of clients.slice(1)) client.reset();
+    await world.lines.until(3);
+    expectNothingHeld();
+  });
+
+  test.each([
+    ['CONNECT', connect, {}],
+    ['POST', post, { ':path': '/tcp', ':scheme': 'http' }],
+  ])('each side ends by itself, by %s', async (method, tunnel, more) => {
+    const upstream = await proxy(({ stream }) => {
+      stream.respond({ ':status': 200 });
+      let text = '';
+      stream.on('data', (data: Buffer) => (text += data.toString()));
+      stream.on('end', () => stream.end(`read ${text}`));
+    });
+    const client = await world.client(serve(tunnel));
+    client.send('all');
+    client.end();
+    await client.untilClosed();
+    expect(client.text).toBe('read all');
+    expect(upstream.requests[0]).toMatchObject({ ':method': method, ':authority': 'db.test:5432', ...more });
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({ bytesReceived: 3, bytesSent: 8, flags: 0 });
+    expectNothingHeld();
+  });
+
+  test('a refusal and a reset are told apart from an end', async () => {
+    await proxy(({ stream }) => {
+      stream.respond({ ':status': 502 }, { endStream: true });
+    });
+    await (await world.client(serve(connect))).untilClosed();
+    await world.lines.until(1);
+    expect(world.lines.lines[0]!.flags).toBe(FLAG.UF | FLAG.URX);
+    expect(failures).toEqual(['the proxy answered CONNECT with 502']);
+    const said = new Set<number>();
+    const say = (peer: UpstreamPeer, type: number, bytes: Uint8Array): void => {
+      if (!said.has(type)) peer.send(bytes);
+      said.add(type);
+    };
+    const resetting = world.upstream((peer, text) => {
+      if (text.length < PREFACE.length) return;
+      say(peer, SETTINGS, Buffer.concat([frame(SETTINGS, 0, 0), frame(SETTINGS, ACK, 0)]));
+      for (const { type, stream } of framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length))) {
+        if (type === HEADERS) say(peer, type, frame(HEADERS, END_HEADERS, stream, Buffer.from([0x88])));
+        if (type === DATA) say(peer, type, frame(RST_STREAM, 0, stream, internalError));
+      }
+    });
+    world.cluster('proxy', [resetting.port], { protocol: 'h2' });
+    const client = await world.client(serve(connect));
+    client.send('x');
+    await client.untilClosed();
+    await world.lines.until(2);
+    expect(world.lines.lines[1]!.flags & FLAG.UC).toBe(FLAG.UC);
+    expectNothingHeld();
+  });
+
+  test('large transfers pass both ways, within their windows', async () => {
+    const size = 3 * 1024 * 1024;
+    await proxy(({ stream }) => {
+      stream.respond({ ':status': 200 });
+      stream.pipe(stream);
+    });
+    const client = await world.client(serve(connect));
+    client.send(Buffer.alloc(size, 'y'));
+    await client.until(() => client.text.length === size);
+    client.end();
+    await client.untilClosed();
+    await world.lines.until(1);
+    expect(world.lines.lines[0]).toMatchObject({ bytesReceived: size, bytesSent: size, flags: 0 });
+    expectNothingHeld();
+  });
+});
