@@ -276,7 +276,15 @@ function openPorts(ground: Ground, parts: PortParts): { access: Access; metrics:
     address: options.metricsAddress,
     flag: '--metrics-address',
     purpose: 'metrics',
-    fetch: createMetricsHandler({ metrics, log: log.child('metrics'), store, registry, readiness, access }),
+    fetch: createMetricsHandler({
+      metrics,
+      log: log.child('metrics'),
+      store,
+      storageTrouble: () => ground.file.trouble(),
+      registry,
+      readiness,
+      access,
+    }),
   });
   closers.push(() => metricsServer.close());
   const bootstrap = bootstrapOf(ground.addresses, meshConfig.settings);
@@ -298,7 +306,7 @@ function openPorts(ground: Ground, parts: PortParts): { access: Access; metrics:
 }
 
 function viewsOf(ground: Ground, { registry, mesh }: PortParts): MeshViews {
-  const { store, meshConfig, version, startedAt, clock, addresses } = ground;
+  const { store, file, meshConfig, version, startedAt, clock, addresses } = ground;
   return buildViews({
     store,
     registry,
@@ -311,6 +319,7 @@ function viewsOf(ground: Ground, { registry, mesh }: PortParts): MeshViews {
       startedAt,
       now: isoTime(clock),
       addresses,
+      storageTrouble: file.trouble(),
       sidecars: sidecarsOf(meshConfig.settings),
     }),
   });

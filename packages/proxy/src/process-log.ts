@@ -1,6 +1,7 @@
 /**
  * Where the process's own log goes: standard error or a file. Lines are written as they come; a stalled
  * reader of a pipe makes the stream queue, so beyond a cap lines are dropped and counted, never awaited.
+ * Lines that a full disk refuses are dropped and counted, too: a log never ends the process that carries traffic.
  */
 import { appendFileSync, closeSync, openSync } from 'node:fs';
 
@@ -19,15 +20,19 @@ export function openProcessLog(path: string | null): ProcessLog {
 
 function standardError(): ProcessLog {
   let dropped = 0;
+  // Without a listener the runtime takes a refused write for a fault of the program.
+  process.stderr.on('error', () => {});
   return {
     write(line) {
       if (process.stderr.writableLength > maxQueuedBytes) {
         dropped++;
         return;
       }
-      if (dropped > 0) process.stderr.write(`${dropped} log lines were dropped: nobody read them\n`);
+      const lost = dropped;
       dropped = 0;
-      process.stderr.write(line);
+      process.stderr.write(`${noticeOf(lost)}${line}`, (error) => {
+        if (error) dropped += lost + 1;
+      });
     },
     reopen: () => undefined,
   };
@@ -35,11 +40,34 @@ function standardError(): ProcessLog {
 
 function file(path: string): ProcessLog {
   let fd = openSync(path, 'a');
+  let dropped = 0;
   return {
-    write: (line) => appendFileSync(fd, line),
+    write(line) {
+      try {
+        appendFileSync(fd, `${noticeOf(dropped)}${line}`);
+        dropped = 0;
+      } catch (error) {
+        if (!isSystemError(error)) throw error;
+        dropped++;
+      }
+    },
     reopen() {
-      closeSync(fd);
-      fd = openSync(path, 'a');
+      try {
+        const opened = openSync(path, 'a');
+        closeSync(fd);
+        fd = opened;
+      } catch (error) {
+        // The file that was moved away goes on being written.
+        if (!isSystemError(error)) throw error;
+      }
     },
   };
+}
+
+function noticeOf(dropped: number): string {
+  return dropped === 0 ? '' : `${dropped} log lines were dropped: nobody read them, or the disk was full\n`;
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error;
 }

@@ -48,6 +48,11 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
     return [
       { what: `control plane ${summary.version} answers at ${client.url}`, state: 'fine' },
       verdict(
+        'the control plane can write its state',
+        summary.storageTrouble === null ? [] : [summary.storageTrouble],
+        'changes are refused until then; traffic and what is configured go on',
+      ),
+      verdict(
         'every resource file is readable',
         summary.fileProblems
           .filter(({ severity }) => severity === 'error')

@@ -60,7 +60,7 @@ export async function run(context: CommandContext): Promise<number> {
       proxyCommand: proxyCommand((text) => reporter.warn(text)),
       client,
       stateDir,
-      ledger: new ProcessLedger(ownDir),
+      ledger: new ProcessLedger(ownDir, (text) => reporter.warn(text)),
       reporter,
       random: systemRandom,
       env,

@@ -218,6 +218,10 @@ function troubles(rows: readonly StatusRow[], summary: SummaryView, palette: Pal
           `${palette.bad('NACK')} ${name} refuses ${type.toUpperCase()} ${nackedResources.join(', ')}: ${error}`,
       ),
   );
+  if (summary.storageTrouble !== null)
+    lines.push(
+      `${palette.bad('state')} ${summary.storageTrouble}: changes are refused, what is configured goes on`,
+    );
   if (summary.isEvictionFrozen)
     lines.push(
       palette.warn(

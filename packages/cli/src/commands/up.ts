@@ -8,6 +8,7 @@ import { chooseStateDir, makePrivateDir } from '../mesh/state-dir.ts';
 import { endLeftovers } from '../process/ledger.ts';
 import { chooseCommand, type ChosenCommand } from '../up/choose-command.ts';
 import { chooseControlAddresses } from '../up/control-addresses.ts';
+import { freeMebibytes } from '../up/environment-checks.ts';
 import { lockFolder } from '../up/folder-lock.ts';
 import { canBind } from '../up/free-port.ts';
 import { prepareLogs } from '../up/log-files.ts';
@@ -33,6 +34,10 @@ export async function run(context: CommandContext): Promise<number> {
     if (fallbackReason !== undefined)
       reporter.warn(`${fallbackReason}: the state of the mesh is kept in ${stateDir}`);
     for (const warning of file.warnings) reporter.warn(warning);
+    if (freeMebibytes(stateDir) < 1)
+      reporter.warn(
+        `the disk of ${stateDir} is full: free some space, or name another place with --state-dir`,
+      );
     const leftovers = await endLeftovers(stateDir);
     if (leftovers.length > 0)
       reporter.say(`ended what an earlier run had left behind: ${leftovers.join(', ')}`);

@@ -48,8 +48,13 @@ export function makePrivateDir(path: string): void {
 /** Writes by rename, readable by this user only. */
 export function writeFileWhole(path: string, text: string): void {
   const incoming = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-  writeFileSync(incoming, text, { mode: 0o600 });
-  renameSync(incoming, path);
+  try {
+    writeFileSync(incoming, text, { mode: 0o600 });
+    renameSync(incoming, path);
+  } catch (error) {
+    rmSync(incoming, { force: true });
+    throw error;
+  }
 }
 
 /**

@@ -89,6 +89,8 @@ export interface SummaryView {
   /** Wall clock of the control plane, ISO 8601. */
   readonly now: string;
   readonly fileProblems: readonly Problem[];
+  /** Why nothing can be written; null while all is well. */
+  readonly storageTrouble: string | null;
   /** Resources that do not do what was written; the first of them. */
   readonly troubles: {
     readonly total: number;

@@ -1,6 +1,8 @@
 /**
  * The processes a mesh started, on disk as soon as they run: after a `kill -9` the next start finds what was left
  * and ends it, and nothing else. Written whole by rename, so that it is never half there.
+ *
+ * A disk that takes nothing costs that memory, not the process: it is told once, and made good by the next change.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,9 +21,12 @@ const killPollMs = 10;
 export class ProcessLedger {
   readonly #path: string;
   readonly #entries = new Map<number, LedgerEntry>();
+  readonly #onTrouble: (text: string) => void;
+  #hasTrouble = false;
 
-  constructor(stateDir: string) {
+  constructor(stateDir: string, onTrouble: (text: string) => void) {
     this.#path = join(stateDir, fileName);
+    this.#onTrouble = onTrouble;
   }
 
   /** In as soon as it runs, out when it has ended. */
@@ -41,7 +46,17 @@ export class ProcessLedger {
   }
 
   #write(): void {
-    writeFileWhole(this.#path, `${JSON.stringify([...this.#entries.values()])}\n`);
+    try {
+      writeFileWhole(this.#path, `${JSON.stringify([...this.#entries.values()])}\n`);
+      this.#hasTrouble = false;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error)) throw error;
+      if (this.#hasTrouble) return;
+      this.#hasTrouble = true;
+      this.#onTrouble(
+        `which processes run cannot be written (${error.message}): if this program is killed now, the next start may not find all of them`,
+      );
+    }
   }
 }
 

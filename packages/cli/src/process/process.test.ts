@@ -1,6 +1,6 @@
 /** Real processes: who they are, their groups, and what an earlier run left. */
 import { describe, expect, test } from 'bun:test';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTempDir, waitFor, withTempDir } from '@sluice/testkit';
 import { describeExit, spawnChild, type ChildSpec } from './child.ts';
@@ -54,7 +54,7 @@ describe('the ledger', () => {
     const dir = makeTempDir();
     const left = spawnChild(spec(['sleep', '1000']));
     const innocent = spawnChild(spec(['sleep', '1000']));
-    const ledger = new ProcessLedger(dir);
+    const ledger = new ProcessLedger(dir, () => {});
     ledger.add('left', left.identity);
     // A pid that came around again belongs to somebody else by now.
     ledger.add(
@@ -67,6 +67,24 @@ describe('the ledger', () => {
     innocent.signal('SIGKILL');
     await innocent.exited;
   });
+
+  test('a disk that takes nothing is told once, ends nobody, and is made good by the next change', () =>
+    withTempDir((dir) => {
+      const told: string[] = [];
+      const ledger = new ProcessLedger(dir, (text) => told.push(text));
+      // A folder where the file belongs refuses writes for root, too.
+      mkdirSync(join(dir, 'processes.json'));
+      ledger.add('a', { pid: process.pid, startedAt: 'now' });
+      ledger.add('b', { pid: 2 ** 22, startedAt: 'now' });
+      expect(told).toHaveLength(1);
+      expect(told[0]).toContain('which processes run cannot be written');
+      expect(readdirSync(dir)).toEqual(['processes.json']);
+      rmdirSync(join(dir, 'processes.json'));
+      ledger.remove(2 ** 22);
+      expect(JSON.parse(readFileSync(join(dir, 'processes.json'), 'utf8'))).toMatchObject([{ name: 'a' }]);
+      expect(told).toHaveLength(1);
+      return Promise.resolve();
+    }));
 
   test('a damaged or missing file names nothing', () =>
     withTempDir(async (dir) => {

@@ -1,7 +1,9 @@
 /** What a machine needs for a local mesh, looked at one by one, with what to do where it is missing. */
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
 import { defaultControlPorts } from '@sluice/api';
 import type { CommandContext } from '../context.ts';
+import { hasCliCode } from '../errors.ts';
+import { findStateDir, type FindMeshOptions } from '../mesh/find-mesh.ts';
 import { runningMeshes } from '../mesh/mesh-record.ts';
 import { isCompiled, selfCommand } from '../process/self-command.ts';
 import { canBind } from './free-port.ts';
@@ -18,6 +20,8 @@ export interface CheckResult {
 const testedBun = '1.4.5';
 /** Two descriptors per proxied connection, and some for files and pools. */
 const minDescriptors = 4096;
+/** Below this, logs and state are soon without room. */
+const minFreeMebibytes = 100;
 /** Ports looked at of the range that sidecars are given. */
 const sampledPorts = 64;
 
@@ -101,16 +105,45 @@ function checkSidecarPorts(): CheckResult {
 }
 
 /** Looks without writing: a check leaves nothing behind. */
-function checkStateDir({ cwd }: CommandContext): CheckResult {
-  const what = `state can be kept in ${cwd}`;
+function checkStateDir({ args, env, cwd }: CommandContext): CheckResult {
+  const folder = stateFolder({ args, env, cwd });
+  const what = `state can be kept in ${folder}`;
   try {
-    accessSync(cwd, constants.W_OK);
-    return { what, state: 'fine' };
+    accessSync(folder, constants.W_OK);
   } catch {
     return {
       what,
       state: 'notice',
       hint: 'the folder cannot be written: "sluice up" keeps the state in the temporary folder then',
     };
+  }
+  const free = freeMebibytes(folder);
+  if (free >= minFreeMebibytes) return { what, state: 'fine' };
+  return {
+    what,
+    state: 'notice',
+    hint: `only ${free} MiB are free on that disk: logs and state need room (${minFreeMebibytes} MiB and more)`,
+  };
+}
+
+/** That of the mesh which is meant; where none was, the folder that would have one. */
+function stateFolder(options: FindMeshOptions): string {
+  try {
+    const found = findStateDir(options);
+    return existsSync(found) ? found : options.cwd;
+  } catch (error) {
+    if (!hasCliCode(error, 'mesh-not-found')) throw error;
+    return options.cwd;
+  }
+}
+
+/** Infinite where the file system does not tell. */
+export function freeMebibytes(folder: string): number {
+  try {
+    const { bavail, bsize, blocks } = statfsSync(folder);
+    return blocks === 0 ? Infinity : Math.floor((bavail * bsize) / 1024 ** 2);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    return Infinity;
   }
 }

@@ -64,6 +64,8 @@ export class InstanceRunner {
   /** Stopped by the guard. */
   #isHeld = false;
   #wasReady = false;
+  /** The disk did not take its last line. */
+  #hasLostLines = false;
 
   constructor(plan: InstancePlan, deps: InstanceDependencies) {
     this.plan = plan;
@@ -227,7 +229,10 @@ export class InstanceRunner {
     const { name, command } = this.plan;
     const log = logPath(stateDir, 'app', name);
     const onLine = (line: string): void => {
-      appendLog(log, `${line}\n`);
+      const isWritten = appendLog(log, `${line}\n`);
+      if (!isWritten && !this.#hasLostLines)
+        this.#say(`its log takes no more lines (${log}): is the disk full?`, 'bad');
+      this.#hasLostLines = !isWritten;
       reporter.line(name, line);
     };
     const cutters = [new LineCutter(onLine), new LineCutter(onLine)] as const;

@@ -10,6 +10,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
 } from 'node:fs';
@@ -43,12 +44,25 @@ export function beginLog(path: string): void {
 /** To be called now and then while the mesh runs. */
 export function capLog(path: string): void {
   if (!existsSync(path) || statSync(path).size <= maxLogBytes) return;
-  copyFileSync(path, `${path}.1`);
+  try {
+    copyFileSync(path, `${path}.1`);
+  } catch (error) {
+    // No room for the copy: what it would have kept is what has to go.
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    rmSync(`${path}.1`, { recursive: true, force: true });
+  }
   truncateSync(path, 0);
 }
 
-export function appendLog(path: string, text: string): void {
-  appendFileSync(path, text, { mode: 0o600 });
+/** False when the disk did not take it: a line that is lost must not end who wrote it. */
+export function appendLog(path: string, text: string): boolean {
+  try {
+    appendFileSync(path, text, { mode: 0o600 });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    return false;
+  }
 }
 
 /** The last lines, for messages; empty when there is no log. */

@@ -65,7 +65,7 @@ export class MeshRunner {
   constructor(options: MeshRunnerOptions) {
     this.#options = options;
     const { stateDir, file, addresses, env, reporter } = options;
-    this.#ledger = new ProcessLedger(stateDir);
+    this.#ledger = new ProcessLedger(stateDir, (text) => reporter.warn(text));
     this.#echo = new ControlEcho(logPath(stateDir, 'control'), reporter);
     this.#fileWatch = new MeshFileWatch({ file, timers: systemTimers, say: (text) => reporter.warn(text) });
     this.#proxyCommand = proxyCommand((text) => reporter.warn(text));

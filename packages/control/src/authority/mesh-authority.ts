@@ -50,6 +50,8 @@ export interface LeafRequest {
   readonly lineage?: string;
   /** 0 for the default. */
   readonly ttlMs: number;
+  /** The control plane's own, where nothing can be written: without it no proxy could be served at all. */
+  readonly isUnrecorded?: boolean;
   /** For the control plane's own certificate. */
   readonly dnsSans?: readonly string[];
   readonly ipSans?: readonly string[];
@@ -161,7 +163,7 @@ export class MeshAuthority {
     // Invariant: what we write, we read.
     if (isProblem(leaf)) throw new Error(`a certificate of our own is ${leaf.message}`);
     const authorityId = authority.certificate.sha256;
-    table.addIssued({
+    const row: IssuedRow = {
       serial: leaf.serial,
       lineage: request.lineage ?? leaf.serial,
       authorityId,
@@ -174,7 +176,8 @@ export class MeshAuthority {
       issuedMs: nowMs,
       notAfterMs: leaf.notAfterMs,
       revokedMs: 0,
-    });
+    };
+    if (request.isUnrecorded !== true) table.addIssued(row);
     this.#ring.noteLeaf([authorityId, root.sha256], leaf.notAfterMs);
     if (this.#revokedInstances.has(request.binding.instance)) this.#refreshInstances();
     return { leaf, chain: [leaf, ...above] };

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { isProblem, parseChain } from '@sluice/identity';
 import { cleanUp, onCleanUp } from '@sluice/testkit';
+import { localError } from '../errors.ts';
 import { AuthorityFixture } from './authority.fixture.ts';
 import { expiringSoon, ExpiryAlarm } from './expiry-alarm.ts';
 import {
@@ -36,6 +37,33 @@ describe('the control plane’s own certificate', () => {
     expect(chain[0]?.dnsSans).toContain('mesh.example');
     expect(chain[0]?.dnsSans).toContain('istiod.istio-system.svc');
     expect(chain[0]?.ipSans).toEqual(['127.0.0.1', '::1', '10.0.0.7']);
+  });
+
+  test('is made on a full disk, too, for an hour, and a recorded one follows when there is room', () => {
+    const fixture = open();
+    const file = fixture.file as { transact: (work: () => void) => void };
+    const { transact } = file;
+    file.transact = () => {
+      throw localError('storage-full', 'no room');
+    };
+    const keeper = new ServerCredentialKeeper(fixture.authority, none, 'istio-system', () =>
+      fixture.clock.wallMs(),
+    );
+    const first = keeper.current;
+    expect(first.notAfterMs - fixture.clock.wallMs()).toBeLessThanOrEqual(3_600_000);
+    const chain = parseChain(first.chainPem);
+    if (isProblem(chain)) throw new Error(chain.message);
+    expect(fixture.verdict(chain)).toBe('good');
+    expect(keeper.check()).toBe(false);
+    fixture.clock.advance(61_000);
+    expect(() => keeper.check()).toThrow('no room');
+    expect(keeper.check()).toBe(false);
+    expect(keeper.current).toBe(first);
+    file.transact = transact;
+    fixture.clock.advance(61_000);
+    expect(keeper.check()).toBe(true);
+    const [leaf] = fixture.authority.unexpired();
+    expect(leaf?.account).toBe('sluice-control');
   });
 
   test('is renewed at half its life, and follows the root and the bundle', () => {

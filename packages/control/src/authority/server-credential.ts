@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { chainPem, exportPrivateKey, generateKeySync } from '@sluice/identity';
+import { hasErrorCode } from '../errors.ts';
 import type { MeshAuthority } from './mesh-authority.ts';
 
 export interface ServerCredential {
@@ -59,6 +60,10 @@ const loopback = ['127.0.0.1', '::1'];
 export const controlAccount = 'sluice-control';
 /** Renewed when this part of its life has passed. */
 const renewalPart = 0.5;
+/** Of a certificate that could not be recorded: short, since nobody can revoke it. */
+const unrecordedTtlMs = 3_600_000;
+/** While the disk refuses writes, the next attempt comes after this time. */
+const retryMs = 60_000;
 
 export class ServerCredentialKeeper {
   readonly #authority: MeshAuthority;
@@ -73,24 +78,39 @@ export class ServerCredentialKeeper {
     this.#names = names;
     this.#namespace = namespace;
     this.#wallMs = wallMs;
-    this.#current = this.#issue();
+    this.#current = this.#issueFirst();
   }
 
   get current(): ServerCredential {
     return this.#current;
   }
 
+  /** A control plane that starts on a full disk serves what it has, and records its next certificate. */
+  #issueFirst(): ServerCredential {
+    try {
+      return this.#issue();
+    } catch (error) {
+      if (!hasErrorCode(error, 'storage-full')) throw error;
+      const unrecorded = this.#issue({ ttlMs: unrecordedTtlMs, isUnrecorded: true });
+      this.#renewAtMs = this.#wallMs() + retryMs;
+      return unrecorded;
+    }
+  }
+
   /** True when there is a new one: it is time, another root signs, or other roots are trusted. */
   check(): boolean {
     const { root } = this.#authority.signing;
     const isDue = this.#wallMs() >= this.#renewAtMs || root.sha256 !== this.#current.rootId;
-    if (isDue) this.#current = this.#issue();
-    else if (this.#current.trustedPem === this.#authority.bundle.rootsPem) return false;
+    if (isDue) {
+      // However this ends, it is not tried again at once.
+      this.#renewAtMs = this.#wallMs() + retryMs;
+      this.#current = this.#issue();
+    } else if (this.#current.trustedPem === this.#authority.bundle.rootsPem) return false;
     else this.#current = { ...this.#current, trustedPem: this.#authority.bundle.rootsPem };
     return true;
   }
 
-  #issue(): ServerCredential {
+  #issue(how: { readonly ttlMs: number; readonly isUnrecorded?: boolean } = { ttlMs: 0 }): ServerCredential {
     const key = generateKeySync();
     const { leaf, chain } = this.#authority.issue({
       spki: key.spki,
@@ -98,7 +118,7 @@ export class ServerCredentialKeeper {
       account: controlAccount,
       binding: { instance: '', labels: {}, ports: [] },
       proof: 'own',
-      ttlMs: 0,
+      ...how,
       dnsSans: [...new Set([...usualNames, ...this.#names.dnsSans])],
       ipSans: [...new Set([...loopback, ...this.#names.ipSans])],
     });

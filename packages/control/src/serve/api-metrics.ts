@@ -40,6 +40,8 @@ export interface ScrapedParts {
   readonly metrics: MetricsRegistry;
   readonly log: Logger;
   readonly store: ResourceStore;
+  /** Why the state cannot be written; null while it can. */
+  readonly storageTrouble: () => string | null;
   readonly registry: InstanceRegistry;
   readonly readiness: Readiness;
   readonly access: Access;
@@ -62,7 +64,7 @@ export function createMetricsHandler(parts: ScrapedParts): (request: Request) =>
   return (request) => replyTo(parts.log, () => reply(request));
 }
 
-function createGauges({ metrics, store, registry }: ScrapedParts): () => void {
+function createGauges({ metrics, store, storageTrouble, registry }: ScrapedParts): () => void {
   const revision = metrics.gauge('sluice_store_revision', 'Revision of the last write');
   const resources = metrics.family('gauge', 'sluice_resources', 'Resources by kind and owner', [
     'kind',
@@ -77,6 +79,10 @@ function createGauges({ metrics, store, registry }: ScrapedParts): () => void {
     'Folder files with problems of their own',
   );
   const instances = metrics.family('gauge', 'sluice_registry_instances', 'Registered instances', ['health']);
+  const writable = metrics.gauge(
+    'sluice_store_writable',
+    '0 while the disk refuses writes: changes are refused, what is there goes on',
+  );
   const frozen = metrics.gauge(
     'sluice_registry_eviction_frozen',
     '1 while too many instances are silent to evict any',
@@ -100,6 +106,7 @@ function createGauges({ metrics, store, registry }: ScrapedParts): () => void {
     }
     for (const [labels, count] of counts) resources.labels(labels.split('\n')).set(count);
     invalid.set(invalidCount);
+    writable.set(storageTrouble() === null ? 1 : 0);
     fileProblems.set(store.fileProblems.size);
     let healthy = 0;
     for (const instance of registry.instances.values()) if (instance.isHealthy) healthy++;

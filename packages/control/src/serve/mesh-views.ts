@@ -103,6 +103,8 @@ export interface MeshSummary {
   /** Wall clock of the control plane, ISO 8601: to compare clocks by. */
   readonly now: string;
   readonly fileProblems: readonly Problem[];
+  /** Why nothing can be written: changes are refused, what is there goes on. Null while all is well. */
+  readonly storageTrouble: string | null;
   /** Resources that do not do what was written. */
   readonly troubles: ResourceTroubles;
   readonly sidecars: SidecarSettings;

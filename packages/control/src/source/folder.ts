@@ -66,6 +66,8 @@ class Folders implements FolderSource {
   /** Optional paths that were never there. */
   readonly #awaited: Set<string>;
   readonly #unsubscribe: () => void;
+  /** The last write found no room. */
+  #wasFull = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: FolderSourceOptions) {
@@ -191,8 +193,13 @@ class Folders implements FolderSource {
     }
     const submitted = [...this.#unwritten.values()];
     const failures = this.#store.replaceFiles(submitted);
-    for (const failure of failures) this.#log.warning(failure.message);
-    if (failures.some((failure) => failure.code === 'storage-full')) {
+    const isFull = failures.some((failure) => failure.code === 'storage-full');
+    // Said once: the disk is tried every second.
+    for (const { code, message } of failures)
+      if (code !== 'storage-full' || !this.#wasFull) this.#log.warning(message);
+    if (this.#wasFull && !isFull) this.#log.info('the disk takes writes again; what had waited is in use');
+    this.#wasFull = isFull;
+    if (isFull) {
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.#submit([]), retryWriteMs);
       return;

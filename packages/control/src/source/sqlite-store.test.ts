@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, describe, expect, test } from 'bun:test';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyOf } from '@sluice/api';
@@ -101,6 +101,32 @@ describe('SQLite state', () => {
     expect(store.revision).toBe(1);
     file.database.run('PRAGMA max_page_count = 100000');
     expect(store.put(large, { origin: { source: 'api' }, mode: 'create' }).ok).toBe(true);
+    file.close();
+  });
+
+  test('what hinders writes is told for as long as it does, and is tried again when asked', () => {
+    const directory = newDirectory();
+    const file = openStateFile(directory);
+    const store = openSqliteStore(file, storeOptions());
+    expect(file.trouble()).toBeNull();
+    file.database.run('PRAGMA query_only = ON');
+    const refused = store.put(virtualService('a'), { origin: { source: 'api' }, mode: 'create' });
+    expect(refused).toMatchObject({ ok: false, failure: { code: 'storage-full' } });
+    expect(file.trouble()).toContain(`the state in ${join(directory, 'state.db')} could not be written`);
+    expect(file.trouble()).toContain('make its folder writable');
+    file.database.run('PRAGMA query_only = OFF');
+    expect(file.trouble()).toBeNull();
+    expect(store.put(virtualService('a'), { origin: { source: 'api' }, mode: 'create' }).ok).toBe(true);
+    file.close();
+  });
+
+  test('a state directory that was taken away is told', () => {
+    const directory = newDirectory();
+    const file = openStateFile(directory);
+    renameSync(directory, `${directory}-gone`);
+    expect(file.trouble()).toContain('cannot be looked at');
+    renameSync(`${directory}-gone`, directory);
+    expect(file.trouble()).toBeNull();
     file.close();
   });
 

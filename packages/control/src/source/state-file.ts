@@ -6,10 +6,10 @@
  * process lives, kill -9 included, while `state.db` itself stays readable for `sluice backup`.
  */
 import { Database } from 'bun:sqlite';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { authoritySchema, lineageSchema } from '../authority/authority-schema.ts';
-import { localError } from '../errors.ts';
+import { hasErrorCode, localError } from '../errors.ts';
 import { watchLogSchema } from './watch-log.ts';
 
 export const stateFileName = 'state.db';
@@ -41,6 +41,9 @@ export const migrations: readonly string[] = [
   watchLogSchema,
 ];
 
+/** Small writes may still fit into what SQLite has already; the next change that matters does not. */
+const minFreeBytes = 1024 * 1024;
+
 export const schemaVersion = migrations.length;
 
 export interface StateFile {
@@ -48,6 +51,8 @@ export interface StateFile {
   readonly path: string;
   /** Runs `work` in one durable transaction, or throws `storage-full` with nothing written. */
   transact(work: () => void): void;
+  /** Why the disk takes no writes, by a write that failed and still does; null while all is well. */
+  trouble(): string | null;
   close(): void;
 }
 
@@ -72,10 +77,32 @@ export function openStateFile(stateDir: string, steps: readonly string[] = migra
     lock.close();
     throw describeOpenFailure(error, path);
   }
+  let trouble: string | null = null;
+  const attempt = (work: () => void): void => {
+    try {
+      transact(database, path, work);
+      trouble = null;
+    } catch (error) {
+      if (hasErrorCode(error, 'storage-full')) trouble = error.message;
+      throw error;
+    }
+  };
   return {
     database,
     path,
-    transact: (work) => transact(database, work),
+    transact: attempt,
+    trouble() {
+      const ofDisk = diskTrouble(stateDir);
+      if (ofDisk !== null) return ofDisk;
+      // Whoever asks wants to know of now: the refused write may have been the last.
+      if (trouble === null) return null;
+      try {
+        attempt(() => database.run('UPDATE revision SET value = value'));
+      } catch (error) {
+        if (!hasErrorCode(error, 'storage-full')) throw error;
+      }
+      return trouble;
+    },
     close() {
       database.close();
       lock.close();
@@ -89,6 +116,8 @@ export function lockStateDir(stateDir: string): { close(): void } {
   createPrivately(path);
   const lock = new Database(path);
   try {
+    // A journal on disk would need room, and a full disk must not keep a control plane from starting.
+    lock.run('PRAGMA journal_mode = MEMORY');
     lock.run('PRAGMA locking_mode = EXCLUSIVE');
     lock.run('BEGIN EXCLUSIVE');
   } catch (error) {
@@ -124,7 +153,7 @@ function migrate(database: Database, path: string, steps: readonly string[]): vo
   const version = checkVersion(database, path, steps.length);
   if (version === steps.length) return;
   if (version > 0) backUpBefore(database, `${path}.v${version}.bak`);
-  transact(database, () => {
+  transact(database, path, () => {
     for (const step of steps.slice(version)) database.exec(step);
     database.run(`PRAGMA application_id = ${applicationId}`);
     database.run(`PRAGMA user_version = ${steps.length}`);
@@ -138,24 +167,25 @@ function backUpBefore(database: Database, path: string): void {
   chmodSync(path, 0o600);
 }
 
-function transact(database: Database, work: () => void): void {
+function transact(database: Database, path: string, work: () => void): void {
   try {
     database.run('BEGIN IMMEDIATE');
     work();
     database.run('COMMIT');
   } catch (error) {
     if (database.inTransaction) database.run('ROLLBACK');
-    throw asStorageError(error);
+    throw asStorageError(error, path);
   }
 }
 
-/** Codes that say "the disk took no more": quota, full, or failing to extend a file. */
-function asStorageError(error: unknown): unknown {
+/** Codes that say "the disk took no more": quota, full, failing to extend a file, or made read-only. */
+function asStorageError(error: unknown, path: string): unknown {
   const code = codeOf(error);
-  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR')) {
+  const isReadOnly = code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN');
+  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR') || isReadOnly) {
     return localError(
       'storage-full',
-      `the state could not be written (${(error as Error).message}); free some disk space`,
+      `the state in ${path} could not be written (${(error as Error).message}); ${isReadOnly ? 'make its folder writable' : 'free some space on that disk'}`,
       error,
     );
   }
@@ -172,6 +202,19 @@ function describeOpenFailure(error: unknown, path: string): unknown {
     );
   }
   return error;
+}
+
+function diskTrouble(stateDir: string): string | null {
+  try {
+    const { bavail, bsize, blocks } = statfsSync(stateDir);
+    const freeBytes = bavail * bsize;
+    // File systems without a size of their own say 0 blocks.
+    if (blocks === 0 || freeBytes >= minFreeBytes) return null;
+    return `the disk of ${stateDir} is full (${Math.floor(freeBytes / 1024)} KiB are free); free some space on that disk`;
+  } catch (error) {
+    if (codeOf(error) === '') throw error;
+    return `the state directory ${stateDir} cannot be looked at (${(error as Error).message}); put it back, or restore a backup`;
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -58,6 +58,7 @@ function views(changes: Partial<MeshViews> = {}): MeshViews {
         metrics: '127.0.0.1:15014',
       },
       fileProblems: [],
+      storageTrouble: null,
       troubles: { total: 0, shown: [] },
       sidecars: { concurrency: 1, drainMs: 45_000, terminationDrainMs: 5000 },
     }),

@@ -57,6 +57,12 @@ function alarms(summary: MeshSummary, resources: readonly ResourceView[]): Html 
         <code>POST /sluice/v1/release-eviction</code> says that they are gone.
       </li>`
     : null;
+  const storage =
+    summary.storageTrouble === null
+      ? null
+      : html`<li>
+          ${summary.storageTrouble}. Changes are refused until then; traffic and what is configured go on.
+        </li>`;
   const files = summary.fileProblems.map((problem) => html`<li>${formatProblem(problem)}</li>`);
   const broken = resources.filter(({ problems }) => problems.some(({ severity }) => severity === 'error'));
   const invalid =
@@ -69,7 +75,7 @@ function alarms(summary: MeshSummary, resources: readonly ResourceView[]): Html 
   const troubles = summary.troubles.shown.map(
     ({ name, reason, message, origin }) => html`<li>${name} (${origin}): ${reason}: ${message}</li>`,
   );
-  const all = [frozen, invalid, ...files, ...troubles].filter((item) => item !== null);
+  const all = [storage, frozen, invalid, ...files, ...troubles].filter((item) => item !== null);
   if (all.length === 0) return null;
   return html`<section class="alarm">
     <h2>Needs attention</h2>
