@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
 import * as fc from 'fast-check';
-import { decorrelatedBackoffMs, reconnectBackoffMs, retryBackoffMs } from './backoff.ts';
+import { reconnectBackoffMs, retryBackoffMs } from './backoff.ts';
 import { createRandom } from './random.ts';
 import type { Random } from './random.ts';
 
@@ -40,21 +40,6 @@ test('a reconnect waits at least half of its doubling ceiling', () => {
       const delayMs = reconnectBackoffMs(policy, attempt, createRandom(seed));
       expect(delayMs).toBeGreaterThanOrEqual(ceilingMs / 2);
       expect(delayMs).toBeLessThanOrEqual(ceilingMs);
-    }),
-  );
-});
-
-test('decorrelated backoff stays between base and three times the last, at most the cap', () => {
-  fc.assert(
-    fc.property(policies, fc.integer(), (policy, seed) => {
-      const random = createRandom(seed);
-      let previousMs = 0;
-      for (let i = 0; i < 20; i++) {
-        const delayMs = decorrelatedBackoffMs(policy, previousMs, random);
-        expect(delayMs).toBeGreaterThanOrEqual(policy.baseMs);
-        expect(delayMs).toBeLessThanOrEqual(Math.min(policy.maxMs, Math.max(policy.baseMs, previousMs * 3)));
-        previousMs = delayMs;
-      }
     }),
   );
 });

@@ -1,4 +1,4 @@
-/** What every other package builds on: time, timers, randomness, log, metrics, backoff, drain, errors. */
+/** What every other package builds on: time, timers, randomness, log, metrics, backoff, errors. */
 export { FakeClock, systemClock } from './clock.ts';
 export type { Advanceable, Clock } from './clock.ts';
 export { TimerNode, TimerWheel } from './timer-wheel.ts';
@@ -33,10 +33,8 @@ export type {
   SeriesListener,
   SeriesSnapshot,
 } from './metrics/series.ts';
-export { decorrelatedBackoffMs, defaultRetryBackoff, reconnectBackoffMs, retryBackoffMs } from './backoff.ts';
+export { reconnectBackoffMs, retryBackoffMs } from './backoff.ts';
 export type { BackoffPolicy } from './backoff.ts';
-export { Drain } from './drain.ts';
-export type { DrainOutcome } from './drain.ts';
 export { StopRequests } from './stop-requests.ts';
 export { MeshError, allErrorTables, defineErrors } from './mesh-error.ts';
 export type {
@@ -50,11 +48,6 @@ export type {
 export { runtimeErrors } from './errors.ts';
 export type { RuntimeErrorCode } from './errors.ts';
 export { canonicalJson, contentHash } from './canonical-json.ts';
-export {
-  formatGoDuration,
-  formatProtoDuration,
-  parseGoDurationMs,
-  parseProtoDurationMs,
-} from './duration.ts';
+export { parseGoDurationMs } from './duration.ts';
 export { editDistance, nearestName } from './nearest-name.ts';
 export { sluiceVersion } from './version.ts';

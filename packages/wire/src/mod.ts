@@ -61,12 +61,7 @@ export { ResponseHead } from './h1/response-head.ts';
 export type { ResponseBodyKind } from './h1/response-head.ts';
 export { H1ResponseParser } from './h1/response-parser.ts';
 export type { H1ResponseSink } from './h1/response-parser.ts';
-export {
-  MAX_CHUNK_OVERHEAD_BYTES,
-  writeChunkEnd,
-  writeChunkHeader,
-  writeLastChunk,
-} from './h1/write-chunk.ts';
+export { writeChunkEnd, writeChunkHeader, writeLastChunk } from './h1/write-chunk.ts';
 export type { WriteConnection } from './h1/write-fields.ts';
 export { reasonPhrase, writeRequestHead, writeResponseHead } from './h1/write-head.ts';
 export type { RequestWriteOptions, ResponseWriteOptions } from './h1/write-head.ts';

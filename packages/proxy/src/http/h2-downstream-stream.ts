@@ -167,7 +167,7 @@ export class H2DownstreamStream implements DownstreamStream {
     this.#h2!.reset(H2ErrorCode.INTERNAL_ERROR);
   }
 
-  /** The connection's output leaves when the callback ends, with that of the other streams. */
+  /** The connection's output leaves when the turn ends, with that of the other streams. */
   flush(): void {}
 
   exchangeEnded(): void {

@@ -93,9 +93,9 @@ export interface Connection {
   reserve(byteCount: number): Uint8Array;
   readonly writeOffset: number;
   commit(end: number): void;
-  /** Sends [start, end) of `data` when the callback ends. `data` must not change afterwards. */
+  /** Sends [start, end) of `data` when the turn of the event loop ends. `data` must not change afterwards. */
   write(data: Uint8Array, start: number, end: number): void;
-  /** Sends what waits now, rather than at the end of the callback. */
+  /** Sends what waits now, rather than at the end of the turn. */
   flush(): void;
 
   /** No onData until resume; the kernel's window closes. A FIN is not seen either. */

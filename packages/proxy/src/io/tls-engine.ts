@@ -4,7 +4,7 @@
  * A native context holds keys, trusted roots and the keys of session tickets: it is made once per settings
  * object, so that a handshake costs no parsing, sessions of one credential resume among each other, and
  * sessions of a replaced credential or trust bundle do not. Undocumented members in use (`secureContext`,
- * `isServer`, `initialData`, the `session` event) are pinned by `bun-contract.test.ts`.
+ * `isServer`, `initialData`, the `session` event) are pinned by `bun-tls-contract.test.ts`.
  */
 import { constants } from 'node:crypto';
 import {

@@ -42,11 +42,6 @@ export function compileRequestPredicate(matcher: HeaderMatcher, scope: ProblemSc
   }
 }
 
-/** One header's verdict on a list of predicates, all of which must hold. */
-export function allHold(predicates: readonly HeaderPredicate[], headers: HeaderList): boolean {
-  return predicates.every((predicate) => predicate(headers));
-}
-
 /** The interned id, or the name itself where interning is full. */
 function nameKey(name: string): number | string {
   const lower = name.toLowerCase();

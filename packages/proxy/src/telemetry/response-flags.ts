@@ -78,8 +78,6 @@ export const FLAG = {
   UDO: 1 << 29,
 } as const;
 
-export type ResponseFlag = keyof typeof FLAG;
-
 const bitByName: ReadonlyMap<string, number> = new Map(
   FLAG_NAMES.flatMap((names, bit) => [
     [names.short, 1 << bit],

@@ -1,7 +1,6 @@
 /** What a data loop needs of the traffic side; `stack.ts` composes it, tests replace it. */
 import type { Logger, MetricsRegistry, TimerWheel } from '@sluice/runtime';
 import type { ClusterSet } from '../cluster/cluster-set.ts';
-import type { Cluster, ClusterStats } from '../cluster/cluster.ts';
 import type { FilterChain, ListenerRuntime } from '../listener/listener.ts';
 import type { LoopInit } from '../data-loop.ts';
 
@@ -27,5 +26,3 @@ export interface DataPlaneDeps {
   readonly logger: Logger;
   readonly clusters: ClusterSet;
 }
-
-export type BindClusterStats = (cluster: Cluster) => ClusterStats;

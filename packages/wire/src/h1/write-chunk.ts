@@ -3,9 +3,6 @@ import { CR, LF, writeLatin1 } from '../headers/bytes.ts';
 import type { HeaderList } from '../headers/header-list.ts';
 import { writeLine } from './write-fields.ts';
 
-/** Octets that a chunk's framing takes at most: 14 digits and two CRLFs. */
-export const MAX_CHUNK_OVERHEAD_BYTES = 18;
-
 /** Writes the size line of a chunk; returns the offset after it, -1 if it does not fit. A chunk of 0 octets would end the body: refused. */
 export function writeChunkHeader(out: Uint8Array, at: number, size: number): number {
   if (size <= 0) return -1;
