@@ -6,6 +6,7 @@
  * hanging in a backlog that nobody empties.
  */
 import type { AcceptTarget, Connection, SocketListener, SocketProvider } from './connection.ts';
+import type { CountedConnection } from './once-closed.ts';
 import { nativeSockets } from './native-socket.ts';
 
 export interface AcceptHandle {
@@ -46,8 +47,8 @@ export function defaultConnectionCap(): number {
 }
 
 export function acceptOn(target: AcceptTarget, deps: AcceptDeps): AcceptHandle {
-  const open = new Map<Connection, Served | null>();
-  const forget = (connection: Connection): void => void open.delete(connection);
+  const open = new Map<CountedConnection, Served | null>();
+  const forget = (connection: CountedConnection): void => void open.delete(connection);
   let isDraining = false;
   const listener: SocketListener = deps.sockets.listen(target, (connection) => {
     if (!deps.mayAccept(open.size)) {

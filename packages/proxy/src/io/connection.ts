@@ -10,6 +10,7 @@
  * before onClose. A handler that throws loses its connection, never the process.
  */
 import type { TcpKeepalive } from './keepalive.ts';
+import type { CountedConnection } from './once-closed.ts';
 import type { TlsClientContext, TlsFailure, TlsServerContext } from './tls-context.ts';
 import type { TlsFacts } from './tls-facts.ts';
 
@@ -50,21 +51,14 @@ export type ConnectFailure =
   | 'identity-missing'
   | 'identity-expired';
 
-export interface Connection {
+export interface Connection extends CountedConnection {
   handler: ConnectionHandler;
-  /**
-   * Called after the handler's onClose, whoever the handler is by then: for who counts connections. It is told which
-   * one, so that a function serves all connections of its owner.
-   */
-  onceClosed: ((connection: Connection) => void) | null;
   readonly localAddress: string;
   readonly localPort: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
   /** -1 where the platform hides it. */
   readonly fd: number;
-  /** False from the moment that onClose is due. */
-  readonly isOpen: boolean;
   /** Written and not yet taken by the kernel. */
   readonly bufferedBytes: number;
   /** False above the high-water mark, until onDrain. Producers then stop; nothing is refused. */

@@ -11,6 +11,7 @@
 import { TimerNode } from '@sluice/runtime';
 import type { CloseCause, Connection, ConnectionHandler, TlsHandshakeHandler } from './connection.ts';
 import { type IoLoop, JOIN_BYTES } from './io-loop.ts';
+import type { OnceClosed } from './once-closed.ts';
 import type { TlsServerContext } from './tls-context.ts';
 import type { TlsFacts } from './tls-facts.ts';
 
@@ -25,7 +26,7 @@ const copyBytes = Buffer.prototype.copy;
 
 export abstract class QueuedConnection implements Connection {
   handler: ConnectionHandler;
-  onceClosed: ((connection: Connection) => void) | null = null;
+  onceClosed: OnceClosed | null = null;
   isPaused = false;
   isOpen = true;
   isWritable = true;

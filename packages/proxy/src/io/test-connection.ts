@@ -1,11 +1,12 @@
 /** A connection in memory for tests and fuzzing: what is written is kept, events are calls. */
 import type { CloseCause, Connection, ConnectionHandler, TlsHandshakeHandler } from './connection.ts';
 import type { TlsServerContext } from './tls-context.ts';
+import type { OnceClosed } from './once-closed.ts';
 import type { TlsFacts } from './tls-facts.ts';
 
 export class MemoryConnection implements Connection {
   handler: ConnectionHandler = { onData() {}, onEnd() {}, onDrain() {}, onClose() {} };
-  onceClosed: ((connection: Connection) => void) | null = null;
+  onceClosed: OnceClosed | null = null;
   readonly localAddress = '127.0.0.1';
   readonly localPort = 80;
   readonly remoteAddress = '127.0.0.1';

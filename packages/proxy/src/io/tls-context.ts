@@ -5,7 +5,7 @@
  * connection, so a new credential is a new settings object. The judge has the last word after the
  * engine's own verdict, and runs before any handler hears of the connection.
  */
-import type { Connection } from './connection.ts';
+import type { CountedConnection } from './once-closed.ts';
 import type { LocalCertificate, PeerCertificate, TlsFacts } from './tls-facts.ts';
 
 /** Protocol numbers of RFC 5246 and RFC 8446, which is what the engine wants. */
@@ -85,11 +85,8 @@ export type TlsFailureKind =
   | 'hash';
 
 /** A connection whose handshake was accepted, as far as policy has to do with it. */
-export interface SecuredConnection {
+export interface SecuredConnection extends CountedConnection {
   readonly tls: TlsFacts | null;
-  readonly isOpen: boolean;
-  onceClosed: ((connection: Connection) => void) | null;
-  terminate(): void;
 }
 
 export interface TlsServerContext {

@@ -6,7 +6,7 @@
  *
  * What is asked of many connections is asked once per peer and credential.
  */
-import type { Connection } from '../io/connection.ts';
+import type { CountedConnection, OnceClosed } from '../io/once-closed.ts';
 import type { SecuredConnection } from '../io/tls-context.ts';
 import type { PeerCertificate, TlsFacts } from '../io/tls-facts.ts';
 import type { SecretSet } from './secret-set.ts';
@@ -37,17 +37,17 @@ interface Entry {
   served: Draining | null;
   isDraining: boolean;
   /** Who was to be told of the end before. */
-  readonly onceClosed: SecuredConnection['onceClosed'];
+  readonly onceClosed: OnceClosed | null;
 }
 
 type Reviews = Map<Reviewer, Map<PeerCertificate | null, Map<string, Review>>>;
 
 export class SecuredConnections {
   readonly #pace: ReviewPace;
-  readonly #open = new Map<SecuredConnection, Entry>();
+  readonly #open = new Map<CountedConnection, Entry>();
 
   /** One for all connections: a closure each would live as long as they do. */
-  readonly #forget = (connection: Connection): void => {
+  readonly #forget = (connection: CountedConnection): void => {
     const entry = this.#open.get(connection);
     this.#open.delete(connection);
     entry?.onceClosed?.(connection);
@@ -93,7 +93,7 @@ export class SecuredConnections {
     }
   }
 
-  #drainSoon(connection: SecuredConnection, entry: Entry): void {
+  #drainSoon(connection: CountedConnection, entry: Entry): void {
     const { served } = entry;
     if (served === null || entry.isDraining) return;
     entry.isDraining = true;
