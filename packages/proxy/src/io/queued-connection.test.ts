@@ -40,6 +40,24 @@ class SlowConnection extends QueuedConnection {
   }
 }
 
+test('who counts connections is told of the end though the handler fails', () => {
+  const bugs: unknown[] = [];
+  const loop = new IoLoop(new TimerWheel(new FakeClock()), (error) => bugs.push(error));
+  const handler = {
+    onData() {},
+    onEnd() {},
+    onDrain() {},
+    onClose() {
+      throw new Error('a bug');
+    },
+  };
+  const connection = new SlowConnection(loop, handler, 65_536);
+  let isCountedOut = false;
+  connection.onceClosed = () => (isCountedOut = true);
+  connection.terminate();
+  expect([isCountedOut, bugs.map(String)]).toEqual([true, ['Error: a bug']]);
+});
+
 /** A connection that is closed with so much to send, at the end of the turn. */
 async function closing(byteCount: number) {
   const clock = new FakeClock();

@@ -193,6 +193,10 @@ export abstract class QueuedConnection implements Connection {
     this.loop.enter();
     try {
       this.handler.onClose(this, cause);
+    } catch (error) {
+      this.loop.reportHandlerError(error);
+    }
+    try {
       this.onceClosed?.(this);
     } catch (error) {
       this.loop.reportHandlerError(error);

@@ -50,13 +50,21 @@ export abstract class SecurableConnection extends QueuedConnection implements Ha
     this.#client = context;
     const handshake = new ClientHandshake(context, this);
     this.#handshake = handshake;
-    handshake.start();
+    try {
+      handshake.start();
+    } catch (error) {
+      this.#handshakeBroke(error);
+    }
   }
 
   /** Called by the engine once; later calls (a renegotiation, which is refused) change nothing. */
   protected engineDone(view: () => EngineView, error: unknown): void {
     this.loop.enter();
-    this.#handshake?.finish(view, error);
+    try {
+      this.#handshake?.finish(view, error);
+    } catch (bug) {
+      this.#handshakeBroke(bug);
+    }
     this.loop.leave();
   }
 
@@ -144,8 +152,20 @@ export abstract class SecurableConnection extends QueuedConnection implements Ha
 
   #receiveHello(handshake: ServerHandshake, data: Uint8Array): void {
     this.loop.enter();
-    handshake.receive(data);
+    try {
+      handshake.receive(data);
+    } catch (error) {
+      this.#handshakeBroke(error);
+    }
     this.loop.leave();
+  }
+
+  /** Thrown by policy, always a bug of ours: it costs this connection, and nobody is let in by it. */
+  #handshakeBroke(error: unknown): void {
+    this.loop.reportHandlerError(error);
+    this.#handshake?.end();
+    this.onHandshakeFailed({ kind: 'protocol', reason: 'the proxy failed to judge the handshake' });
+    this.terminate();
   }
 
   #forgetSession(): void {

@@ -345,6 +345,41 @@ export function tlsConnectionSuite(name: string, create: (loop: IoLoop) => Provi
       at.stop();
     });
 
+    test('a judge that breaks ends its connection alone: it is told, and the clock of the loop goes on', async () => {
+      const bugs: unknown[] = [];
+      const own = new IoLoop(wheel, (error) => bugs.push(error));
+      const provider = create(own);
+      const broken = server();
+      broken.verdict = () => {
+        throw new Error('a bug');
+      };
+      const failures: TlsFailure[] = [];
+      const listener = provider.sockets.listen(
+        { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 },
+        (connection) =>
+          connection.startTls(broken, null, 0, {
+            onSecured: () => {},
+            onTlsFailed: (_connection, failure) => failures.push(failure),
+          }),
+      );
+      await provider.ready(listener);
+      const { recorder } = dial(listener.port, client());
+      await recorder.until(() => recorder.failure !== null || recorder.closeCause !== null);
+      const calling = new Recorder();
+      const healthy = await serve(server());
+      const judging = client();
+      judging.verdict = broken.verdict;
+      provider.sockets.connect({ ...dialTarget(healthy.port), tls: judging }, calling);
+      await calling.until(() => calling.failure !== null);
+      expect([failures.map(({ kind }) => kind), calling.failure]).toEqual([['protocol'], 'tls']);
+      expect(bugs.map(String)).toEqual(['Error: a bug', 'Error: a bug']);
+      const beforeMs = own.clock.nowMs();
+      clock.advance(1000);
+      expect(own.clock.nowMs() - beforeMs).toBe(1000);
+      healthy.stop();
+      listener.stop();
+    });
+
     test('the owner may end a connection while it is being secured', async () => {
       const tls = server();
       const failures: TlsFailure[] = [];
