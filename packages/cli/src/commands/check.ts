@@ -9,11 +9,12 @@ import {
   type ProxyView,
   type SummaryView,
 } from '../mesh/views.ts';
+import { lookTimeoutMs } from '../mesh/api-client.ts';
 import { renderAs } from '../output/structured.ts';
 import { checkEnvironment, type CheckResult } from '../up/environment-checks.ts';
 import { checkClocks } from './clock-checks.ts';
 import { connect } from './connect.ts';
-import { isTroubled, statusRows } from './status.ts';
+import { isTroubled, statusRows, troubleOf } from './status.ts';
 
 export async function run(context: CommandContext): Promise<number> {
   const { args, out } = context;
@@ -36,15 +37,18 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
   try {
     const { client, mesh } = connect(context);
     const askedAtMs = Date.now();
+    const limit = { timeoutMs: lookTimeoutMs };
     const [summary, { proxies }, { instances }, identity] = await Promise.all([
-      client.get<SummaryView>(viewPaths.summary),
-      client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies),
-      client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
-      client.get<IdentityView>(viewPaths.identity),
+      client.get<SummaryView>(viewPaths.summary, limit),
+      client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies, limit),
+      client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances, limit),
+      client.get<IdentityView>(viewPaths.identity, limit),
     ]);
     const rows = statusRows(proxies, instances);
-    const troubled = rows.filter(isTroubled).map(({ name }) => name);
-    const unhealthy = instances.filter(({ isHealthy }) => !isHealthy).map(({ instance }) => instance);
+    const troubled = rows.filter(isTroubled).map(troubleOf);
+    const unhealthy = instances
+      .filter(({ isHealthy }) => !isHealthy)
+      .map(({ instance, healthMessage }) => `${instance}: ${healthMessage}`);
     return [
       { what: `control plane ${summary.version} answers at ${client.url}`, state: 'fine' },
       verdict(

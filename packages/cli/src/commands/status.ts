@@ -2,8 +2,9 @@
 import { formatProblem } from '@sluice/api';
 import { nearestName } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
-import type { ApiClient } from '../mesh/api-client.ts';
-import { cliError, exitStatus } from '../errors.ts';
+import { cliError, exitStatus, hasCliCode } from '../errors.ts';
+import { lookTimeoutMs, type ApiClient } from '../mesh/api-client.ts';
+import { localSidecars, readinessOf, type LocalSidecar } from '../mesh/local-sidecars.ts';
 import {
   viewPaths,
   type EdgeView,
@@ -35,12 +36,37 @@ const shownTroubles = 10;
 
 export async function run(context: CommandContext): Promise<number> {
   const { args, out } = context;
-  const { client } = connect(context);
+  const { client, mesh } = connect(context);
   if (args.has('edges')) return showEdges(context, client);
+  const sidecars = localSidecars(mesh.stateDir);
+  try {
+    return await showStatus(context, client);
+  } catch (error) {
+    if (!hasCliCode(error, 'control-unreachable') || sidecars.length === 0 || args.has('output')) throw error;
+    out.writeError(`${out.palette.bad('error')}: ${error.message}\n`);
+    out.write(await renderSidecars(sidecars, out.columns));
+    return exitStatus.failed;
+  }
+}
+
+/** What the sidecars say of themselves, while nobody can say what they should have. */
+async function renderSidecars(sidecars: readonly LocalSidecar[], columns: number): Promise<string> {
+  const rows = await Promise.all(
+    sidecars.map(async (sidecar) => [
+      sidecar.name,
+      await readinessOf(sidecar, statsTimeoutMs),
+      `127.0.0.1:${sidecar.adminPort}`,
+    ]),
+  );
+  return `\n${renderTable(['SIDECAR', 'STATE', 'ADMIN'], rows, columns)}`;
+}
+
+async function showStatus({ args, out }: CommandContext, client: ApiClient): Promise<number> {
+  const limit = { timeoutMs: lookTimeoutMs };
   const [{ proxies }, { instances }, summary] = await Promise.all([
-    client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies),
-    client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances),
-    client.get<SummaryView>(viewPaths.summary),
+    client.get<{ proxies: readonly ProxyView[] }>(viewPaths.proxies, limit),
+    client.get<{ instances: readonly InstanceView[] }>(viewPaths.instances, limit),
+    client.get<SummaryView>(viewPaths.summary, limit),
   ]);
   const wanted = args.positional[0];
   const namespace = args.text('namespace');
@@ -119,6 +145,14 @@ async function statsPage(adminPort: number): Promise<string> {
   } catch {
     return '';
   }
+}
+
+/** What is wrong with a troubled row, in words. */
+export function troubleOf({ name, proxy, instance }: StatusRow): string {
+  if (instance?.isRevoked === true) return `${name}: its certificate is revoked`;
+  if (proxy === undefined) return `${name} is not connected ("sluice logs --proxy ${name}" says why)`;
+  const refused = proxy.types.filter(({ state }) => state === 'NACK');
+  return refused.map(({ type, error }) => `${name} refuses ${type.toUpperCase()}: ${error}`).join('; ');
 }
 
 export interface StatusRow {

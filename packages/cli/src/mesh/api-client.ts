@@ -51,11 +51,15 @@ interface StatusLike {
 }
 
 const defaultTimeoutMs = 15_000;
+/** Of looks at the mesh: who looks because something is wrong does not wait longer. */
+export const lookTimeoutMs = 5000;
+
+type ReachedMesh = Pick<FoundMesh, 'apiUrl' | 'token'> & Partial<Pick<FoundMesh, 'record'>>;
 
 export class ApiClient {
-  readonly #mesh: Pick<FoundMesh, 'apiUrl' | 'token'>;
+  readonly #mesh: ReachedMesh;
 
-  constructor(mesh: Pick<FoundMesh, 'apiUrl' | 'token'>) {
+  constructor(mesh: ReachedMesh) {
     this.#mesh = mesh;
   }
 
@@ -93,6 +97,17 @@ export class ApiClient {
     throw new ApiRefusal(response.status, { ...status, ...asked });
   }
 
+  /** Hanging, being started again and not being there need different hands. */
+  #describeSilence(cause: unknown, timeoutMs: number): string {
+    const { apiUrl, record } = this.#mesh;
+    const hint = 'traffic goes on with what is configured; "sluice logs control" has its last words';
+    if (isTimeout(cause))
+      return `the control plane at ${apiUrl} takes connections and has not answered for ${timeoutMs / 1000} s: it hangs or is overloaded; ${hint}`;
+    if (record !== undefined)
+      return `the control plane at ${apiUrl} is down, and "sluice up" (process ${record.process.pid}) is there to start it again; ${hint}`;
+    return `the control plane at ${apiUrl} does not answer: is the mesh running? ("sluice up" starts it, "sluice check" looks)`;
+  }
+
   async #fetch(path: string, request: ApiRequest): Promise<Response> {
     const body = request.text ?? (request.body === undefined ? undefined : JSON.stringify(request.body));
     const timeout = AbortSignal.timeout(request.timeoutMs ?? defaultTimeoutMs);
@@ -112,11 +127,15 @@ export class ApiClient {
       if (request.signal?.aborted === true) throw cause;
       throw cliErrors.error('control-unreachable', {
         source: 'local',
-        message: `the control plane at ${this.#mesh.apiUrl} does not answer: is the mesh running? ("sluice up" starts it, "sluice check" looks)`,
+        message: this.#describeSilence(cause, request.timeoutMs ?? defaultTimeoutMs),
         cause,
       });
     }
   }
+}
+
+function isTimeout(cause: unknown): boolean {
+  return cause instanceof Error && cause.name === 'TimeoutError';
 }
 
 function readStatus(text: string): StatusLike {

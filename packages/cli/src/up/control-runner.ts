@@ -7,6 +7,7 @@ import { selfCommand } from '../process/self-command.ts';
 import { Supervisor, systemTimers } from '../process/supervisor.ts';
 import { beginLog, lastLines, logPath } from './log-files.ts';
 import { processEnv } from './sidecar.ts';
+import { SilenceWatch } from './silence-watch.ts';
 
 export interface ControlAddresses {
   readonly xds: string;
@@ -34,6 +35,9 @@ const readyTimeoutMs = 30_000;
 const readyPollMs = 40;
 const stopGraceMs = 5000;
 const shownLogLines = 12;
+/** How often a running control plane is asked whether it answers, and how long it may be silent unremarked. */
+const watchPollMs = 2000;
+const silenceMs = 10_000;
 
 export class ControlRunner {
   readonly #options: ControlRunnerOptions;
@@ -41,10 +45,23 @@ export class ControlRunner {
   readonly #log: string;
   #firstExit: ChildExit | undefined;
   #isReady = false;
+  readonly #silence: SilenceWatch;
 
   constructor(options: ControlRunnerOptions) {
     this.#options = options;
     this.#log = logPath(options.stateDir, 'control');
+    this.#silence = new SilenceWatch({
+      timers: systemTimers,
+      pollMs: watchPollMs,
+      silenceMs,
+      // What is being started again says so itself.
+      answers: async () => this.#supervisor.child === undefined || (await this.#answers()),
+      onSilent: () =>
+        options.onEvent(
+          `the control plane (process ${this.#supervisor.child?.pid ?? 0}) runs and has not answered for ${silenceMs / 1000} s: traffic goes on, changes wait; if it does not recover, end it, and it is started again`,
+        ),
+      onAnswers: () => options.onEvent('the control plane answers again'),
+    });
     this.#supervisor = new Supervisor({
       restart: 'always',
       start: () => this.#spawn(),
@@ -64,9 +81,11 @@ export class ControlRunner {
       await Bun.sleep(readyPollMs);
     }
     this.#isReady = true;
+    this.#silence.start();
   }
 
   async stop(): Promise<void> {
+    this.#silence.stop();
     await this.#supervisor.stop(stopGraceMs);
   }
 
