@@ -11,7 +11,7 @@
  */
 import type { HeaderList } from '@sluice/wire';
 import { TimerNode, type Clock, type TimerWheel } from '@sluice/runtime';
-import type { Cluster, Endpoint, PriorityLimits } from '../../cluster/cluster.ts';
+import type { Cluster, Endpoint, PriorityLimits, RetryBudget } from '../../cluster/cluster.ts';
 import { Deadline } from '../../http/deadline.ts';
 import type { RequestBody } from '../../http/request-body.ts';
 import type {
@@ -63,7 +63,6 @@ export class Attempt implements ResponseSink {
     serverName: '',
     downstream: null,
   };
-  readonly retry = new RetryShare();
   endpoint: Endpoint | null = null;
   cluster: Cluster | null = null;
   stream: UpstreamStream | null = null;
@@ -88,6 +87,9 @@ export class Attempt implements ResponseSink {
   /** Opaque bytes both ways: each direction ends by itself. */
   isTunnel = false;
   #hasHalfEnded = false;
+  readonly #retry = new RetryShare();
+  /** It has been a retry or has backed off: a request whose first try succeeds looks no further than here. */
+  #wasRetried = false;
 
   constructor(host: AttemptHost, wheel: TimerWheel, clock: Clock) {
     this.#host = host;
@@ -137,8 +139,20 @@ export class Attempt implements ResponseSink {
     this.#host.upstream.open(cluster, limits, endpoint, this, this.wish);
   }
 
+  /** Its next try is a retry, with a share of the budget until it rests. False: the budget is spent. */
+  becomeRetry(cluster: Cluster, budget: RetryBudget): boolean {
+    this.#wasRetried = true;
+    return this.#retry.take(cluster, budget);
+  }
+
+  /** What became of a retry; does nothing for a first try. */
+  judge(succeeded: boolean): void {
+    if (this.#wasRetried) this.#retry.judge(succeeded);
+  }
+
   /** `onAttemptDue` follows. */
   backOff(delayMs: number): void {
+    this.#wasRetried = true;
     this.position = 0;
     this.#wheel.arm(this.#backoff, delayMs);
   }
@@ -146,8 +160,10 @@ export class Attempt implements ResponseSink {
   /** No further try, and none is open. */
   rest(): void {
     this.isSuperseded = false;
+    if (!this.#wasRetried) return;
+    this.#wasRetried = false;
     if (this.#backoff.isArmed) this.#wheel.disarm(this.#backoff);
-    this.retry.settle();
+    this.#retry.settle();
   }
 
   /** Refers to nothing of the request any more. */

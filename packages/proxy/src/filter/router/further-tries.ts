@@ -101,7 +101,7 @@ export class FurtherTries {
       this.#decide('retry', 'skipped: body over 64 KiB');
       return false;
     }
-    if (!attempt.retry.take(this.#cluster!, this.#limits!.retries)) {
+    if (!attempt.becomeRetry(this.#cluster!, this.#limits!.retries)) {
       if (isLast) record.flags |= FLAG.UO;
       stats.retryOverflow();
       this.#decide('retry', 'skipped: retry budget spent');

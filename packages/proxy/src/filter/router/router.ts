@@ -357,7 +357,7 @@ export class Router implements AttemptHost {
     const { message } = this.#host;
     const wasShared = this.#attempts.wasShared;
     if (wasShared) this.#prefer(attempt);
-    attempt.retry.judge(response.status < 500);
+    attempt.judge(response.status < 500);
     this.#state = 'answering';
     attempt.clearTryTimeout();
     editResponseHead(this.#host, response);
