@@ -10,11 +10,15 @@ import {
   type SummaryView,
 } from '../mesh/views.ts';
 import { lookTimeoutMs } from '../mesh/api-client.ts';
+import { findMesh } from '../mesh/find-mesh.ts';
 import { renderAs } from '../output/structured.ts';
+import { lastLines, logPath } from '../up/log-files.ts';
 import { checkEnvironment, type CheckResult } from '../up/environment-checks.ts';
 import { checkClocks } from './clock-checks.ts';
 import { connect } from './connect.ts';
 import { isTroubled, statusRows, troubleOf } from './status.ts';
+
+const shownLogLines = 3;
 
 export async function run(context: CommandContext): Promise<number> {
   const { args, out } = context;
@@ -96,8 +100,22 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
     ];
   } catch (error) {
     if (!isCliError(error)) throw error;
-    return [{ what: error.message, state: error.code === 'mesh-not-found' ? 'notice' : 'failed' }];
+    const isSilent = error.code === 'control-unreachable';
+    return [
+      {
+        what: error.message,
+        state: error.code === 'mesh-not-found' ? 'notice' : 'failed',
+        ...(isSilent ? lastWords(findMesh(context).stateDir) : {}),
+      },
+    ];
   }
+}
+
+/** Why it is silent is in its log, when the log is here. */
+function lastWords(stateDir: string | undefined): Pick<CheckResult, 'hint'> {
+  const lines = stateDir === undefined ? [] : lastLines(logPath(stateDir, 'control'), shownLogLines);
+  if (lines.length === 0) return {};
+  return { hint: ['its log ends with', ...lines.map((text) => text.replaceAll('\t', '  '))].join('\n    ') };
 }
 
 /** What ends soon without being replaced: authorities, and workloads whose renewal is overdue. */

@@ -35,6 +35,7 @@ const readyTimeoutMs = 30_000;
 const readyPollMs = 40;
 const stopGraceMs = 5000;
 const shownLogLines = 12;
+const maxReasonLength = 400;
 /** How often a running control plane is asked whether it answers, and how long it may be silent unremarked. */
 const watchPollMs = 2000;
 const silenceMs = 10_000;
@@ -128,7 +129,10 @@ export class ControlRunner {
     if (restartInMs === undefined || !this.#isReady) return;
     const when =
       restartInMs === 0 ? 'starting it again' : `starting it again in ${Math.ceil(restartInMs / 100) / 10} s`;
-    this.#options.onEvent(`the control plane ${describeExit(exit)}: ${when}; traffic goes on`);
+    // Killed from outside it had nothing to say; what ends by itself says why, last.
+    const [reason = ''] = exit.code === null ? [] : lastLines(this.#log, 1);
+    const words = reason === '' ? '' : ` (${reason.replaceAll('\t', ' ').slice(0, maxReasonLength)})`;
+    this.#options.onEvent(`the control plane ${describeExit(exit)}${words}: ${when}; traffic goes on`);
   }
 
   async #answers(): Promise<boolean> {

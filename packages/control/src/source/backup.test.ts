@@ -1,6 +1,6 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, expect, test } from 'bun:test';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backUpState, restoreState } from './backup.ts';
@@ -32,6 +32,25 @@ test('a backup made beside a running control plane puts everything back', () => 
   const kept = new Database(at('state/state.db.before-restore'), { readonly: true });
   expect(kept.query<{ n: number }, []>('SELECT count(*) AS n FROM object').get()?.n).toBe(2);
   kept.close();
+});
+
+test('a backup is put in place of a state that is damaged, which is kept as it was', () => {
+  const file = openStateFile(at('hurt'));
+  openSqliteStore(file, storeOptions()).put(virtualService('a'), {
+    origin: { source: 'api' },
+    mode: 'create',
+  });
+  backUpState(at('hurt'), at('good.db'));
+  file.close();
+  const garbage = 'no database any more, but long enough to be taken for one'.repeat(40);
+  writeFileSync(at('hurt/state.db'), garbage);
+  writeFileSync(at('hurt/state.db-wal'), garbage);
+  expect(() => openStateFile(at('hurt'))).toThrow(/restore a backup/);
+  expect(restoreState(at('hurt'), at('good.db'))).toMatchObject({ resources: 1 });
+  const restored = openStateFile(at('hurt'));
+  expect([...openSqliteStore(restored, storeOptions()).all()]).toHaveLength(1);
+  restored.close();
+  expect(readFileSync(at('hurt/state.db.before-restore'), 'utf8')).toBe(garbage);
 });
 
 test('a backup that fails leaves nothing behind', () => {

@@ -59,19 +59,29 @@ export function restoreState(stateDir: string, path: string): BackupSummary {
     const incoming = join(dirname(target), `${stateFileName}.incoming`);
     copyFileSync(path, incoming);
     chmodSync(incoming, 0o600);
-    if (existsSync(target)) {
-      // Folds the write-ahead log in, so that the file kept is whole by itself.
-      const present = new Database(target);
-      present.run('PRAGMA wal_checkpoint(TRUNCATE)');
-      present.close();
-      renameSync(target, `${target}.before-restore`);
-    }
+    if (existsSync(target)) setAside(target);
     for (const suffix of ['-wal', '-shm']) rmSync(`${target}${suffix}`, { force: true });
     renameSync(incoming, target);
   } finally {
     lock.close();
   }
   return { ...summary, path: join(stateDir, stateFileName) };
+}
+
+/** The file that is kept is whole by itself; of one that is damaged, its write-ahead log is kept beside it. */
+function setAside(target: string): void {
+  const kept = `${target}.before-restore`;
+  for (const suffix of ['', '-wal', '-shm']) rmSync(`${kept}${suffix}`, { force: true });
+  const present = new Database(target);
+  try {
+    present.run('PRAGMA wal_checkpoint(TRUNCATE)');
+  } catch {
+    // Whatever is wrong with it, a backup takes its place.
+    if (existsSync(`${target}-wal`)) copyFileSync(`${target}-wal`, `${kept}-wal`);
+  } finally {
+    present.close();
+  }
+  renameSync(target, kept);
 }
 
 function inspect(path: string): BackupSummary {

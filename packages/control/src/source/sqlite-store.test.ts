@@ -1,6 +1,16 @@
 import { Database } from 'bun:sqlite';
 import { afterAll, describe, expect, test } from 'bun:test';
-import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyOf } from '@sluice/api';
@@ -128,6 +138,43 @@ describe('SQLite state', () => {
     renameSync(`${directory}-gone`, directory);
     expect(file.trouble()).toBeNull();
     file.close();
+  });
+
+  test('a state that was there and is empty now is refused, not begun anew', () => {
+    const directory = newDirectory();
+    openStateFile(directory).close();
+    writeFileSync(join(directory, 'token'), 'x');
+    openStateFile(directory).close();
+    rmSync(join(directory, 'state.db'));
+    expect(() => openStateFile(directory)).toThrow(/this mesh has run before: its state is lost or damaged/);
+    expect(() => openStateFile(directory)).toThrow(/restore a backup/);
+    rmSync(join(directory, 'token'));
+    openStateFile(directory).close();
+  });
+
+  test('damage is found at the start, and later by the first write, which is refused while reads go on', () => {
+    const directory = newDirectory();
+    const path = join(directory, 'state.db');
+    const file = openStateFile(directory);
+    const store = openSqliteStore(file, storeOptions());
+    for (let i = 0; i < 200; i++)
+      store.put(virtualService(`a${i}`, { text: 'x'.repeat(500) }), {
+        origin: { source: 'api' },
+        mode: 'create',
+      });
+    file.database.run('PRAGMA wal_checkpoint(TRUNCATE)');
+    const size = statSync(path).size;
+    const garbage = Buffer.alloc(size - 8192, 0xa5);
+    const fd = openSync(path, 'r+');
+    writeSync(fd, garbage, 0, garbage.length, 4096);
+    closeSync(fd);
+    file.database.run('PRAGMA shrink_memory');
+    const refused = store.put(virtualService('b'), { origin: { source: 'api' }, mode: 'create' });
+    expect(refused).toMatchObject({ ok: false, failure: { code: 'storage-full' } });
+    expect(file.trouble()).toContain('it is damaged: stop the mesh');
+    expect(store.get(keyOf(virtualService('a7')))).not.toBeNull();
+    file.close();
+    expect(() => openStateFile(directory)).toThrow(/is damaged/);
   });
 
   test('a second control plane on the same directory is refused in words', () => {

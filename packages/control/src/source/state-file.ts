@@ -7,13 +7,15 @@
  */
 import { Database } from 'bun:sqlite';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { authoritySchema, lineageSchema } from '../authority/authority-schema.ts';
 import { hasErrorCode, localError } from '../errors.ts';
 import { watchLogSchema } from './watch-log.ts';
 
 export const stateFileName = 'state.db';
 const lockFileName = 'control.lock';
+/** Made after the first state was written (access.ts): tells a new state directory from one that lost its state. */
+const tokenFileName = 'token';
 
 /** "SLUI": tells our file from any other SQLite file. */
 export const applicationId = 0x534c5549;
@@ -65,24 +67,32 @@ export function openStateFile(stateDir: string, steps: readonly string[] = migra
   chmodSync(stateDir, 0o700);
   const lock = lockStateDir(stateDir);
   const path = join(stateDir, stateFileName);
+  const hasRunBefore = existsSync(join(stateDir, tokenFileName));
   createPrivately(path);
   const database = new Database(path);
   try {
     database.run('PRAGMA journal_mode = WAL');
     database.run('PRAGMA synchronous = FULL');
     database.run('PRAGMA busy_timeout = 5000');
+    // Beginning anew where there was a mesh would be silent: another authority, and nothing that was applied.
+    if (hasRunBefore && checkVersion(database, path, steps.length) === 0) throw lostState(path);
     migrate(database, path, steps);
+    // What a crash left in the log beside the file goes into the file, which notices damage; the log just ends there.
+    checkpoint(database);
+    checkWhole(database, path);
   } catch (error) {
     database.close();
     lock.close();
     throw describeOpenFailure(error, path);
   }
   let trouble: string | null = null;
+  let isDamaged = false;
   const attempt = (work: () => void): void => {
     try {
       transact(database, path, work);
-      trouble = null;
+      if (!isDamaged) trouble = null;
     } catch (error) {
+      isDamaged ||= isError(error) && damageCodes.has(codeOf(error.cause));
       if (hasErrorCode(error, 'storage-full')) trouble = error.message;
       throw error;
     }
@@ -95,7 +105,7 @@ export function openStateFile(stateDir: string, steps: readonly string[] = migra
       const ofDisk = diskTrouble(stateDir);
       if (ofDisk !== null) return ofDisk;
       // Whoever asks wants to know of now: the refused write may have been the last.
-      if (trouble === null) return null;
+      if (trouble === null || isDamaged) return trouble;
       try {
         attempt(() => database.run('UPDATE revision SET value = value'));
       } catch (error) {
@@ -178,23 +188,63 @@ function transact(database: Database, path: string, work: () => void): void {
   }
 }
 
-/** Codes that say "the disk took no more": quota, full, failing to extend a file, or made read-only. */
+/** The file is not what was written: told for as long as this process lives, since other parts may still do. */
+const damageCodes: ReadonlySet<string> = new Set(['SQLITE_CORRUPT', 'SQLITE_NOTADB']);
+
+/**
+ * Codes that say "the disk took no more": quota, full, failing to extend a file, made read-only, or damaged. They
+ * are one error, since one thing follows: writes are refused, and what is in memory goes on.
+ */
 function asStorageError(error: unknown, path: string): unknown {
   const code = codeOf(error);
-  const isReadOnly = code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN');
-  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR') || isReadOnly) {
-    return localError(
-      'storage-full',
-      `the state in ${path} could not be written (${(error as Error).message}); ${isReadOnly ? 'make its folder writable' : 'free some space on that disk'}`,
-      error,
-    );
+  const remedy = remedyOf(code);
+  if (remedy === undefined) return error;
+  const message = `the state in ${path} could not be written (${(error as Error).message}); ${remedy}`;
+  return localError('storage-full', message, error);
+}
+
+function remedyOf(code: string): string | undefined {
+  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR')) return 'free some space on that disk';
+  if (code.startsWith('SQLITE_READONLY') || code.startsWith('SQLITE_CANTOPEN'))
+    return 'make its folder writable';
+  if (damageCodes.has(code))
+    return 'it is damaged: stop the mesh, keep a copy, and restore a backup with sluice restore';
+  return undefined;
+}
+
+function lostState(path: string): Error {
+  return localError(
+    'state-damaged',
+    `${path} is empty, and this mesh has run before: its state is lost or damaged; restore a backup with sluice restore, or remove ${join(dirname(path), tokenFileName)} to begin anew`,
+  );
+}
+
+/** A reader (a backup) may hold it up: then it is done at the next start. A full disk is told by the next write. */
+function checkpoint(database: Database): void {
+  try {
+    database.run('PRAGMA wal_checkpoint(TRUNCATE)');
+  } catch (error) {
+    if (remedyOf(codeOf(error)) === undefined || damageCodes.has(codeOf(error))) throw error;
   }
-  return error;
+}
+
+/** Damage is found here rather than by whoever reads the page some day. Throws `state-damaged`. */
+function checkWhole(database: Database, path: string): void {
+  const found = database.query<{ quick_check: string }, []>('PRAGMA quick_check(1)').get()?.quick_check;
+  if (found === 'ok') return;
+  throw localError(
+    'state-damaged',
+    `${path} is damaged (${(found ?? 'no verdict').replaceAll(/[\s*]+/g, ' ').trim()}); restore a backup with sluice restore`,
+  );
+}
+
+function isError(error: unknown): error is Error {
+  return error instanceof Error;
 }
 
 function describeOpenFailure(error: unknown, path: string): unknown {
   const code = codeOf(error);
-  if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
+  if (damageCodes.has(code)) {
     return localError(
       'state-damaged',
       `${path} is damaged (${(error as Error).message}); restore a backup with sluice restore`,
