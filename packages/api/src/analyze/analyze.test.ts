@@ -24,6 +24,7 @@ const istio = (kind: string, name: string, spec: string, annotations = '{}') =>
 const route = (spec: string) =>
   `---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: ${spec}\n`;
 
+const tunnel = (host: string): string => `tunnel: {targetHost: ${host}, targetPort: 443}`;
 const full = (name: string): string => `${name}.default.svc.cluster.local`;
 const externalName = (name: string, to: string, ports = '[]'): string =>
   `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {type: ExternalName, externalName: ${to}, ports: ${ports}}\n`;
@@ -222,6 +223,31 @@ describe('analysis', () => {
       'a service of nobody',
       '---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\nspec: {selector: {app: nobody}, ports: [{name: http, port: 80}]}\n',
       ['SL0127 spec.selector'],
+    ],
+    [
+      'a tunnel for requests, which nobody connects to',
+      istio('DestinationRule', 'b', `{host: reviews, trafficPolicy: {${tunnel('x.test')}}}`),
+      ['SL9015 spec.trafficPolicy.tunnel'],
+    ],
+    [
+      'a tunnel for the connections that a route leads there',
+      istio('DestinationRule', 'b', `{host: reviews, trafficPolicy: {${tunnel('x.test')}}}`) +
+        istio('VirtualService', 'a', `{hosts: [x.test], tcp: [{${to('{host: reviews}')}}]}`),
+      [],
+    ],
+    [
+      'two tunnels in one route',
+      istio(
+        'DestinationRule',
+        'b',
+        `{host: reviews, trafficPolicy: {${tunnel('x.test')}}, subsets: [{name: y, labels: {version: v1}, trafficPolicy: {${tunnel('y.test')}}}, {name: x, labels: {version: v1}, trafficPolicy: {${tunnel('x.test')}}}]}`,
+      ) +
+        istio(
+          'VirtualService',
+          'a',
+          '{hosts: [x.test], tcp: [{route: [{destination: {host: reviews, subset: y}, weight: 1}, {destination: {host: reviews}, weight: 1}]}, {route: [{destination: {host: reviews, subset: x}, weight: 1}, {destination: {host: reviews}, weight: 1}]}]}',
+        ),
+      ['SL9014 spec.tcp[0].route'],
     ],
     ['an alias of a service of the mesh', externalName('b', full('reviews')), []],
     [

@@ -9,6 +9,7 @@ import { analyzeAliases } from './aliases.ts';
 import { analyzeHttpRoutes } from './http-routes.ts';
 import { analyzeMutualTls } from './mutual-tls.ts';
 import { analyzeVirtualServices } from './routes.ts';
+import { analyzeTunnels } from './tunnels.ts';
 import { analyzeServices } from './services.ts';
 import { World, type AnalyzedObject, type WorldOptions } from './world.ts';
 
@@ -35,6 +36,7 @@ export function analyze(
   analyzeVirtualServices(world);
   analyzeServices(world);
   analyzeAliases(world);
+  analyzeTunnels(world);
   analyzeHttpRoutes(world);
   analyzeMutualTls(world);
   const suppressed = suppressions(objects, settled.defaultNamespace);

@@ -31,6 +31,8 @@ export const analysisCodes = {
   SL9011: 'ExternalNames go in a circle',
   SL9012: 'An alias has a port that its service has not',
   SL9013: 'An ExternalName is a short form of a service of the mesh',
+  SL9014: 'A tunnel does not hold for all destinations of a route',
+  SL9015: 'A tunnel has no effect on requests',
 } as const;
 
 export type AnalysisCode = keyof typeof analysisCodes;

@@ -2,11 +2,12 @@
 import { hostMatches } from '../hosts.ts';
 import { nearestName } from '../nearest.ts';
 import type { Path } from '../position.ts';
-import { isKind, type Service, type ServiceEntry, type VirtualService } from '../resource-types.ts';
+import type { VirtualService } from '../resource-types.ts';
 import type { Destination } from '../schema/istio/destination.ts';
 import type { HttpMatch, HttpRoute } from '../schema/istio/virtual-service.ts';
 import { parseRetryOn, unsafeRetryConditions } from '../validate/istio-retries.ts';
 import { coversMatch, matchesEverything } from './match-cover.ts';
+import { hasOnlyRequests } from './port-names.ts';
 import type { World } from './world.ts';
 
 export function analyzeVirtualServices(world: World): void {
@@ -51,17 +52,9 @@ function analyzeConnectionRoutes(service: VirtualService, world: World): void {
   }
   if (service.spec.tcp === undefined) return;
   const sources = (service.spec.hosts ?? []).flatMap((host) => world.host(host, namespace)?.source ?? []);
-  const ports = sources.flatMap(portNamesOf);
-  if (ports.length === 0 || !ports.every((name) => /^(?:http|http2|grpc|grpc-web|h2c)(?:-|$)/.test(name)))
-    return;
+  if (!hasOnlyRequests(sources)) return;
   const message = 'has no effect: every port of the hosts is read as requests, which http routes';
   world.report(service, 'SL9007', 'warning', ['spec', 'tcp'], message, 'use http, or name the port tcp');
-}
-
-function portNamesOf(source: Service | ServiceEntry): string[] {
-  if (isKind(source, '/Service'))
-    return (source.spec.ports ?? []).map((port) => (port.appProtocol ?? port.name ?? '').toLowerCase());
-  return (source.spec.ports ?? []).map((port) => (port.protocol ?? port.name).toLowerCase());
 }
 
 function claimHosts(service: VirtualService, owners: Map<string, VirtualService>, world: World): void {

@@ -30,7 +30,7 @@ const laterPolicy: readonly LaterField[] = [
   ...laterPortPolicy,
   ...under('portLevelSettings[]', laterPortPolicy),
   // The budget counts what is under way now.
-  ...later('tunnel', 'retryBudget.budgetInterval'),
+  ...later('retryBudget.budgetInterval'),
 ];
 
 const laterProxyConfig = [

@@ -58,6 +58,7 @@ function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: Path, findi
       checkClientTls(settings.tls, [...at, 'tls'], findings);
       checkConnectionPool(settings.connectionPool, [...at, 'connectionPool'], findings);
     });
+    checkTunnel(policy, [...path, 'tunnel'], findings);
     if (policy.retryBudget !== undefined && policy.connectionPool?.http?.maxRetries !== undefined) {
       findings.add(
         'ineffective-field',
@@ -69,6 +70,19 @@ function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: Path, findi
         },
       );
     }
+  });
+}
+
+function checkTunnel(policy: TrafficPolicy, path: Path, findings: Findings): void {
+  findings.check(policy.tunnel, path, ({ protocol, targetHost, targetPort }) => {
+    if (protocol !== undefined && protocol !== '' && protocol !== 'CONNECT' && protocol !== 'POST')
+      findings.add('invalid-value', [...path, 'protocol'], 'must be CONNECT or POST');
+    const problem = hostProblem(targetHost, { address: true });
+    if (problem !== undefined) findings.add('invalid-host', [...path, 'targetHost'], problem);
+    if (targetPort < 1 || targetPort > 65_535)
+      findings.add('invalid-value', [...path, 'targetPort'], 'must be between 1 and 65535');
+    if (policy.proxyProtocol !== undefined)
+      findings.add('conflicting-fields', path, 'may not stand beside proxyProtocol');
   });
 }
 

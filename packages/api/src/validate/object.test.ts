@@ -217,6 +217,39 @@ spec:
       'spec.trafficPolicy.connectionPool.http.h2UpgradePolicy',
     ],
     [
+      'a tunnel by another method',
+      spec(
+        'DestinationRule',
+        '{host: a, trafficPolicy: {tunnel: {protocol: GET, targetHost: a.b, targetPort: 1}}}',
+      ),
+      'invalid-value',
+      'spec.trafficPolicy.tunnel.protocol',
+    ],
+    [
+      'a tunnel to no host',
+      spec('DestinationRule', '{host: a, trafficPolicy: {tunnel: {targetHost: "*.b", targetPort: 1}}}'),
+      'invalid-host',
+      'spec.trafficPolicy.tunnel.targetHost',
+    ],
+    [
+      'a tunnel to no port',
+      spec(
+        'DestinationRule',
+        '{host: a, subsets: [{name: v, trafficPolicy: {tunnel: {targetHost: 1.2.3.4, targetPort: 0}}}]}',
+      ),
+      'invalid-value',
+      'spec.subsets[0].trafficPolicy.tunnel.targetPort',
+    ],
+    [
+      'a tunnel and a PROXY header',
+      spec(
+        'DestinationRule',
+        '{host: a, trafficPolicy: {proxyProtocol: {version: V1}, tunnel: {targetHost: a.b, targetPort: 1}}}',
+      ),
+      'conflicting-fields',
+      'spec.trafficPolicy.tunnel',
+    ],
+    [
       'outlier detection',
       spec(
         'DestinationRule',

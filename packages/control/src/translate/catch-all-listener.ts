@@ -30,8 +30,8 @@ export interface PortOwners {
   readonly http: ServicePort[];
   /** Opaque services with address ranges. */
   readonly ranges: ServicePort[];
-  /** Opaque services without any address. */
-  readonly bare: ServicePort[];
+  /** Opaque services without any address, and the names that they are called by in TLS. */
+  readonly bare: (ServicePort & { readonly names: readonly string[] })[];
 }
 
 export function catchAllListener(
@@ -83,10 +83,10 @@ function unreadChains({ service, port, routes }: ServicePort, mesh: MeshSettings
   return connectionChains(service, port, routes, false, mesh);
 }
 
-/** By the names that its routes say, and by its own. */
-function nameChains(owner: ServicePort, mesh: MeshSettings): Init<FilterChain>[] {
+/** By the names that its routes say, by its own and by those of its aliases. */
+function nameChains(owner: PortOwners['bare'][number], mesh: MeshSettings): Init<FilterChain>[] {
   const { chains, rest } = unreadChains(owner, mesh);
-  return [...chains, { filterChainMatch: { serverNames: [owner.service.hostname] }, filters: [rest] }];
+  return [...chains, { filterChainMatch: { serverNames: [...owner.names] }, filters: [rest] }];
 }
 
 function rangeChains(owner: ServicePort, mesh: MeshSettings): Init<FilterChain>[] {

@@ -14,9 +14,10 @@ import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { effectivePolicy } from './clusters.ts';
 import { resolveDestination } from './compile-rules.ts';
 import { tcpProxyFilter, weightedTcpProxyFilter } from './http-manager.ts';
-import type { ConnectionLimits } from './http-manager.ts';
+import type { ConnectionSettings } from './http-manager.ts';
 import { outboundCluster, unresolvedCluster } from './names.ts';
 import type { MeshSettings } from './node.ts';
+import { commonTunnel, tunnelingConfig } from './tunnel.ts';
 import type { ClientFacts } from './virtual-hosts.ts';
 
 /** What holds for one service's port and one scope of clients: rules that apply, in order. */
@@ -26,8 +27,8 @@ export interface ConnectionRoutes {
   readonly origins: readonly ResourceKey[];
   /** Keys of the services that they lead to. */
   readonly destinations: readonly string[];
-  /** By cluster: what `connectionPool.tcp` of its DestinationRule says of connections that pass unread. */
-  readonly limits: Readonly<Record<string, ConnectionLimits>>;
+  /** By cluster: what its DestinationRule says of connections that pass unread (`connectionPool.tcp`, `tunnel`). */
+  readonly settings: Readonly<Record<string, ConnectionSettings>>;
 }
 
 interface AppliedRule {
@@ -35,7 +36,12 @@ interface AppliedRule {
   readonly matches: readonly ConnectionMatch[];
 }
 
-export const noConnectionRoutes: ConnectionRoutes = { rules: [], origins: [], destinations: [], limits: {} };
+export const noConnectionRoutes: ConnectionRoutes = {
+  rules: [],
+  origins: [],
+  destinations: [],
+  settings: {},
+};
 
 /** The rules of the service's VirtualService that hold for its port and these clients. */
 export function connectionRoutesOf(
@@ -44,10 +50,10 @@ export function connectionRoutesOf(
   port: MeshServicePort,
   client: ClientFacts,
 ): ConnectionRoutes {
-  const own = limitsOf(model, [{ service, port: port.number, subset: '' }], client);
+  const own = settingsOf(model, [{ service, port: port.number, subset: '' }], client);
   const source = model.routes(service, port, client.namespace).virtualService;
   if (!source || (source.spec.tls === undefined && source.spec.tcp === undefined))
-    return Object.keys(own).length === 0 ? noConnectionRoutes : { ...noConnectionRoutes, limits: own };
+    return Object.keys(own).length === 0 ? noConnectionRoutes : { ...noConnectionRoutes, settings: own };
   const all = readConnectionRules(source.spec, source.key, (host, number) => {
     const asWritten = resolveDestination(model, source.namespace, host, number);
     if (number !== undefined || asWritten.service !== null) return asWritten;
@@ -65,42 +71,45 @@ export function connectionRoutesOf(
     rules,
     origins: rules.length > 0 ? [source.key] : [],
     destinations: [...new Set(used.flatMap((one) => one.service ?? []))],
-    limits: { ...own, ...limitsOf(model, used.flatMap(resolved(model)), client) },
+    settings: { ...own, ...settingsOf(model, used.flatMap(resolved(model)), client) },
   };
 }
 
-interface LimitedTarget {
+interface SettledTarget {
   readonly service: MeshService;
   readonly port: number;
   readonly subset: string;
 }
 
 function resolved(model: MeshModel) {
-  return ({ service, port, subset }: ConnectionDestination): LimitedTarget[] => {
+  return ({ service, port, subset }: ConnectionDestination): SettledTarget[] => {
     const found = service === null ? undefined : model.services.get(service);
     return found === undefined ? [] : [{ service: found, port, subset }];
   };
 }
 
-/** Of those that have limits. */
-function limitsOf(
+/** Of those that have any. */
+function settingsOf(
   model: MeshModel,
-  targets: readonly LimitedTarget[],
+  targets: readonly SettledTarget[],
   client: ClientFacts,
-): Record<string, ConnectionLimits> {
-  const limits: Record<string, ConnectionLimits> = {};
+): Record<string, ConnectionSettings> {
+  const all: Record<string, ConnectionSettings> = {};
   for (const { service, port, subset } of targets) {
-    const { tcp } = effectivePolicy(model.rule(service, client), subset, port).connectionPool ?? {};
-    const idleTimeout = parseGoDurationMs(tcp?.idleTimeout ?? '');
-    const maxDownstreamConnectionDuration = parseGoDurationMs(tcp?.maxConnectionDuration ?? '');
-    if (idleTimeout === undefined && maxDownstreamConnectionDuration === undefined) continue;
-    limits[outboundCluster(port, subset, service.hostname)] = {
+    const { connectionPool, tunnel } = effectivePolicy(model.rule(service, client), subset, port);
+    const idleTimeout = parseGoDurationMs(connectionPool?.tcp?.idleTimeout ?? '');
+    const maxDownstreamConnectionDuration = parseGoDurationMs(
+      connectionPool?.tcp?.maxConnectionDuration ?? '',
+    );
+    const settings: ConnectionSettings = {
       ...(idleTimeout === undefined ? {} : { idleTimeout }),
       // Envoy knows no zero here; it means none.
       ...(maxDownstreamConnectionDuration ? { maxDownstreamConnectionDuration } : {}),
+      ...(tunnel === undefined ? {} : { tunnelingConfig: tunnelingConfig(tunnel) }),
     };
+    if (Object.keys(settings).length > 0) all[outboundCluster(port, subset, service.hostname)] = settings;
   }
-  return limits;
+  return all;
 }
 
 export interface ConnectionChains {
@@ -124,7 +133,7 @@ export function connectionChains(
   let needsTlsInspector = false;
   const own = outboundCluster(port.number, '', service.hostname);
   for (const { rule, matches } of routes.rules) {
-    const filter = filterOf(rule, routes.limits, mesh);
+    const filter = filterOf(rule, routes.settings, mesh);
     const alternatives = matches.length === 0 ? [anything] : matches;
     for (const match of alternatives) {
       if (isExplicit && !coversService(match.subnets, service)) continue;
@@ -142,24 +151,31 @@ export function connectionChains(
   }
   return {
     chains: withoutRepeatedNames([...chains.values()]),
-    rest: rest ?? tcpProxyFilter(own, mesh, routes.limits[own]),
+    rest: rest ?? tcpProxyFilter(own, mesh, routes.settings[own]),
     needsTlsInspector,
   };
 }
 
-/** Where a tunnel to the service leads: clusters with their shares. Server names cannot be seen from outside of it. */
-export function tunnelClusters(
+/** Where a CONNECT to the service leads: clusters with their shares, and the proxy's own destination behind them. */
+export interface ConnectTarget {
+  readonly clusters: ReadonlyMap<string, number>;
+  readonly tunnel: ConnectionSettings['tunnelingConfig'];
+}
+
+/** Server names cannot be seen from outside of a tunnel. */
+export function connectTarget(
   service: MeshService,
   port: MeshServicePort,
-  routes: ConnectionRoutes,
-): ReadonlyMap<string, number> {
-  const found = routes.rules.find(
+  { rules, settings }: ConnectionRoutes,
+): ConnectTarget {
+  const found = rules.find(
     ({ rule, matches }) =>
       rule.kind === 'tcp' &&
       (matches.length === 0 || matches.some((match) => coversService(match.subnets, service))),
   );
-  if (found) return sharesOf(found.rule.destinations);
-  return new Map([[outboundCluster(port.number, '', service.hostname), 1]]);
+  const own = outboundCluster(port.number, '', service.hostname);
+  const clusters = found ? sharesOf(found.rule.destinations) : new Map([[own, 1]]);
+  return { clusters, tunnel: commonTunnel([...clusters.keys()].map((name) => settings[name])) };
 }
 
 const anything: ConnectionMatch = {
@@ -178,16 +194,21 @@ function applies(match: ConnectionMatch, port: number, client: ClientFacts): boo
   );
 }
 
-/** Of several destinations the first one's limits hold: one proxy serves them all. */
+/** Of several destinations the first one's limits hold, and a tunnel that all have: one proxy serves them all. */
 function filterOf(
   { destinations, origin }: ConnectionRule,
-  limits: ConnectionRoutes['limits'],
+  all: ConnectionRoutes['settings'],
   mesh: MeshSettings,
 ): Init<NetworkFilter> {
   const [first, ...others] = destinations;
-  const limit = first === undefined ? undefined : limits[clusterOf(first)];
-  if (first !== undefined && others.length === 0) return tcpProxyFilter(clusterOf(first), mesh, limit);
-  return weightedTcpProxyFilter(`${origin.name}.${origin.namespace}`, sharesOf(destinations), mesh, limit);
+  const settings = first === undefined ? {} : (all[clusterOf(first)] ?? {});
+  if (first !== undefined && others.length === 0) return tcpProxyFilter(clusterOf(first), mesh, settings);
+  const { tunnelingConfig: _own, ...limits } = settings;
+  const tunnelingConfig = commonTunnel(destinations.map((one) => all[clusterOf(one)]));
+  return weightedTcpProxyFilter(`${origin.name}.${origin.namespace}`, sharesOf(destinations), mesh, {
+    ...limits,
+    ...(tunnelingConfig === undefined ? {} : { tunnelingConfig }),
+  });
 }
 
 function sharesOf(destinations: readonly ConnectionDestination[]): Map<string, number> {

@@ -47,6 +47,16 @@ const mesh = [
     '{host: app, trafficPolicy: {connectionPool: {http: {useClientProtocol: true, maxConcurrentStreams: 9}}}}',
   ),
   istio(
+    'DestinationRule',
+    'sites',
+    '{host: a.example.com, trafficPolicy: {tunnel: {protocol: POST, targetHost: x.example.com, targetPort: 443}}}',
+  ),
+  istio(
+    'DestinationRule',
+    'sites-b',
+    '{host: b.example.com, trafficPolicy: {tunnel: {targetHost: "2001:db8::1", targetPort: 443}}}',
+  ),
+  istio(
     'VirtualService',
     'db',
     '{hosts: [db.example.com], tcp: [{match: [{port: 5432, destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: db.example.com}}]}], tls: [{match: [{sniHosts: [db.example.com]}], route: [{destination: {host: a.example.com}, weight: 1}, {destination: {host: b.example.com}, weight: 2}]}]}',

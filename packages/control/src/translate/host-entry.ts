@@ -5,7 +5,8 @@ import { isHttp } from '../model/protocol.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { compileRules } from './compile-rules.ts';
 import type { CompiledRules } from './compile-rules.ts';
-import { connectionRoutesOf, tunnelClusters } from './connection-routes.ts';
+import { connectTarget } from './connection-routes.ts';
+import type { ConnectionRoutes, ConnectTarget } from './connection-routes.ts';
 import type { MeshSettings } from './node.ts';
 import { domainsOf, serviceRoutesOf } from './virtual-hosts.ts';
 import type { ClientFacts } from './virtual-hosts.ts';
@@ -26,8 +27,8 @@ export interface HostEntry {
   readonly shared: ReturnType<typeof serviceRoutesOf>;
   /** Of the service's own listener and of those of its aliases, where the authority does not. */
   readonly explicit: readonly ExplicitRoutes[];
-  /** Where a tunnel to the port leads: clusters with their shares. */
-  readonly tunnel: ReadonlyMap<string, number>;
+  /** Where a CONNECT to the port leads. */
+  readonly connect: ConnectTarget;
   readonly origins: readonly ResourceKey[];
   /** Keys of the services that the routes lead to. */
   readonly destinations: readonly string[];
@@ -39,16 +40,17 @@ export interface ExplicitRoutes {
   readonly routes: ReturnType<typeof serviceRoutesOf>;
 }
 
-/** A port of a service, and the other services that stand for it. */
+/** A port of a service, the other services that stand for it, and where its connections go that pass unread. */
 export interface HostTarget {
   readonly service: MeshService;
   readonly port: MeshServicePort;
   readonly aliases: readonly MeshService[];
+  readonly connections: ConnectionRoutes;
 }
 
 export function makeHostEntry(
   model: MeshModel,
-  { service, port, aliases }: HostTarget,
+  { service, port, aliases, connections }: HostTarget,
   facts: HostFacts,
   settings: MeshSettings,
 ): HostEntry {
@@ -58,7 +60,6 @@ export function makeHostEntry(
     knowsMethodAwareRetry: facts.knowsMethodAwareRetry,
     defaultRetry: settings.defaultRetry,
   };
-  const connections = connectionRoutesOf(model, service, port, facts);
   const names = [service, ...aliases];
   return {
     service,
@@ -73,7 +74,7 @@ export function makeHostEntry(
             routes: serviceRoutesOf({ service, port, calledAs: hostname }, compiled, facts, shared),
           }))
         : [],
-    tunnel: tunnelClusters(service, port, connections),
+    connect: connectTarget(service, port, connections),
     origins: [...names.map((one) => one.source), ...compiled.origins, ...connections.origins],
     destinations: [...destinationsOf(compiled), ...connections.destinations],
   };

@@ -138,20 +138,23 @@ function httpFilters(options: ManagerOptions): Init<HttpFilter>[] {
   return [grpcStats, { name: 'sluice.filters.http.forward_proxy', typedConfig: config }, router];
 }
 
-/** How long connections may live, as TcpProxy has it; left out = its defaults. */
-export type ConnectionLimits = Pick<Init<TcpProxy>, 'idleTimeout' | 'maxDownstreamConnectionDuration'>;
+/** How long connections may live, and the proxy they go through, as TcpProxy has it; left out = its defaults. */
+export type ConnectionSettings = Pick<
+  Init<TcpProxy>,
+  'idleTimeout' | 'maxDownstreamConnectionDuration' | 'tunnelingConfig'
+>;
 
 export function tcpProxyFilter(
   cluster: string,
   mesh: MeshSettings,
-  limits: ConnectionLimits = {},
+  settings: ConnectionSettings = {},
 ): Init<NetworkFilter> {
   return {
     name: 'envoy.filters.network.tcp_proxy',
     typedConfig: typedConfig(TcpProxyTable, {
       statPrefix: cluster,
       cluster,
-      ...limits,
+      ...settings,
       accessLog: accessLogs(mesh),
     }),
   };
@@ -162,7 +165,7 @@ export function weightedTcpProxyFilter(
   statPrefix: string,
   clusters: ReadonlyMap<string, number>,
   mesh: MeshSettings,
-  limits: ConnectionLimits = {},
+  settings: ConnectionSettings = {},
 ): Init<NetworkFilter> {
   const weighted = [...clusters].map(([name, weight]) => ({ name, weight }));
   return {
@@ -170,7 +173,7 @@ export function weightedTcpProxyFilter(
     typedConfig: typedConfig(TcpProxyTable, {
       statPrefix,
       weightedClusters: { clusters: weighted },
-      ...limits,
+      ...settings,
       accessLog: accessLogs(mesh),
     }),
   };

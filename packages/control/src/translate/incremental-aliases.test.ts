@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { xdsTypes } from '@sluice/xds';
-import { keyOfYaml, TranslationFixture } from './translation-fixture.ts';
-import type { ProxyNode } from './node.ts';
+import { changedBy, keyOfYaml, TranslationFixture } from './translation-fixture.ts';
 
 const core = (kind: string, name: string, rest: string): string =>
   `apiVersion: v1\nkind: ${kind}\nmetadata: {name: ${name}, namespace: default}\n${rest}\n`;
@@ -9,21 +7,6 @@ const mesh = [
   core('Service', 'a', 'spec: {selector: {app: a}, ports: [{name: http, port: 80}]}'),
   core('Service', 'b', 'spec: {selector: {app: b}, ports: [{name: http, port: 8080}]}'),
 ].join('---\n');
-
-/** Resources that are other objects than before, as `type name`. */
-function changedBy(fixture: TranslationFixture, client: ProxyNode, change: () => void): string[] {
-  const before = fixture.snapshot(client);
-  change();
-  const after = fixture.snapshot(client);
-  const names = Object.entries(xdsTypes).flatMap(([short, type]) => {
-    const [old, now] = [before.types.get(type), after.types.get(type)];
-    if (old === now) return [];
-    return [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])]
-      .filter((name) => old?.get(name) !== now?.get(name))
-      .map((name) => `${short} ${name}`);
-  });
-  return names.sort();
-}
 
 describe('what a change of an alias reaches', () => {
   const alias = (name: string, to: string): string =>

@@ -4,7 +4,7 @@ import { xdsTypes } from '@sluice/xds';
 import type { AdsResource, AdsSnapshot } from '@sluice/xds';
 import { MeshModel } from '../model/mesh-model.ts';
 import { translationSettings } from './mesh-settings.ts';
-import { keyOfYaml, TranslationFixture } from './translation-fixture.ts';
+import { changedBy, keyOfYaml, TranslationFixture } from './translation-fixture.ts';
 import type { ProxyNode } from './node.ts';
 import { Translator } from './translator.ts';
 
@@ -202,6 +202,11 @@ const resources: readonly (readonly string[])[] = [
       'limits',
       '{host: b, trafficPolicy: {connectionPool: {tcp: {maxConnectionDuration: 1h}}}}',
     ),
+    istio(
+      'DestinationRule',
+      'limits',
+      '{host: b, trafficPolicy: {tunnel: {protocol: POST, targetHost: x.example.com, targetPort: 443}}}',
+    ),
   ],
   [
     istio(
@@ -293,21 +298,6 @@ const mesh = [
   istio('VirtualService', 'v', '{hosts: [a], http: [{timeout: 1s, route: [{destination: {host: a}}]}]}'),
   istio('VirtualService', 'u', '{hosts: [b], http: [{timeout: 1s, route: [{destination: {host: b}}]}]}'),
 ].join('---\n');
-
-/** Resources that are other objects than before, as `type name`. */
-function changedBy(fixture: TranslationFixture, client: ProxyNode, change: () => void): string[] {
-  const before = fixture.snapshot(client);
-  change();
-  const after = fixture.snapshot(client);
-  const names = Object.entries(xdsTypes).flatMap(([short, type]) => {
-    const [old, now] = [before.types.get(type), after.types.get(type)];
-    if (old === now) return [];
-    return [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])]
-      .filter((name) => old?.get(name) !== now?.get(name))
-      .map((name) => `${short} ${name}`);
-  });
-  return names.sort();
-}
 
 describe('a change touches only what it reaches', () => {
   const changes: readonly (readonly [string, string, readonly string[]])[] = [

@@ -3,6 +3,7 @@
  * redirect a service with addresses gets a listener for each; what has none, or ranges, shares its port's catch-all
  * (catch-all-listener.ts).
  */
+import { hostAliases } from '@sluice/api';
 import type { FilterChain, Init, Listener, NetworkFilter } from '@sluice/xds';
 import { isHttp } from '../model/protocol.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
@@ -32,6 +33,7 @@ const loopback = '127.0.0.1';
 
 /** What listeners are made for. */
 export interface OutboundScope {
+  readonly facts: { readonly namespace: string };
   readonly visible: VisibleServices;
   /** By `host:port`. */
   readonly connectionRoutes: ReadonlyMap<string, ConnectionRoutes>;
@@ -77,7 +79,7 @@ export function explicitListeners(
 
 /** Behind a redirect: 15001, one listener per address of what is not HTTP, one per port for everything else. */
 export function redirectedListeners(
-  { visible, connectionRoutes }: OutboundScope,
+  { visible, connectionRoutes, facts: client }: OutboundScope,
   facts: OutboundFacts,
   mesh: MeshSettings,
 ): OwnedListener[] {
@@ -107,7 +109,13 @@ export function redirectedListeners(
       }
       if (service.addresses.some((address) => address.includes('/')))
         ownersOf(port.number).ranges.push(target);
-      else if (isBare(service)) ownersOf(port.number).bare.push(target);
+      else if (isBare(service)) {
+        const aliases = visible.aliasesOf.get(service.key) ?? [];
+        const names = aliases.flatMap((one) =>
+          hostAliases(one.hostname, client.namespace, mesh.clusterDomain),
+        );
+        ownersOf(port.number).bare.push({ ...target, names: [service.hostname, ...names] });
+      }
     }
   }
   for (const [port, owners] of [...shared].sort(([a], [b]) => a - b))

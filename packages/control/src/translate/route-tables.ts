@@ -6,12 +6,13 @@
 import { RouteConfigurationTable, VirtualHostTable } from '@sluice/xds';
 import type { Init, VirtualHost } from '@sluice/xds';
 import { adsSource } from './config-source.ts';
+import { connectRoute, unknownProxyHost } from './connect-routes.ts';
 import type { HostEntry, HostFacts } from './host-entry.ts';
 import { Memo } from './memo.ts';
 import { httpProxyRoutes, portRoutes, serviceRoutes } from './names.ts';
 import { encodeResource } from './resources.ts';
 import type { NamedResource } from './resources.ts';
-import { connectRoute, routeTable, unknownProxyHost, unmatchedHost, virtualHost } from './virtual-hosts.ts';
+import { routeTable, unmatchedHost, virtualHost } from './virtual-hosts.ts';
 
 export interface BuiltTables {
   readonly tables: readonly NamedResource[];
@@ -134,7 +135,7 @@ function proxyTable(entries: readonly HostEntry[], policy: Policy): SharedTable 
     },
     hostOf: (entry, domains) => {
       const isRead = entry.isHttp || entry.port.protocol === 'auto';
-      const routes = [connectRoute(entry.tunnel), ...(isRead ? entry.shared : [])];
+      const routes = [connectRoute(entry.connect), ...(isRead ? entry.shared : [])];
       return virtualHost(entry.service, entry.port, domains, routes);
     },
     rest: unknownProxyHost(policy),

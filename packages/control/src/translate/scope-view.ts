@@ -93,11 +93,13 @@ export class ScopeView {
     this.outboundPolicy = this.facts.sidecar?.spec.outboundTrafficPolicy?.mode ?? settings.outboundPolicy;
     if (touched.services) this.visible = visibleServices(this.#model, this.facts, this.visible);
     let hasNewReferences = false;
-    if (touched.routes) {
+    const hasNewConnections = (touched.routes || touched.clusters) && this.#refreshConnections();
+    // The forward proxy's table says where a CONNECT goes, and rules have a word in that.
+    if (touched.routes || (hasNewConnections && this.facts.mode === 'NONE')) {
       const referenced = this.#refreshRoutes(settings);
       hasNewReferences = !sameItems(referenced, this.#referenced);
       this.#referenced = referenced;
-    } else if (touched.clusters) this.#refreshConnections();
+    }
     if (touched.clusters || hasNewReferences) this.#refreshClusters(settings, this.#referenced);
     this.#origins = null;
   }
@@ -210,13 +212,14 @@ export class ScopeView {
     this.#entries = { ...this.#entries, tables, hosts };
     this.routes = resourceSet(this.routes, tables);
     if (this.facts.knowsVirtualHosts) this.virtualHosts = resourceSet(this.virtualHosts ?? undefined, hosts);
-    const connections = this.#refreshConnections();
+    const connections = this.connectionRoutes.values();
     return [...new Set([...entries, ...connections].flatMap((entry) => entry.destinations))].sort(
       compareText,
     );
   }
 
-  #refreshConnections(): readonly ConnectionRoutes[] {
+  /** True when any of them is another than before. */
+  #refreshConnections(): boolean {
     const found = new Map<string, ConnectionRoutes>();
     for (const service of this.visible.services) {
       for (const port of service.ports) {
@@ -242,7 +245,7 @@ export class ScopeView {
     const before = this.connectionRoutes;
     const isSame = before.size === found.size && [...found].every(([key, one]) => before.get(key) === one);
     if (!isSame) this.connectionRoutes = found;
-    return [...this.connectionRoutes.values()];
+    return !isSame;
   }
 
   #hostEntry(service: MeshService, port: MeshServicePort, settings: MeshSettings): HostEntry {
@@ -252,9 +255,11 @@ export class ScopeView {
     // Routes refer to other services, so those with rules are looked at again when any service changed.
     const epoch = isRouted ? this.#model.referenceEpoch : 0;
     const aliases = this.visible.aliasesOf.get(service.key) ?? noAliases;
-    const deps = [service, port, settings, aliases, applied.virtualService, epoch, ...applied.httpRoutes];
+    const connections = this.connectionRoutes.get(key) ?? noConnectionRoutes;
+    const { virtualService, httpRoutes } = applied;
+    const deps = [service, port, settings, aliases, connections, virtualService, epoch, ...httpRoutes];
     return this.#hostMemo.get(key, deps, () =>
-      makeHostEntry(this.#model, { service, port, aliases }, this.facts, settings),
+      makeHostEntry(this.#model, { service, port, aliases, connections }, this.facts, settings),
     );
   }
 }

@@ -150,6 +150,21 @@ export class TranslationFixture {
   }
 }
 
+/** Resources that are other objects than before, as `type name`. */
+export function changedBy(fixture: TranslationFixture, client: ProxyNode, change: () => void): string[] {
+  const before = fixture.snapshot(client);
+  change();
+  const after = fixture.snapshot(client);
+  const names = Object.entries(xdsTypes).flatMap(([short, type]) => {
+    const [old, now] = [before.types.get(type), after.types.get(type)];
+    if (old === now) return [];
+    return [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])]
+      .filter((name) => old?.get(name) !== now?.get(name))
+      .map((name) => `${short} ${name}`);
+  });
+  return names.sort();
+}
+
 export function resourceJson(typeUrl: string, bytes: Uint8Array): JsonObject {
   const table = tableOfType.get(typeUrl);
   if (!table) throw new Error(`no table of ${typeUrl}`);

@@ -65,6 +65,19 @@ class Story {
           shortTypes(cluster?.['transport_socket'] ?? cluster?.['transport_socket_matches'] ?? 'plaintext'),
         );
       }
+      case 'tcp': {
+        const listener = this.fixture.resource(this.node, xdsTypes.listener, first);
+        const chains = [
+          listener?.['default_filter_chain'],
+          ...((listener?.['filter_chains'] ?? []) as JsonObject[]),
+        ];
+        const filters = chains.flatMap(
+          (chain) => ((chain as JsonObject | undefined)?.['filters'] ?? []) as JsonObject[],
+        );
+        return filters
+          .map((filter) => format(abbreviate(shortTypes(filter['typed_config'] ?? 'none'))))
+          .join('\n');
+      }
       case 'protocol': {
         const cluster = this.fixture.resource(this.node, xdsTypes.cluster, first);
         return format(

@@ -1,13 +1,6 @@
 /** A service's port → virtual hosts and route tables. Pure. */
 import { hostAliases } from '@sluice/api';
-import type {
-  DirectResponseAction,
-  Init,
-  Route,
-  RouteAction,
-  RouteConfiguration,
-  VirtualHost,
-} from '@sluice/xds';
+import type { DirectResponseAction, Init, Route, RouteConfiguration, VirtualHost } from '@sluice/xds';
 import { hasLabels } from '../model/instance.ts';
 import type { RouteRule, RuleMatch, TextMatch } from '../model/route-rule.ts';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
@@ -26,7 +19,7 @@ export interface ClientFacts {
 /** Largest body of a direct response (istiod's value, bytes). */
 const maxDirectBodyBytes = 1_048_576;
 /** Status of traffic that outboundTrafficPolicy refuses (Istio's BlackHoleCluster answers 502). */
-const refusal: Init<DirectResponseAction> = {
+export const refusal: Init<DirectResponseAction> = {
   status: 502,
   body: {
     inlineString:
@@ -153,36 +146,6 @@ function inboundTable(cluster: string, port: number): Init<RouteConfiguration> {
     ],
     false,
   );
-}
-
-/** Hosts that no service has, asked of the forward proxy: its filter finds and judges their address. */
-export function unknownProxyHost(policy: 'ALLOW_ANY' | 'REGISTRY_ONLY'): Init<VirtualHost> {
-  const host = unmatchedHost(policy);
-  const connect: Init<Route> =
-    policy === 'ALLOW_ANY'
-      ? { route: tunnelTo(new Map([[passthroughCluster, 1]])) }
-      : { directResponse: refusal };
-  const name = host.name ?? '';
-  return { ...host, routes: [{ name, match: { connectMatcher: {} }, ...connect }, ...(host.routes ?? [])] };
-}
-
-/** CONNECT to a service's port through the forward proxy: a tunnel to its cluster, or in shares to several. */
-export function connectRoute(clusters: ReadonlyMap<string, number>): Init<Route> {
-  return {
-    name: 'connect',
-    match: { connectMatcher: {} },
-    route: tunnelTo(clusters),
-  };
-}
-
-function tunnelTo(clusters: ReadonlyMap<string, number>): Init<RouteAction> {
-  const [only = '', ...others] = clusters.keys();
-  const weighted = [...clusters].map(([name, weight]) => ({ name, weight }));
-  return {
-    ...(others.length === 0 ? { cluster: only } : { weightedClusters: { clusters: weighted } }),
-    timeout: 0,
-    upgradeConfigs: [{ upgradeType: 'CONNECT', connectConfig: {} }],
-  };
 }
 
 /**
