@@ -40,6 +40,25 @@ class SlowConnection extends QueuedConnection {
   }
 }
 
+test('what the kernel takes at the end of the turn stops no producer, however low the mark', () => {
+  const handler = new Recorder();
+  const loop = new IoLoop(new TimerWheel(new FakeClock()), (error) => {
+    throw error;
+  });
+  const connection = new SlowConnection(loop, handler, 1000);
+  const write = (): void => {
+    connection.write(new Uint8Array(5000), 0, 5000);
+    connection.flush();
+  };
+  connection.window = 5000;
+  write();
+  expect([connection.isWritable, connection.bufferedBytes]).toEqual([true, 0]);
+  write();
+  expect([connection.isWritable, handler.drains]).toEqual([false, 0]);
+  connection.take(5000);
+  expect([connection.isWritable, handler.drains]).toEqual([true, 1]);
+});
+
 test('who counts connections is told of the end though the handler fails', () => {
   const bugs: unknown[] = [];
   const loop = new IoLoop(new TimerWheel(new FakeClock()), (error) => bugs.push(error));

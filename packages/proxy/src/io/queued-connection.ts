@@ -214,7 +214,8 @@ export abstract class QueuedConnection implements Connection {
     this.#markDirty();
     if (!this.isWritable) {
       if (this.bufferedBytes > this.#highWaterBytes + OVERSHOOT_BYTES) this.#overflow();
-    } else if (this.bufferedBytes > this.#highWaterBytes) {
+    } else if (this.#queuedBytes + this.unsentBytes() > this.#highWaterBytes) {
+      // What is still joined may leave as a whole when the turn ends, and no drain would follow.
       this.isWritable = false;
     }
   }
