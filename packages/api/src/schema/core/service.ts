@@ -31,7 +31,10 @@ export const serviceSpec = z.strictObject({
   }),
   clusterIP: optional(text, 'Virtual address; None for a headless service'),
   clusterIPs: optional(textList, 'Virtual addresses'),
-  externalName: optional(text, 'DNS name that the service stands for'),
+  externalName: optional(
+    text,
+    'Name that the service stands for: an alias, where it is of the mesh; a DNS name elsewhere',
+  ),
   externalIPs: optional(textList, 'Further addresses'),
   sessionAffinity: optional(z.enum(['None', 'ClientIP']), 'Session affinity', { default: 'None' }),
   sessionAffinityConfig: optional(
