@@ -83,6 +83,24 @@ test('a body that never ends is streamed, not kept', async () => {
   expect(world.log.lines[0]?.bytesReceived).toBeGreaterThan(19_000_000);
 });
 
+test('a client that pipelines and does not read is not read either, and gets every answer when it reads', async () => {
+  const count = 60_000;
+  const page = Buffer.alloc(1000, 'x');
+  const port = world.listen(() => testRoute({ kind: 'direct', status: 418, body: page }));
+  const client = await world.client(port);
+  client.pause();
+  client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(count));
+  while (world.accepted.length === 0) await new Promise((done) => setImmediate(done));
+  const downstream = world.accepted[0]!;
+  await settle(() => downstream.bytesWritten + downstream.bytesRead);
+  expect([downstream.isOpen, downstream.isWritable, downstream.isPaused]).toEqual([true, false, true]);
+  expect(downstream.bufferedBytes).toBeLessThan(1024 * 1024);
+  client.resume();
+  await world.log.until(count);
+  await client.until(() => client.receivedBytes > count * page.length);
+  expect(downstream.isOpen).toBe(true);
+});
+
 test('neighbours of a stalled exchange are served', async () => {
   const upstream = world.upstream(answering(reply('quick')));
   const stalled = world.upstream(() => {});

@@ -5,8 +5,8 @@
  *                                        └──► tunnel
  *   any ──close announced, response sent──► lingering ──FIN or timeout──► closed
  *
- * Reading goes on while a request is in progress, because a paused socket reports no FIN and a client that
- * went away must cancel upstream; what arrives early is held up to 64 KiB.
+ * Reading goes on while a request is in progress, because a paused socket reports no FIN and a client that went away
+ * must cancel upstream; what arrives early is held up to 64 KiB, and waits while the client takes no answers.
  * Invariant: the parser stands before the next head until both the message and its exchange are over.
  */
 import { writeChunkEnd, writeChunkHeader, writeLastChunk } from '@sluice/wire';
@@ -20,13 +20,14 @@ import type {
 } from '@sluice/wire';
 import type { Connection, ConnectionHandler } from '../io/connection.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
-import { idleDelayMs, isTooOld } from './connection-age.ts';
+import { DRAINING_IDLE_MS, idleDelayMs, isTooOld } from './connection-age.ts';
 import { Deadline } from './deadline.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { exchangePoolOf, type ExchangePool } from './exchange-pool.ts';
 import type { Exchange } from './exchange.ts';
 import { fillFromHead } from './h1-request-message.ts';
-import { h2cRequest, readH2cSettings, SWITCHING_TO_H2C } from './h2c-upgrade.ts';
+import { MAX_PIPELINED_BYTES } from './h1-limits.ts';
+import { h2cRequest, readH2cSettings, SWITCHING_TO_H2C, type UpgradeToH2 } from './h2c-upgrade.ts';
 import { frameResponse, writeHeadTo } from './h1-response-head.ts';
 import { requestReadersOf, type RequestReader, type RequestReaderPool } from './request-reader.ts';
 import {
@@ -36,14 +37,6 @@ import {
   type RequestMessage,
   type ResponseMessage,
 } from './streams.ts';
-
-/** Octets of later requests that may wait while one is served (design §6). */
-export const MAX_PIPELINED_BYTES = 64 * 1024;
-/** Several round trips between machines of one site. */
-const DRAINING_IDLE_MS = 500;
-
-/** Takes the connection over as HTTP/2, the request that asked for it included. */
-export type UpgradeToH2 = (settings: Uint8Array, request: RequestMessage, rest: Uint8Array) => void;
 
 export class H1DownstreamConnection implements ConnectionHandler, DownstreamStream, H1RequestSink {
   readonly #connection: Connection;
@@ -65,6 +58,8 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   #requestDeadline: Deadline | null = null;
   readonly #openedMs: number;
   #held: Uint8Array | null = null;
+  /** The client has not taken its answers: no further request is begun. */
+  #awaitsDrain = false;
   #requestCount = 0;
   #isParsing = false;
   #isMessageOpen = false;
@@ -130,12 +125,12 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onData(_connection: Connection, data: Uint8Array): void {
     if (this.#isLingering) return;
-    if (this.#held !== null) {
-      this.#held = Buffer.concat([this.#held, data]);
-      this.#pauseIfFull();
+    if (this.#held === null && !this.#awaitsDrain) {
+      this.#read(data);
       return;
     }
-    this.#read(data);
+    this.#held = this.#held === null ? data : Buffer.concat([this.#held, data]);
+    this.#pauseIfFull();
   }
 
   onEnd(connection: Connection): void {
@@ -149,6 +144,9 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
 
   onDrain(): void {
     this.#exchange?.onWritable();
+    if (!this.#awaitsDrain || this.#isLingering) return;
+    this.#awaitsDrain = false;
+    this.#next();
   }
 
   onClose(): void {
@@ -346,7 +344,8 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
       return;
     }
     if (this.isIdle) this.#giveReader();
-    else if (wasIdle && this.#exchange === null && !this.#isMessageOpen) this.#armHeadTimeout();
+    else if (wasIdle && this.#exchange === null && !this.#isMessageOpen && !this.#awaitsDrain)
+      this.#armHeadTimeout();
   }
 
   /** HTTP/1 ends on this connection; `rest` is the client's, after its request. */
@@ -394,6 +393,11 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     }
     if (this.#isMessageOpen) return;
     this.#armIdle();
+    if (this.#connection.isWritable) this.#next();
+    else this.#awaitsDrain = true;
+  }
+
+  #next(): void {
     if (this.#isParsing) {
       // `execute` goes on by itself.
       this.#parser.resume();

@@ -2,6 +2,9 @@
 import { defaultH1Limits, type H1Limits } from '@sluice/wire';
 import type { HttpBinding } from './exchange-services.ts';
 
+/** Octets of later requests that may wait while one is served (design §6). */
+export const MAX_PIPELINED_BYTES = 64 * 1024;
+
 const known = new WeakMap<HttpBinding, H1Limits>();
 
 export function h1LimitsOf(binding: HttpBinding): H1Limits {

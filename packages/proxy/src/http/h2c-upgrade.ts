@@ -6,6 +6,9 @@
 import { H, HeaderList, type RequestHead } from '@sluice/wire';
 import type { RequestMessage } from './streams.ts';
 
+/** Takes the connection over as HTTP/2, the request that asked for it included. */
+export type UpgradeToH2 = (settings: Uint8Array, request: RequestMessage, rest: Uint8Array) => void;
+
 /** Ends HTTP/1 on the connection; what follows is HTTP/2. */
 export const SWITCHING_TO_H2C: Uint8Array = new TextEncoder().encode(
   'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n',

@@ -5,7 +5,8 @@
  * By configuration, else by ALPN, else by the first octets: the preface of HTTP/2 can be no request of
  * HTTP/1 (RFC 9113 §3.4). Until they have come the connection is one of HTTP/1 that is idle.
  */
-import { H1DownstreamConnection, type UpgradeToH2 } from './h1-downstream.ts';
+import { H1DownstreamConnection } from './h1-downstream.ts';
+import type { UpgradeToH2 } from './h2c-upgrade.ts';
 import { H2DownstreamConnection } from './h2-downstream.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import type { CodecOwner, RequestMessage } from './streams.ts';
