@@ -187,6 +187,20 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
     expectNothingHeld();
   });
 
+  test('a proxy that never answers is waited for no longer than an idle connection', async () => {
+    const upstream = world.upstream(() => {});
+    world.cluster('proxy', [upstream.port]);
+    const client = await world.client(serve(connect, { idleTimeoutMs: 1_000 }));
+    client.send('x');
+    await upstream.until(() => upstream.texts.join('').endsWith('\r\n\r\n'));
+    world.clock.advance(1_010);
+    await client.untilClosed();
+    await upstream.until(() => upstream.openCount === 0);
+    await world.lines.until(1);
+    expect(world.lines.lines[0]!.details).toBe('tcp_session_idle_timeout');
+    expectNothingHeld();
+  });
+
   test('more tunnels than requests are allowed are refused', async () => {
     const upstream = world.upstream((peer) => peer.send('HTTP/1.1 200 OK\r\n\r\n!'));
     const cluster = world.cluster('proxy', [upstream.port]);
