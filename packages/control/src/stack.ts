@@ -3,7 +3,7 @@
  * model and translation, then API and metrics, and xDS last, when every source and the registry are restored
  * (design §6, xDS). A step that fails takes down what the steps before it opened.
  */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { MeshSettings } from '@sluice/api';
 import { spiffeId } from '@sluice/identity';
 import { MetricsRegistry, systemClock, type Clock, type Logger } from '@sluice/runtime';
@@ -147,6 +147,7 @@ function openGround(options: ControlOptions, dependencies: ControlDependencies, 
   const late: Ground['late'] = { serving: null, identity: null };
   const meshConfig = openMeshConfig({
     file: options.meshConfig,
+    lastGood: join(resolve(options.stateDir), 'mesh-config.last-good.yaml'),
     log: log.child('mesh-config'),
     onChange: (settings: MeshSettings) => late.serving?.updateSettings(settings),
   });
@@ -313,6 +314,7 @@ function viewsOf(ground: Ground, { registry, mesh }: PortParts): MeshViews {
     proxies: () => mesh.proxies.proxies.values(),
     services: () => mesh.services(),
     edges: (of) => mesh.edges(of),
+    settingsProblems: () => meshConfig.problems,
     analyze: (text) => analyzeText(text, 'stdin', store, meshConfig.settings),
     about: () => ({
       version,

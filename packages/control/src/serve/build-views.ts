@@ -13,6 +13,8 @@ export interface ViewSources {
   readonly proxies: () => Iterable<ProxyState>;
   readonly services: () => readonly ServiceView[];
   readonly edges: MeshViews['edges'];
+  /** Of the file with the settings of the mesh. */
+  readonly settingsProblems: () => readonly Problem[];
   readonly analyze: (text: string) => readonly Problem[];
   readonly about: () => Omit<MeshSummary, 'revision' | 'isEvictionFrozen' | 'fileProblems' | 'troubles'>;
 }
@@ -23,6 +25,7 @@ export function buildViews({
   proxies,
   services,
   edges,
+  settingsProblems,
   analyze,
   about,
 }: ViewSources): MeshViews {
@@ -41,7 +44,7 @@ export function buildViews({
       ...about(),
       revision: store.revision,
       isEvictionFrozen: registry.isFrozen,
-      fileProblems: [...store.fileProblems.values()].flat(),
+      fileProblems: [...settingsProblems(), ...[...store.fileProblems.values()].flat()],
       troubles: troublesOf(resources()),
     }),
     proxies: () => [...proxies()],

@@ -234,3 +234,13 @@ test('an optional folder may be missing, is taken over when it appears, and then
   expect(names()).toBe('late');
   expect(logged.join('')).toContain('a resource folder cannot be read; its resources stay as they were');
 });
+
+test('a checkout of many files is one line in the log, and what is wrong with one of them another', () => {
+  mkdirSync(join(root, 'many'));
+  for (let i = 0; i < 50; i++) write(`many/f${i}.yaml`, i === 7 ? 'BROKEN' : `r${i}`);
+  open(join(root, 'many'));
+  const text = logged.join('');
+  expect(text).toContain('files=50');
+  expect(text).not.toContain('resource file read');
+  expect(text.match(/f7.yaml:3:7/g)).toHaveLength(1);
+});

@@ -43,6 +43,8 @@ const extensions = /\.(?:ya?ml|json)$/;
 const maxFileBytes = 16 * 1024 * 1024;
 /** While the disk refuses writes, files wait this long before they are tried again. */
 const retryWriteMs = 1000;
+/** Changed at once, beyond which they are counted. */
+const maxLoggedFiles = 20;
 
 /** Loads everything, then watches. Throws `resources-missing` when a path is not there at the start. */
 export function openFolderSource(options: FolderSourceOptions): FolderSource {
@@ -151,10 +153,7 @@ class Folders implements FolderSource {
   #apply({ changed, gone }: SettledChanges): void {
     const files: FolderFile[] = gone.map((file) => ({ file, objects: [], problems: [] }));
     for (const file of changed) files.push(this.#readFile(file));
-    for (const { file, problems, objects } of files) {
-      if (gone.includes(file)) this.#log.info('resource file gone', { file });
-      else this.#logRead(file, objects, problems);
-    }
+    this.#logChanges(files, new Set(gone));
     this.#submit(files);
     for (const file of gone) {
       this.#loaded.delete(file);
@@ -163,11 +162,17 @@ class Folders implements FolderSource {
     this.#retryRefused(new Set(changed));
   }
 
-  #logRead(file: string, objects: readonly FolderObject[], problems: readonly Problem[]): void {
-    this.#log.info('resource file read', { file, resources: objects.length });
-    for (const problem of [...problems, ...objects.flatMap((object) => object.problems)]) {
-      if (problem.severity === 'notice') this.#log.info(formatProblem(problem));
-      else this.#log.warning(formatProblem(problem));
+  /** Each file, unless so many changed at once (a checkout) that nobody would read of each; problems always. */
+  #logChanges(files: readonly FolderFile[], gone: ReadonlySet<string>): void {
+    const isMany = files.length > maxLoggedFiles;
+    if (isMany) this.#log.info('resource files read', { files: files.length - gone.size, gone: gone.size });
+    for (const { file, problems, objects } of files) {
+      if (!isMany && gone.has(file)) this.#log.info('resource file gone', { file });
+      else if (!isMany) this.#log.info('resource file read', { file, resources: objects.length });
+      for (const problem of [...problems, ...objects.flatMap((object) => object.problems)]) {
+        if (problem.severity === 'notice') this.#log.info(formatProblem(problem));
+        else this.#log.warning(formatProblem(problem));
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MeshSettings } from '@sluice/api';
@@ -77,4 +77,21 @@ test('an edit is taken over, a broken one is not, a changed domain waits for a r
   writeFileSync(file, 'meshConfig:\n  connectTimeout: 7s\n  clusterDomain: other.local\n');
   expect(await next.promise).toMatchObject({ connectTimeoutMs: 7000, clusterDomain: 'cluster.local' });
   expect(logged.join('')).toContain('clusterDomain takes effect after a restart');
+});
+
+test('a control plane that ends comes back with the last good settings, and says what is wrong now', () => {
+  const lastGood = join(root, 'kept.yaml');
+  const open = (): MeshConfigSource => (source = openMeshConfig({ file, lastGood, log, onChange: () => {} }));
+  writeFileSync(file, 'meshConfig:\n  connectTimeout: 5s\n');
+  open().close();
+  writeFileSync(file, '\u0000garbage: [');
+  expect(open().settings.connectTimeoutMs).toBe(5000);
+  expect(source?.problems[0]).toMatchObject({ severity: 'error', file });
+  expect(logged.join('')).toContain('the last good ones stay in use');
+  source?.close();
+  // Of another file: that one was never good.
+  const other = join(root, 'other.yaml');
+  writeFileSync(other, 'meshConfig: 7\n');
+  expect(() => openMeshConfig({ file: other, lastGood, log, onChange: () => {} })).toThrow(/other.yaml/);
+  expect(statSync(lastGood).mode & 0o777).toBe(0o600);
 });

@@ -1,8 +1,9 @@
 /**
  * `meshConfig:` of sluice.yaml as a live value: read and valid at the start, watched after that. A broken edit
- * keeps the settings that were in use and says what is wrong with it, as for any resource.
+ * keeps the settings that were in use and says what is wrong with it, as for any resource, and over a restart, too:
+ * a control plane that ends must come back however its file looks by then.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { formatProblem, meshSettings, readSluiceFile, type MeshSettings, type Problem } from '@sluice/api';
 import { canonicalJson, type Logger } from '@sluice/runtime';
@@ -12,6 +13,8 @@ import { FileWatch } from './file-watch.ts';
 export interface MeshConfigOptions {
   /** Undefined for a mesh with defaults. */
   readonly file: string | undefined;
+  /** Where a copy of the last good file is kept. */
+  readonly lastGood?: string;
   readonly log: Logger;
   readonly onChange: (settings: MeshSettings) => void;
 }
@@ -33,11 +36,12 @@ export function loadMeshConfig(file: string): MeshSettings {
   return settings;
 }
 
-export function openMeshConfig({ file, log, onChange }: MeshConfigOptions): MeshConfigSource {
+/** Throws `mesh-config-invalid` for a file that is broken and was never good. */
+export function openMeshConfig({ file, lastGood, log, onChange }: MeshConfigOptions): MeshConfigSource {
   if (file === undefined) return { settings: meshSettings(), problems: [], close: () => {} };
   const path = resolve(file);
-  let settings = loadMeshConfig(path);
-  let problems: readonly Problem[] = [];
+  const first = readFirst(path, lastGood, log);
+  let { settings, problems } = first;
   const reload = (): void => {
     const next = read(path);
     problems = next.problems;
@@ -46,6 +50,7 @@ export function openMeshConfig({ file, log, onChange }: MeshConfigOptions): Mesh
       log.error('the mesh settings are broken; the last good ones stay in use', { file: path });
       return;
     }
+    keep(next.text, path, lastGood, log);
     const kept = keepFixed(settings, next.settings, log);
     if (canonicalJson(kept) === canonicalJson(settings)) return;
     settings = kept;
@@ -74,6 +79,41 @@ export function openMeshConfig({ file, log, onChange }: MeshConfigOptions): Mesh
   };
 }
 
+interface FirstSettings {
+  readonly settings: MeshSettings;
+  readonly problems: readonly Problem[];
+}
+
+function readFirst(path: string, lastGood: string | undefined, log: Logger): FirstSettings {
+  const present = read(path);
+  if (present.settings !== undefined) {
+    keep(present.text, path, lastGood, log);
+    return { settings: present.settings, problems: [] };
+  }
+  const before = lastGood === undefined || !existsSync(lastGood) ? undefined : read(lastGood);
+  if (before?.settings === undefined || !before.text.startsWith(headOf(path)))
+    return { settings: loadMeshConfig(path), problems: [] };
+  for (const problem of present.problems) log.warning(formatProblem(problem));
+  log.error('the mesh settings are broken; the last good ones stay in use', { file: path });
+  return { settings: before.settings, problems: present.problems };
+}
+
+/** A copy that is of another file is none. */
+function headOf(path: string): string {
+  return `# last good content of ${path}\n`;
+}
+
+function keep(text: string, path: string, lastGood: string | undefined, log: Logger): void {
+  if (lastGood === undefined) return;
+  try {
+    writeFileSync(`${lastGood}.tmp`, `${headOf(path)}${text}`, { mode: 0o600 });
+    renameSync(`${lastGood}.tmp`, lastGood);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    log.warning('the mesh settings could not be kept for the next start', { error: error.message });
+  }
+}
+
 function keepFixed(before: MeshSettings, after: MeshSettings, log: Logger): MeshSettings {
   const changed = fixedSettings.filter((field) => before[field] !== after[field]);
   if (changed.length === 0) return after;
@@ -82,18 +122,23 @@ function keepFixed(before: MeshSettings, after: MeshSettings, log: Logger): Mesh
   return { ...after, clusterDomain, trustDomain, rootNamespace };
 }
 
-function read(file: string): {
+interface ReadSettings {
   readonly settings: MeshSettings | undefined;
   readonly problems: readonly Problem[];
-} {
+  readonly text: string;
+}
+
+function read(file: string): ReadSettings {
   try {
-    const { config, problems } = readSluiceFile(readFileSync(file, 'utf8'), file);
-    return { settings: config?.mesh, problems };
+    const text = readFileSync(file, 'utf8');
+    const { config, problems } = readSluiceFile(text, file);
+    return { settings: config?.mesh, problems, text };
   } catch (error) {
     const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
     return {
       settings: undefined,
       problems: [{ code: 'unreadable-file', severity: 'error', path: '', file, message }],
+      text: '',
     };
   }
 }
