@@ -10,8 +10,13 @@ export interface ChildSpec {
   readonly argv: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** A file takes both outputs directly, also when we are gone; a function gets the output's text. */
-  readonly output: { readonly file: string } | { readonly onText: (text: string, isError: boolean) => void };
+  /**
+   * A file takes both outputs directly, also when we are gone; a function gets the output's text. Without a file that
+   * can be opened the child runs all the same, unheard, and `onUnusable` is told why.
+   */
+  readonly output:
+    | { readonly file: string; readonly onUnusable?: (reason: string) => void }
+    | { readonly onText: (text: string, isError: boolean) => void };
 }
 
 export interface ChildExit {
@@ -35,8 +40,8 @@ export type SpawnChild = (spec: ChildSpec) => Child;
 export const spawnChild: SpawnChild = (spec) => {
   const { argv, cwd, env, output } = spec;
   const [command = '', ...args] = argv;
-  const fd = 'file' in output ? openSync(output.file, 'a', 0o600) : undefined;
-  const stdio = fd === undefined ? 'pipe' : fd;
+  const fd = 'file' in output ? openOutput(output) : undefined;
+  const stdio = fd ?? ('file' in output ? 'ignore' : 'pipe');
   try {
     return watch(
       spawn(command, args, { cwd, env: { ...env }, detached: true, stdio: ['ignore', stdio, stdio] }),
@@ -55,6 +60,18 @@ export const spawnChild: SpawnChild = (spec) => {
     if (fd !== undefined) closeSync(fd);
   }
 };
+
+function openOutput(output: {
+  readonly file: string;
+  readonly onUnusable?: (reason: string) => void;
+}): number | undefined {
+  try {
+    return openSync(output.file, 'a', 0o600);
+  } catch (error) {
+    output.onUnusable?.(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}
 
 function watch(child: ChildProcess, { argv, cwd, output }: ChildSpec): Child {
   if ('onText' in output) {

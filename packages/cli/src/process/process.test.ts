@@ -40,6 +40,18 @@ describe('children', () => {
     await waitFor(() => identify(grandchild) === undefined);
   });
 
+  test('run without a log that cannot be opened, and say so', async () => {
+    const told: string[] = [];
+    const file = join(makeTempDir(), 'no', 'such', 'folder.log');
+    const child = spawnChild({
+      ...spec(['sh', '-c', 'echo unheard; exit 5']),
+      output: { file, onUnusable: (reason) => told.push(reason) },
+    });
+    expect(await child.exited).toEqual({ code: 5, signal: null });
+    expect(told).toHaveLength(1);
+    expect(told[0]).toContain('ENOENT');
+  });
+
   test('that cannot be started say why instead of throwing', async () => {
     const missing = await spawnChild(spec(['no-such-program-xyz'])).exited;
     expect(describeExit(missing)).toMatch(/there is no program no-such-program-xyz/);

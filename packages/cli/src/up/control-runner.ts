@@ -46,6 +46,8 @@ export class ControlRunner {
   readonly #log: string;
   #firstExit: ChildExit | undefined;
   #isReady = false;
+  /** Its log could not be opened: what stands there is of an earlier one. */
+  #isUnheard = false;
   readonly #silence: SilenceWatch;
 
   constructor(options: ControlRunnerOptions) {
@@ -96,6 +98,7 @@ export class ControlRunner {
 
   #spawn(): Child {
     const { stateDir, resources, optionalResources, meshConfig, addresses, env, ledger } = this.#options;
+    this.#isUnheard = false;
     const child = spawnChild({
       argv: [
         ...selfCommand('control'),
@@ -118,7 +121,13 @@ export class ControlRunner {
       ],
       cwd: stateDir,
       env: processEnv(env),
-      output: { file: this.#log },
+      output: {
+        file: this.#log,
+        onUnusable: (reason) =>
+          this.#options.onEvent(
+            `the log of the control plane cannot be written (${reason}): it runs unheard`,
+          ),
+      },
     });
     ledger.track('control plane', child);
     return child;
@@ -130,7 +139,7 @@ export class ControlRunner {
     const when =
       restartInMs === 0 ? 'starting it again' : `starting it again in ${Math.ceil(restartInMs / 100) / 10} s`;
     // Killed from outside it had nothing to say; what ends by itself says why, last.
-    const [reason = ''] = exit.code === null ? [] : lastLines(this.#log, 1);
+    const [reason = ''] = exit.code === null || this.#isUnheard ? [] : lastLines(this.#log, 1);
     const words = reason === '' ? '' : ` (${reason.replaceAll('\t', ' ').slice(0, maxReasonLength)})`;
     this.#options.onEvent(`the control plane ${describeExit(exit)}${words}: ${when}; traffic goes on`);
   }

@@ -145,7 +145,14 @@ export class Sidecar {
       ],
       cwd: this.#options.stateDir,
       env: { ...processEnv(env), ...proxyEnvironment(env) },
-      output: { file: this.#log },
+      output: {
+        file: this.#log,
+        onUnusable: (reason) =>
+          this.#options.onEvent(
+            `the log of its sidecar cannot be written (${reason}): it runs unheard`,
+            true,
+          ),
+      },
     });
     ledger.track(`sidecar of ${name}`, child);
     return child;

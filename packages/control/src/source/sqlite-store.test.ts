@@ -177,6 +177,12 @@ describe('SQLite state', () => {
     expect(() => openStateFile(directory)).toThrow(/is damaged/);
   });
 
+  test('a state directory that cannot be made is refused in words', () => {
+    const file = newDirectory();
+    writeFileSync(file, 'a file');
+    expect(() => openStateFile(join(file, 'state'))).toThrow(/cannot be written .*name another/);
+  });
+
   test('a second control plane on the same directory is refused in words', () => {
     const directory = newDirectory();
     const file = openStateFile(directory);

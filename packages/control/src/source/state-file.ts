@@ -63,9 +63,7 @@ export interface StateFile {
  * Tests give other `steps`.
  */
 export function openStateFile(stateDir: string, steps: readonly string[] = migrations): StateFile {
-  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  chmodSync(stateDir, 0o700);
-  const lock = lockStateDir(stateDir);
+  const lock = claimStateDir(stateDir);
   const path = join(stateDir, stateFileName);
   const hasRunBefore = existsSync(join(stateDir, tokenFileName));
   createPrivately(path);
@@ -118,6 +116,23 @@ export function openStateFile(stateDir: string, steps: readonly string[] = migra
       lock.close();
     },
   };
+}
+
+/** Throws `state-in-use`, or `storage-full` for a directory that cannot be written. */
+function claimStateDir(stateDir: string): { close(): void } {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+    chmodSync(stateDir, 0o700);
+    return lockStateDir(stateDir);
+  } catch (error) {
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(codeOf(error)))
+      throw asStorageError(error, stateDir);
+    throw localError(
+      'storage-full',
+      `the state directory ${stateDir} cannot be written (${(error as Error).message}); make it writable for this user, or name another with --state-dir`,
+      error,
+    );
+  }
 }
 
 /** Held until closed. Throws `state-in-use` when another process holds it. */
