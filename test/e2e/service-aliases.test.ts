@@ -96,9 +96,13 @@ describe.if(process.platform === 'linux')('an alias', () => {
           route,
         ].join('---\n'),
       );
-      await waitFor(async () => ((await call()).body.startsWith('By=spiffe://cluster.local/ns/default/sa/web;') ? true : undefined), {
-        what: 'the alias to lead to another service',
-      });
+      await waitFor(
+        async () =>
+          (await call()).body.startsWith('By=spiffe://cluster.local/ns/default/sa/web;') ? true : undefined,
+        {
+          what: 'the alias to lead to another service',
+        },
+      );
       writeFileSync(
         join(mtls.dir, 'mesh/aliases.yaml'),
         [alias('backend', 'legacy'), alias('legacy', 'backend'), strict, route].join('---\n'),
