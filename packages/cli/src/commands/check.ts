@@ -16,6 +16,7 @@ import { lastLines, logPath } from '../up/log-files.ts';
 import { checkEnvironment, type CheckResult } from '../up/environment-checks.ts';
 import { checkClocks } from './clock-checks.ts';
 import { connect } from './connect.ts';
+import { checkSidecars } from './sidecar-checks.ts';
 import { isTroubled, statusRows, troubleOf } from './status.ts';
 
 const shownLogLines = 3;
@@ -89,6 +90,7 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
       ),
       ...checkCertificates(identity, instances),
       await checkClocks(summary, instances, askedAtMs),
+      ...(await checkSidecars(instances)),
       ...(mesh.record === undefined
         ? []
         : [

@@ -8,7 +8,7 @@ import { chooseStateDir, makePrivateDir } from '../mesh/state-dir.ts';
 import { endLeftovers } from '../process/ledger.ts';
 import { chooseCommand, type ChosenCommand } from '../up/choose-command.ts';
 import { chooseControlAddresses } from '../up/control-addresses.ts';
-import { freeMebibytes } from '../up/environment-checks.ts';
+import { checkDescriptors, freeMebibytes } from '../up/environment-checks.ts';
 import { lockFolder } from '../up/folder-lock.ts';
 import { canBind } from '../up/free-port.ts';
 import { prepareLogs } from '../up/log-files.ts';
@@ -34,6 +34,8 @@ export async function run(context: CommandContext): Promise<number> {
     if (fallbackReason !== undefined)
       reporter.warn(`${fallbackReason}: the state of the mesh is kept in ${stateDir}`);
     for (const warning of file.warnings) reporter.warn(warning);
+    const descriptors = checkDescriptors();
+    if (descriptors.hint !== undefined) reporter.warn(`few open files are allowed: ${descriptors.hint}`);
     if (freeMebibytes(stateDir) < 1)
       reporter.warn(
         `the disk of ${stateDir} is full: free some space, or name another place with --state-dir`,

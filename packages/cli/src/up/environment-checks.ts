@@ -58,7 +58,7 @@ function checkParts(): CheckResult {
 }
 
 /** Linux only: elsewhere the limit is not to be read without a child process. */
-function checkDescriptors(): CheckResult {
+export function checkDescriptors(): CheckResult {
   const what = 'enough open files are allowed';
   if (process.platform !== 'linux')
     return { what: `${what} (not looked at on ${process.platform})`, state: 'fine' };
