@@ -26,11 +26,12 @@ export type FreeTry = 'none' | 'fresh' | 'any';
 
 export class FurtherTries {
   readonly pick: PickContext;
+  /** Of the request, from `begin` to `reset`. */
+  cluster: Cluster | null = null;
+  limits: PriorityLimits | null = null;
   policy: RetryPolicy | null = null;
   readonly #host: RouterHost;
   readonly #body: RequestBody;
-  #cluster: Cluster | null = null;
-  #limits: PriorityLimits | null = null;
   #maxRetries = 0;
   #retriesUsed = 0;
   #freeTries = 0;
@@ -42,16 +43,16 @@ export class FurtherTries {
   }
 
   begin(cluster: Cluster, limits: PriorityLimits, policy: RetryPolicy | null, maxRetries: number): void {
-    this.#cluster = cluster;
-    this.#limits = limits;
+    this.cluster = cluster;
+    this.limits = limits;
     this.policy = policy;
     this.#maxRetries = maxRetries;
     fillPickContext(this.pick, this.#host, cluster, policy);
   }
 
   reset(): void {
-    this.#cluster = null;
-    this.#limits = null;
+    this.cluster = null;
+    this.limits = null;
     this.policy = null;
     this.#retriesUsed = 0;
     this.#freeTries = 0;
@@ -90,7 +91,7 @@ export class FurtherTries {
    */
   allows(attempt: Attempt, isLast: boolean): boolean {
     const { record } = this.#host;
-    const { stats } = this.#cluster!;
+    const { stats } = this.cluster!;
     if (this.#retriesUsed >= this.#maxRetries) {
       if (isLast) record.flags |= FLAG.URX;
       stats.retryLimitExceeded();
@@ -101,7 +102,7 @@ export class FurtherTries {
       this.#decide('retry', 'skipped: body over 64 KiB');
       return false;
     }
-    if (!attempt.becomeRetry(this.#cluster!, this.#limits!.retries)) {
+    if (!attempt.becomeRetry(this.cluster!, this.limits!.retries)) {
       if (isLast) record.flags |= FLAG.UO;
       stats.retryOverflow();
       this.#decide('retry', 'skipped: retry budget spent');
@@ -141,7 +142,7 @@ export class FurtherTries {
   }
 
   #hasEndpointBut(refused: Endpoint): boolean {
-    for (const endpoint of this.#cluster!.endpoints) {
+    for (const endpoint of this.cluster!.endpoints) {
       if (endpoint !== refused && !this.pick.tried.includes(endpoint)) return true;
     }
     return false;

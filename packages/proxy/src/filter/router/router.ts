@@ -11,7 +11,6 @@
  * what an attempt's outcome means for the request: `#goesOnWithout` and `#accept`, and nowhere else.
  */
 import type { HeaderList } from '@sluice/wire';
-import type { Cluster, PriorityLimits } from '../../cluster/cluster.ts';
 import type { ProxyErrorCode } from '../../errors.ts';
 import { isGrpcRequest } from '../../http/grpc-request.ts';
 import { localReply } from '../../http/reply.ts';
@@ -49,8 +48,6 @@ export class Router implements AttemptHost {
   readonly #outcome = new AttemptOutcome();
   #state: 'idle' | 'trying' | 'answering' | 'over' = 'idle';
   #action: ForwardAction | null = null;
-  #cluster: Cluster | null = null;
-  #limits: PriorityLimits | null = null;
   #hasStarted = false;
 
   constructor(host: RouterHost, hedging: Hedging | null) {
@@ -134,15 +131,13 @@ export class Router implements AttemptHost {
   }
 
   reset(): void {
-    this.cancel();
+    if (!this.isIdle) this.cancel();
     this.#state = 'idle';
     this.#hasStarted = false;
     this.body.reset();
     this.#attempts.reset();
     this.#tries.reset();
     this.#action = null;
-    this.#cluster = null;
-    this.#limits = null;
   }
 
   dispose(): void {
@@ -241,7 +236,7 @@ export class Router implements AttemptHost {
   // --- from the clocks ---
 
   onRouteTimeout(): void {
-    this.#cluster?.stats.requestTimeout();
+    this.#tries.cluster?.stats.requestTimeout();
     const attempts = this.#attempts;
     for (let i = 0; i < attempts.size; i++) {
       const { isOpen, endpoint } = attempts.at(i);
@@ -278,9 +273,7 @@ export class Router implements AttemptHost {
       return;
     }
     record.cluster = cluster;
-    this.#cluster = cluster;
     const limits = action.priority === 'high' ? cluster.highPriorityLimits : cluster.limits;
-    this.#limits = limits;
     const retry = withRequestedRetries(action.retry ?? host.route!.virtualHost.retry, message.headers);
     this.#outcome.isGrpc = record.isGrpc = isGrpcRequest(message.headers);
     if (!this.#clocks.begin(action, retry, host)) {
@@ -298,7 +291,7 @@ export class Router implements AttemptHost {
   }
 
   #try(attempt: Attempt, mayReuse: boolean): void {
-    const cluster = this.#cluster!;
+    const cluster = this.#tries.cluster!;
     const endpoint = cluster.pick(this.#tries.pick);
     if (endpoint === null) {
       cluster.stats.noHealthyEndpoint();
@@ -315,7 +308,7 @@ export class Router implements AttemptHost {
     wish.downstream = this.#host.connection;
     const { tlsNames } = cluster;
     wish.serverName = tlsNames === null ? '' : serverNameOf(tlsNames, message.authority, message.headers);
-    attempt.start(cluster, this.#limits!, endpoint);
+    attempt.start(cluster, this.#tries.limits!, endpoint);
   }
 
   #startInitial(first: Attempt, count: number): void {
@@ -391,7 +384,7 @@ export class Router implements AttemptHost {
 
   #cancelAttempt(attempt: Attempt): void {
     if (!attempt.isOpen) return;
-    this.#cluster?.stats.requestCancelled();
+    this.#tries.cluster?.stats.requestCancelled();
     this.#endOpen(attempt, 0);
   }
 
