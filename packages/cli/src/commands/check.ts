@@ -88,7 +88,7 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
         summary.isEvictionFrozen ? ['more than half of all instances went silent at once'] : [],
         'nothing is evicted until they return',
       ),
-      ...checkCertificates(identity, instances),
+      ...checkCertificates(identity, instances, new Set(proxies.flatMap(({ instance }) => instance ?? []))),
       await checkClocks(summary, instances, askedAtMs),
       ...(await checkSidecars(instances)),
       ...(mesh.record === undefined
@@ -121,9 +121,10 @@ function lastWords(stateDir: string | undefined): Pick<CheckResult, 'hint'> {
 }
 
 /** What ends soon without being replaced: authorities, and workloads whose renewal is overdue. */
-function checkCertificates(
+export function checkCertificates(
   { expiring, certificates, now }: IdentityView,
   instances: readonly InstanceView[],
+  connected: ReadonlySet<string>,
 ): readonly CheckResult[] {
   const living = new Set(instances.map(({ instance }) => instance));
   const newest = new Map([...certificates].reverse().map((one) => [`${one.identity} ${one.instance}`, one]));
@@ -131,7 +132,27 @@ function checkCertificates(
     ({ instance, renewalBy, revokedAt }) =>
       living.has(instance) && revokedAt === null && Date.parse(renewalBy) < Date.parse(now),
   );
+  const holders = new Set(
+    certificates.map(
+      // One that is bound to no instance is good for all of its account.
+      (one) => (one.instance === '' ? `account ${one.namespace}/${one.serviceAccount}` : one.instance),
+    ),
+  );
+  const expired = instances
+    .filter(({ instance, registration, isRevoked }) => {
+      const { namespace, serviceAccount, labels } = registration;
+      const hasSidecar = labels['sidecar.istio.io/inject'] !== 'false';
+      const isHolder = holders.has(instance) || holders.has(`account ${namespace}/${serviceAccount}`);
+      // Who is connected without one is an Envoy on the loopback port, and needs none.
+      return hasSidecar && !isRevoked && !isHolder && !connected.has(instance);
+    })
+    .map(({ instance }) => `${instance} has no certificate in force: its calls are refused`);
   return [
+    verdict(
+      'every workload has a certificate',
+      expired,
+      'it expired while the control plane was away, or it never joined: start the workload again, or give it a token',
+    ),
     verdict(
       'no authority comes to its end',
       expiring.map(({ what, notAfter }) => `the ${what} ends ${notAfter}`),

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import type { Registration } from '@sluice/api';
 import { makeTempDir } from '@sluice/testkit';
 import { parseArgs } from '../args/parse.ts';
-import type { EdgeView, InstanceView, ProxyView } from '../mesh/views.ts';
+import type { EdgeView, IdentityView, InstanceView, ProxyView } from '../mesh/views.ts';
 import { renderEdges } from '../output/edge-rows.ts';
 import { readObserved } from '../output/observed-calls.ts';
 import { createPalette } from '../output/palette.ts';
 import { maskSecrets } from '../output/secret-text.ts';
+import { checkCertificates } from './check.ts';
 import { renderCompletion, shells } from './completion.ts';
 import { renderDescription } from './describe.ts';
 import { pickInstance } from './find-instance.ts';
@@ -116,6 +117,35 @@ describe('instances', () => {
     ]);
     const missing = statusRows([], all.slice(2, 3));
     expect(missing.map((row) => statusCells(row, false)[2])).toEqual(['NOT CONNECTED']);
+  });
+
+  test('without a certificate in force are told; those without a sidecar, and the revoked, are not', () => {
+    const certificate = { identity: 'i', instance: 'web.default', renewalBy: '2030-01-01', revokedAt: null };
+    const view = {
+      now: '2026-01-01',
+      expiring: [],
+      certificates: [
+        certificate,
+        { ...certificate, instance: '', namespace: 'default', serviceAccount: 'shared' },
+      ],
+    } as unknown as IdentityView;
+    const living = [
+      instance('web'),
+      instance('late'),
+      { ...instance('gone'), isRevoked: true },
+      instance('envoy'),
+      instance('pod', { serviceAccount: 'shared' }),
+      instance('bare', { labels: { 'sidecar.istio.io/inject': 'false' } }),
+    ];
+    const [has] = checkCertificates(view, living, new Set(['envoy.default']));
+    expect(has).toMatchObject({ state: 'failed' });
+    expect(has?.hint).toContain('late.default has no certificate in force');
+    expect(has?.hint).not.toMatch(/web|gone|bare|envoy|pod/);
+    expect(checkCertificates(view, living.slice(0, 1), new Set()).map(({ state }) => state)).toEqual([
+      'fine',
+      'fine',
+      'fine',
+    ]);
   });
 
   test('what files and resources have wrong is told, the first ten of it', () => {

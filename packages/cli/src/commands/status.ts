@@ -4,7 +4,7 @@ import { nearestName } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus, hasCliCode } from '../errors.ts';
 import { lookTimeoutMs, type ApiClient } from '../mesh/api-client.ts';
-import { localSidecars, readinessOf, type LocalSidecar } from '../mesh/local-sidecars.ts';
+import { askSidecar, localSidecars, type LocalSidecar } from '../mesh/local-sidecars.ts';
 import {
   viewPaths,
   type EdgeView,
@@ -12,6 +12,7 @@ import {
   type ProxyView,
   type SummaryView,
 } from '../mesh/views.ts';
+import { describeSpan } from '../output/certificate-rows.ts';
 import { renderEdges, summarizeEdges } from '../output/edge-rows.ts';
 import { readObserved } from '../output/observed-calls.ts';
 import { renderAs } from '../output/structured.ts';
@@ -51,14 +52,25 @@ export async function run(context: CommandContext): Promise<number> {
 
 /** What the sidecars say of themselves, while nobody can say what they should have. */
 async function renderSidecars(sidecars: readonly LocalSidecar[], columns: number): Promise<string> {
+  const now = new Date().toISOString();
   const rows = await Promise.all(
-    sidecars.map(async (sidecar) => [
-      sidecar.name,
-      await readinessOf(sidecar, statsTimeoutMs),
-      `127.0.0.1:${sidecar.adminPort}`,
-    ]),
+    sidecars.map(async (sidecar) => {
+      const { state, certificateEndsMs } = await askSidecar(sidecar, statsTimeoutMs);
+      return [
+        sidecar.name,
+        state,
+        certificateEndsMs === undefined ? '-' : certificateCell(now, certificateEndsMs),
+        `127.0.0.1:${sidecar.adminPort}`,
+      ];
+    }),
   );
-  return `\n${renderTable(['SIDECAR', 'STATE', 'ADMIN'], rows, columns)}`;
+  return `\n${renderTable(['SIDECAR', 'STATE', 'CERTIFICATE ENDS', 'ADMIN'], rows, columns)}`;
+}
+
+/** After its end every call by mutual TLS is refused. */
+function certificateCell(now: string, endsMs: number): string {
+  const span = describeSpan(now, new Date(endsMs).toISOString());
+  return endsMs < Date.parse(now) ? `EXPIRED ${span}` : span;
 }
 
 async function showStatus({ args, out }: CommandContext, client: ApiClient): Promise<number> {

@@ -100,7 +100,8 @@ export class ApiClient {
   /** Hanging, being started again and not being there need different hands. */
   #describeSilence(cause: unknown, timeoutMs: number): string {
     const { apiUrl, record } = this.#mesh;
-    const hint = 'traffic goes on with what is configured; "sluice logs control" has its last words';
+    const hint =
+      'traffic goes on with what is configured, as long as certificates last; "sluice logs control" has its last words';
     if (isTimeout(cause))
       return `the control plane at ${apiUrl} takes connections and has not answered for ${timeoutMs / 1000} s: it hangs or is overloaded; ${hint}`;
     if (record !== undefined)

@@ -2,12 +2,21 @@ import { afterEach, expect, test } from 'bun:test';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cleanUp, makeTempDir, onCleanUp } from '@sluice/testkit';
-import { localSidecars, readinessOf } from './local-sidecars.ts';
+import { askSidecar, localSidecars } from './local-sidecars.ts';
 
 afterEach(cleanUp);
 
 test('sidecars are found by their bootstrap files, and speak for themselves', async () => {
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('LIVE\n') });
+  const server = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: ({ url }) =>
+      new Response(
+        url.endsWith('/ready')
+          ? 'LIVE\n'
+          : 'sluice_identity_certificate_expiry_timestamp_seconds: 1795466562\n',
+      ),
+  });
   onCleanUp(() => server.stop(true));
   const dir = makeTempDir();
   expect(localSidecars(dir)).toEqual([]);
@@ -21,7 +30,7 @@ test('sidecars are found by their bootstrap files, and speak for themselves', as
   const [web, ...others] = localSidecars(dir);
   expect([web?.name, others]).toEqual(['web', []]);
   if (web === undefined) throw new Error('not found');
-  expect(await readinessOf(web, 1000)).toBe('LIVE');
+  expect(await askSidecar(web, 1000)).toEqual({ state: 'LIVE', certificateEndsMs: 1_795_466_562_000 });
   await server.stop(true);
-  expect(await readinessOf(web, 1000)).toBe('no answer');
+  expect(await askSidecar(web, 1000)).toEqual({ state: 'no answer', certificateEndsMs: undefined });
 });

@@ -29,15 +29,37 @@ export function localSidecars(stateDir: string | undefined): readonly LocalSidec
     });
 }
 
-/** `LIVE`, what it says instead, or `no answer`. */
-export async function readinessOf({ adminPort }: LocalSidecar, timeoutMs: number): Promise<string> {
+export interface SidecarState {
+  /** `LIVE`, what it says instead, or `no answer`. */
+  readonly state: string;
+  /** End of its certificate; undefined where it has none, or does not tell. */
+  readonly certificateEndsMs: number | undefined;
+}
+
+export async function askSidecar(sidecar: LocalSidecar, timeoutMs: number): Promise<SidecarState> {
+  const [ready, stats] = await Promise.all([
+    fetchText(sidecar, '/ready', timeoutMs),
+    fetchText(sidecar, '/stats?filter=sluice_identity_certificate_expiry', timeoutMs),
+  ]);
+  const seconds = /^sluice_identity_certificate_expiry_timestamp_seconds: ([1-9]\d*)/m.exec(stats ?? '')?.[1];
+  return {
+    state: ready?.trim().slice(0, 80) ?? 'no answer',
+    certificateEndsMs: seconds === undefined ? undefined : Number(seconds) * 1000,
+  };
+}
+
+async function fetchText(
+  { adminPort }: LocalSidecar,
+  path: string,
+  timeoutMs: number,
+): Promise<string | undefined> {
   try {
-    const reply = await fetch(`http://127.0.0.1:${adminPort}/ready`, {
+    const reply = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
       signal: AbortSignal.timeout(timeoutMs),
     });
-    return (await reply.text()).trim().slice(0, 80);
+    return await reply.text();
   } catch {
-    return 'no answer';
+    return undefined;
   }
 }
 
