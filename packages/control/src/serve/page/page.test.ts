@@ -165,3 +165,32 @@ test('only plain addresses become links, attributes are escaped', () => {
     '<a title="&quot; onclick=&quot;x">a<b>&amp;</b>3</a>',
   );
 });
+
+test('what hinders writes, and what resources do not do, stand at the top', () => {
+  const quiet = views({ resources: () => [] });
+  expect(renderPage(quiet)).not.toContain('Needs attention');
+  const summary = {
+    ...quiet.summary(),
+    storageTrouble: 'the disk of /state is full (0 KiB are free)',
+    troubles: {
+      total: 1,
+      shown: [
+        {
+          key: { group: 'g', kind: 'VirtualService', namespace: 'shop', name: 'cart' },
+          name: 'g/VirtualService/shop/cart',
+          origin: '/mesh/<cart>.yaml:1:1',
+          condition: 'ResolvedRefs',
+          reason: 'SubsetNotFound',
+          message: 'no subset v9',
+        },
+      ],
+    },
+  };
+  const page = renderPage({ ...quiet, summary: () => summary });
+  expect(page).toContain('Needs attention');
+  expect(page).toContain('the disk of /state is full');
+  expect(page).toContain('Changes are refused until then; traffic and what is configured go on');
+  expect(page).toContain(
+    'g/VirtualService/shop/cart (/mesh/&lt;cart&gt;.yaml:1:1): SubsetNotFound: no subset v9',
+  );
+});
