@@ -53,13 +53,15 @@ export function upgradeSocket(
   hello: Uint8Array | null,
   serverName: string,
 ): void {
+  // First, since it may throw: what stands between the two sockets afterwards has no owner yet.
+  const secureContext = engineContext(settings).context;
   plain.data = unplugged;
   const unread = hello === null ? plain : withoutReader(plain);
   const options = {
     isServer: hello !== null,
     ...(hello === null ? {} : { initialData: hello }),
     tls: {
-      secureContext: engineContext(settings).context,
+      secureContext,
       requestCert: hello === null || settings.asksForCertificate,
       rejectUnauthorized: false,
       ...(hello === null ? { serverName } : {}),
@@ -68,8 +70,14 @@ export function upgradeSocket(
     socket: engineEvents,
     data: owner,
   };
-  const [below] = unread.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
-  below.data = unplugged;
+  try {
+    const [below] = unread.upgradeTLS<SocketOwner>(options as unknown as Bun.TLSUpgradeOptions<SocketOwner>);
+    below.data = unplugged;
+  } catch (error) {
+    // Nobody else knows of it.
+    if (unread !== plain) unread.terminate();
+    throw error;
+  }
 }
 
 /** Set within a call of `withoutReader`: a closure for each connection would stay as long as it does. */

@@ -170,6 +170,8 @@ class BunConnection extends SecurableConnection implements SocketOwner {
   }
 
   onSocketClose(error: unknown): void {
+    // Bun gives what a handler of its events has thrown like what the system reports, which has a code.
+    if (error instanceof Error && !('code' in error)) this.loop.reportHandlerError(error);
     if (this.#held !== null && (error === undefined || error === null)) this.#giveHeld(true);
     if (this.isHandshaking) this.readEnded();
     else if (this.#connecting !== null) this.failConnecting(connectFailure(error));
@@ -187,9 +189,14 @@ class BunConnection extends SecurableConnection implements SocketOwner {
     this.#socket?.shutdown();
   }
   protected closeSocket(): void {
-    // With an engine `end` would leave the descriptor open until the peer closes too.
-    if (this.tls === null) this.#socket?.end();
-    else this.#socket?.close();
+    if (this.tls === null) {
+      this.#socket?.end();
+      return;
+    }
+    // With an engine `end` would leave the descriptor open until the peer closes too, and `close` alone would not
+    // tell the peer that this is the end, and no cut (close_notify, RFC 8446 §6.1).
+    this.#socket?.shutdown();
+    this.#socket?.close();
   }
   protected terminateSocket(): void {
     this.#socket?.terminate();

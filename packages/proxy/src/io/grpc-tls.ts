@@ -3,6 +3,7 @@
  * be) before the judge has accepted the server.
  */
 import { connect, type TLSSocket } from 'node:tls';
+import { peersOf } from './peer-certificate.ts';
 import type { TlsClientContext, TlsFailure } from './tls-context.ts';
 import { isTlsFailure } from './tls-context.ts';
 import {
@@ -51,10 +52,11 @@ export function connectTls(
   socket.on('secureConnect', () => {
     if (isOver) return;
     const view = viewOf(socket);
-    const given = outcomeOf(view, verdictOf(socket), context.serverName);
+    const given = outcomeOf(view, verdictOf(socket), context.serverName, settings);
     const outcome = context.asOfNow?.(given, settings) ?? given;
     const refusal = context.judge(outcome, settings);
     if (refusal !== null) {
+      if (outcome.peer !== null) peersOf(settings).forget(outcome.peer);
       fail(refusal);
       socket.destroy();
       return;

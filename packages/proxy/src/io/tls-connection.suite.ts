@@ -209,6 +209,45 @@ export function tlsConnectionSuite(name: string, create: (loop: IoLoop) => Provi
       at.stop();
     });
 
+    test('settings of which no context can be made end the connection, too', async () => {
+      const at = await serve(server({ ciphers: 'no-such-suite' }));
+      const { recorder } = dial(at.port, client());
+      const { failure, connection } = await at.next();
+      expect([failure!.kind, connection.isOpen]).toEqual(['closed', false]);
+      await recorder.until(() => recorder.failure !== null);
+      at.stop();
+    });
+
+    test('a connection that is closed says so to its peer, which can tell an end from a cut', async () => {
+      const at = await serve(server({ maxVersion: 0x0303 }));
+      const sent: Uint8Array[] = [];
+      const relay = await open((near) => {
+        const far = sockets.connect(dialTarget(at.port), new Recorder());
+        near.handler = forward(far);
+        const back = forward(near);
+        far.handler = {
+          ...back,
+          onData: (from, data) => {
+            sent.push(data);
+            back.onData(from, data);
+          },
+          onClose: () => near.close(),
+        };
+      });
+      const { recorder, connection } = dial(relay.port, client({ maxVersion: 0x0303 }));
+      await recorder.until(() => recorder.isConnected);
+      const accepted = (await at.next()).connection;
+      send(connection, 'hi');
+      await at.recorder.until(() => at.recorder.text === 'hi');
+      send(accepted, 'bye');
+      accepted.close();
+      await recorder.until(() => recorder.hasEnded);
+      connection.close();
+      expect([recorder.text, recordTypes(Buffer.concat(sent)).at(-1)]).toEqual(['bye', ALERT]);
+      relay.stop();
+      at.stop();
+    });
+
     test('plaintext is no hello; a client that goes away or says nothing ends the handshake', async () => {
       const at = await serve(server(), 300);
       const plain = dial(at.port, null);
@@ -427,6 +466,16 @@ function forward(to: Connection) {
     onDrain() {},
     onClose: () => to.terminate(),
   };
+}
+
+/** RFC 5246 §6.2.1. */
+const ALERT = 21;
+
+/** Of each record of TLS 1.2. */
+function recordTypes(octets: Buffer): number[] {
+  const types: number[] = [];
+  for (let at = 0; at < octets.length; at += 5 + octets.readUInt16BE(at + 3)) types.push(octets[at]!);
+  return types;
 }
 
 function isSecuring(connection: Connection): boolean {

@@ -14,7 +14,7 @@ import {
   type SecureContext,
   type SecureVersion,
 } from 'node:tls';
-import { peerCertificate, readChain } from './peer-certificate.ts';
+import { peersOf, readChain } from './peer-certificate.ts';
 import type { HandshakeOutcome, TlsFailure, TlsSettings, TlsVersion } from './tls-context.ts';
 import type { PeerCertificate, TlsFacts } from './tls-facts.ts';
 
@@ -134,12 +134,17 @@ export function engineFailure(error: unknown): TlsFailure | null {
   return { kind: 'protocol', reason: `TLS_error: ${describe(error, code)}` };
 }
 
-export function outcomeOf(view: EngineView, error: unknown, serverName: string): HandshakeOutcome {
+export function outcomeOf(
+  view: EngineView,
+  error: unknown,
+  serverName: string,
+  settings: TlsSettings,
+): HandshakeOutcome {
   const code = codeOf(error);
   const chainError = code === nameMismatch ? null : code;
   return {
     chainError,
-    peer: peerOf(view, chainError),
+    peer: peerOf(view, chainError, settings),
     hasPeer: view.leaf !== null,
     alpn: view.alpn,
     serverName,
@@ -147,9 +152,13 @@ export function outcomeOf(view: EngineView, error: unknown, serverName: string):
   };
 }
 
-function peerOf({ leaf, chain }: EngineView, chainError: string | null): PeerCertificate | null {
+function peerOf(
+  { leaf, chain }: EngineView,
+  chainError: string | null,
+  settings: TlsSettings,
+): PeerCertificate | null {
   if (leaf === null) return null;
-  return chainError === null ? peerCertificate(leaf, chain) : readChain(chain());
+  return chainError === null ? peersOf(settings).take(leaf, chain) : readChain(chain());
 }
 
 export function factsOf(view: EngineView, outcome: HandshakeOutcome, settings: TlsSettings): TlsFacts {

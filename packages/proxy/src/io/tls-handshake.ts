@@ -10,7 +10,7 @@
  */
 import { TimerNode, type TimerWheel } from '@sluice/runtime';
 import { maxHelloBytes, readHello } from './client-hello.ts';
-import { forgetPeer } from './peer-certificate.ts';
+import { peersOf } from './peer-certificate.ts';
 import {
   isTlsFailure,
   type ClientHello,
@@ -58,11 +58,11 @@ abstract class Handshake {
       return;
     }
     const seen = view();
-    const given = outcomeOf(seen, error, this.serverName);
+    const given = outcomeOf(seen, error, this.serverName, this.settings);
     const outcome = this.context.asOfNow?.(given, this.settings) ?? given;
     const verdict = this.context.judge(outcome, this.settings);
     if (verdict !== null) {
-      if (outcome.peer !== null) forgetPeer(outcome.peer);
+      if (outcome.peer !== null) peersOf(this.settings).forget(outcome.peer);
       this.fail(verdict);
       return;
     }

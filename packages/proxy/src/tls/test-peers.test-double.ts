@@ -9,7 +9,7 @@ import {
   type Secret,
   type UpstreamTlsContext,
 } from '@sluice/xds';
-import { peerCertificate } from '../io/peer-certificate.ts';
+import { KnownPeers } from '../io/peer-certificate.ts';
 import type { ClientHello, HandshakeOutcome, TlsFailure } from '../io/tls-context.ts';
 import type { PeerCertificate, TlsFacts } from '../io/tls-facts.ts';
 import { SecretSet } from './secret-set.ts';
@@ -79,7 +79,7 @@ export function hello(more: Partial<ClientHello> = {}): ClientHello {
 /** What is read of a peer that shows its leaf and these. */
 export function shown(leaf: TestLeaf, ...others: readonly Uint8Array[]): PeerCertificate | null {
   const { der } = leaf.certificate;
-  return peerCertificate(der, () => [der, ...others]);
+  return new KnownPeers().take(der, () => [der, ...others]);
 }
 
 /** As the engine would tell of a peer with this certificate. */
