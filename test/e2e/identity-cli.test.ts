@@ -95,7 +95,7 @@ describe('the command line', () => {
         /^revoked [0-9a-f]+ of spiffe:\/\/cluster\.local\/ns\/shop\/sa\/cart\nconnections by them end within seconds; [^\n]+ needs a new token [^\n]+\n$/,
       );
       expect((await cli('cert', 'revoke', '--workload', 'shop/cart')).err).toContain(
-        'no certificate in force is meant',
+        'no certificate in force is of shop/cart',
       );
       const after = JSON.parse((await cli('cert', 'list', '-n', 'shop', '-o', 'json')).out) as {
         certificates: { serviceAccount: string; revokedAt: string | null }[];
