@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { proxyCommand } from '../packages/cli/src/process/proxy-bundle.ts';
+import { proxyEnvironment } from '../packages/cli/src/process/proxy-environment.ts';
 import { freePort, spawn, stopAll } from './peers.ts';
 import { printTable } from './table.ts';
 
@@ -137,16 +138,10 @@ async function startProxy(
   });
   const file = join(folder, `client-${round}.json`);
   writeFileSync(file, await bootstrap.text());
-  const { pid } = spawn([
-    'taskset',
-    '-c',
-    '1',
-    ...(await proxyCommand(console.warn)),
-    '-c',
-    file,
-    '-l',
-    'error',
-  ]);
+  const { pid } = spawn(
+    ['taskset', '-c', '1', ...(await proxyCommand(console.warn)), '-c', file, '-l', 'error'],
+    proxyEnvironment(process.env),
+  );
   const port = registered.outbound.find((binding) => binding.service === 'first')?.localPort;
   if (port === undefined) throw new Error('no port was allotted');
   return { port, pid };

