@@ -40,10 +40,18 @@ export interface AcceptDeps {
 /** Descriptors that are not downstream connections: listeners, logs, xDS, the runtime itself. */
 const RESERVED_DESCRIPTORS = 128;
 
+export interface ConnectionCap {
+  /** Downstream connections that may be open. */
+  readonly connections: number;
+  /** RLIMIT_NOFILE of the process, which it comes from. */
+  readonly descriptorLimit: number;
+}
+
 /** Downstream connections that a process may hold: each may need an upstream connection too. */
-export function defaultConnectionCap(): number {
-  const limit = nativeSockets()?.descriptorLimit() ?? 1024;
-  return Math.max(64, Math.floor((limit - RESERVED_DESCRIPTORS) / 2));
+export function defaultConnectionCap(): ConnectionCap {
+  const descriptorLimit = nativeSockets()?.descriptorLimit() ?? 1024;
+  const connections = Math.max(64, Math.floor((descriptorLimit - RESERVED_DESCRIPTORS) / 2));
+  return { connections, descriptorLimit };
 }
 
 export function acceptOn(target: AcceptTarget, deps: AcceptDeps): AcceptHandle {

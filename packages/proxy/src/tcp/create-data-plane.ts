@@ -5,7 +5,7 @@
 import { systemRandom, type Random } from '@sluice/runtime';
 import type { UpstreamHttpFilter } from '../filter/filter.ts';
 import { createHttpDate } from '../http/http-date.ts';
-import { acceptOn, defaultConnectionCap, type AcceptHandle } from '../io/accept.ts';
+import { acceptOn, defaultConnectionCap, type AcceptHandle, type ConnectionCap } from '../io/accept.ts';
 import { bunSockets } from '../io/bun-sockets.ts';
 import type { AcceptTarget, SocketProvider } from '../io/connection.ts';
 import { IoLoop } from '../io/io-loop.ts';
@@ -30,6 +30,7 @@ import { responseFlagBit } from '../telemetry/response-flags.ts';
 import { createConnector } from '../upstream/connector.ts';
 import type { DataPlane, DataPlaneDeps } from '../workers/data-plane.ts';
 import { createProtocolFallback } from './protocol-fallback.ts';
+import { createRefusedConnections } from './refused-connections.ts';
 import { createUnmatchedConnections } from './unmatched-connections.ts';
 import { ConnectionServer } from './serve-connection.ts';
 import type { ServeServices } from './serve-services.ts';
@@ -37,8 +38,8 @@ import type { ServeServices } from './serve-services.ts';
 export interface DataPlaneOptions {
   readonly random?: Random;
   readonly sockets?: (loop: IoLoop) => SocketProvider;
-  /** Downstream connections of this loop; below RLIMIT_NOFILE by default. */
-  readonly maxConnections?: number;
+  /** Of downstream connections of this loop; below RLIMIT_NOFILE by default. */
+  readonly cap?: ConnectionCap;
   readonly upstreamFilters?: readonly UpstreamHttpFilter[];
 }
 
@@ -99,11 +100,11 @@ export function acceptListener(
     mayAccept(openCount) {
       const current = listener();
       if (current === null) return false;
-      const isFull =
-        (current.maxConnections > 0 && openCount >= current.maxConnections) ||
-        totalCount() >= services.maxConnections;
-      if (isFull) services.listenerStats(current).connectionOverflow();
-      return !isFull;
+      const isListenerFull = current.maxConnections > 0 && openCount >= current.maxConnections;
+      if (!isListenerFull && totalCount() < services.maxConnections) return true;
+      services.listenerStats(current).connectionOverflow();
+      services.connectionRefused(current, isListenerFull ? 'listener' : 'process');
+      return false;
     },
     serve(connection, onServed) {
       const current = listener();
@@ -153,6 +154,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
   };
   const loop = new IoLoop(timers, reportError);
   const sockets = (options.sockets ?? bunSockets)(loop);
+  const cap = { ...defaultConnectionCap(), ...options.cap };
   const own = workloadFromNode(init.nodeMetadata);
   const processFacts = {
     hostname: init.hostname,
@@ -178,7 +180,8 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
     date: createHttpDate(timers.clock),
     newRecord: () => createRequestRecord(processFacts),
     reportError,
-    maxConnections: options.maxConnections ?? defaultConnectionCap(),
+    maxConnections: cap.connections,
+    connectionRefused: createRefusedConnections(timers, logger, cap),
     findCluster: (name) => clusters.find(name),
     listenerStats(listener) {
       const address = `${listener.address}:${listener.port}`;

@@ -9,6 +9,7 @@ import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
 import type { ListenerStats, ManagerStats, TcpStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestMetrics } from '../telemetry/record.ts';
 import type { OnProtocolFallback } from './protocol-fallback.ts';
+import type { OnConnectionRefused } from './refused-connections.ts';
 import type { OnUnmatchedConnection } from './unmatched-connections.ts';
 
 export interface ServeServices extends ExchangeServices {
@@ -17,6 +18,8 @@ export interface ServeServices extends ExchangeServices {
   readonly flush: () => void;
   /** Downstream connections that this loop may hold; kept below RLIMIT_NOFILE. */
   readonly maxConnections: number;
+  /** A connection was closed at once because a limit is reached. */
+  readonly connectionRefused: OnConnectionRefused;
   listenerStats(listener: ListenerRuntime): ListenerStats;
   managerStats(chain: FilterChain): ManagerStats;
   tcpStats(chain: FilterChain): TcpStats;

@@ -330,8 +330,19 @@ describe('listeners', () => {
     const second = await world.client(port);
     await second.untilClosed();
     expect(world.stats.counts['connectionOverflow']).toBe(before + 1);
+    expect(world.overLimit).toEqual(['listener']);
     first.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     expect((await first.response()).status).toBe(404);
+  });
+
+  test('beyond the cap of the process, too, whatever the listener allows', async () => {
+    Object.assign(world.serving, { maxConnections: 1 });
+    const port = world.serve(() => chainOf(testManager(() => null)), { maxConnections: 5 });
+    const first = await world.client(port);
+    first.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    expect((await first.response()).status).toBe(404);
+    await (await world.client(port)).untilClosed();
+    expect(world.overLimit).toEqual(['process']);
   });
 
   test('retiring a chain closes idle connections and ends busy ones after their answer', async () => {

@@ -15,6 +15,8 @@ export class ServingWorld extends World {
   readonly handles: AcceptHandle[] = [];
   /** Flags, or details where there is no flag, of connections that never reached a chain. */
   readonly refused: string[] = [];
+  /** Limits that connections were refused for. */
+  readonly overLimit: string[] = [];
   /** Destination ports of connections taken as TCP for want of bytes. */
   readonly fallbacks: number[] = [];
   /** Destination ports of connections that no chain took. */
@@ -32,6 +34,7 @@ export class ServingWorld extends World {
       sockets: this.sockets,
       flush() {},
       maxConnections: 100,
+      connectionRefused: (_listener, limit) => void this.overLimit.push(limit),
       listenerStats: () => stats,
       managerStats: () => stats,
       http2Stats: { count() {}, streamOpened() {}, streamClosed() {} },
