@@ -81,6 +81,8 @@ export interface RenewRequest {
 
 export interface RenewReply {
   readonly leaseMs: number;
+  /** The health that was told last, as the control plane has it: one that started again may have an older one. */
+  readonly isHealthy: boolean;
   readonly outbound: readonly OutboundBinding[];
   readonly strictPorts: readonly StrictPort[];
 }

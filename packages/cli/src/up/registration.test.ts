@@ -27,6 +27,7 @@ function setUp() {
   const troubles: string[] = [];
   let token = '';
   let registrations = 0;
+  let known = false;
   let answer: 'normal' | 'unknown' | 'broken' = 'normal';
   const server = Bun.serve({
     hostname: '127.0.0.1',
@@ -44,6 +45,7 @@ function setUp() {
         ),
       );
       if (answer === 'broken') return Response.json({ message: 'the disk is full' }, { status: 507 });
+      if (body !== undefined) known = body.isHealthy;
       if (request.method === 'POST') {
         token = `token-${++registrations}`;
         answer = 'normal';
@@ -54,7 +56,7 @@ function setUp() {
       }
       const isOurs = request.headers.get('authorization') === `Bearer ${token}` && answer === 'normal';
       return isOurs
-        ? Response.json({ leaseMs: 2500, outbound: [], strictPorts: [] })
+        ? Response.json({ leaseMs: 2500, isHealthy: known, outbound: [], strictPorts: [] })
         : Response.json({ message: 'not registered' }, { status: 404 });
     },
   });
@@ -84,6 +86,7 @@ function setUp() {
     troubles,
     waits,
     setAnswer: (next: typeof answer) => (answer = next),
+    setKnown: (isHealthy: boolean) => (known = isHealthy),
     /** The next renewal, until what follows from it is done. */
     renew: async (): Promise<void> => {
       const wait = waits.shift();
@@ -92,6 +95,26 @@ function setUp() {
     },
   };
 }
+
+test('a control plane that has an older health than it was told is told again', async () => {
+  const { mesh, server, heard, renew, setKnown } = setUp();
+  await mesh.begin();
+  mesh.tell(true, 'GET /: 200');
+  await waitFor(() => heard.length >= 2);
+  mesh.tell(false, 'GET /: 503');
+  await waitFor(() => heard.length >= 3);
+  await renew();
+  setKnown(true);
+  await renew();
+  await renew();
+  expect(heard.filter((line) => line.includes('/health'))).toEqual([
+    'PUT /shop.default/health healthy',
+    'PUT /shop.default/health unhealthy',
+    'PUT /shop.default/health unhealthy',
+  ]);
+  await mesh.end();
+  await server.stop(true);
+});
 
 test('it registers as not ready, renews three times a lease, and tells its health once per change', async () => {
   const { mesh, server, heard, waits, renew } = setUp();

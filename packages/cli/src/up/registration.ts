@@ -90,7 +90,10 @@ export class MeshRegistration {
 
   async #renew(): Promise<void> {
     await this.#quietly(async () => {
-      const { outbound, strictPorts } = (await this.#send('PUT', '')) as RenewReply;
+      const reply = (await this.#send('PUT', '')) as RenewReply;
+      const { outbound, strictPorts, isHealthy } = reply;
+      // What was told while the disk was full is forgotten by a control plane that starts again.
+      if (this.#told !== undefined && isHealthy !== this.#told.isHealthy) this.#told = undefined;
       if (this.#reply !== undefined) this.#reply = { ...this.#reply, outbound };
       this.#options.onStrictPorts(strictPorts);
       await this.#tell();

@@ -58,6 +58,9 @@ export interface ModelChange {
   readonly instances: boolean;
 }
 
+/** What is read of a change: of a committed one, or of an instance that is seen otherwise than it is stored. */
+export type ModelInput = Pick<StoreChange, 'key' | 'after' | 'isSpecChange'>;
+
 export interface Grant {
   readonly namespace: string;
   readonly spec: ReferenceGrantSpec;
@@ -213,7 +216,7 @@ export class MeshModel {
     return this.#finish();
   }
 
-  apply(changes: readonly StoreChange[]): ModelChange {
+  apply(changes: readonly ModelInput[]): ModelChange {
     for (const change of changes) {
       // Status writes, our own among them, are none: what endpoints need of a status counts as content.
       if (change.isSpecChange) this.#take(change.key, change.after);

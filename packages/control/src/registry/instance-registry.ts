@@ -1,21 +1,24 @@
 /**
  * The registry: registrations kept on disk, leases in memory, and a WorkloadEntry in the store for each instance
- * that lives. Registering, leaving and changes of health are writes; renewing is not.
+ * that lives. Registering, leaving and changes of health are writes; renewing is not. Only registering waits for
+ * the disk: who died or fell ill takes no traffic from then on, whether that could be written or not.
  *
  * A token proves an instance. Only its hash is kept: who reads the state cannot speak for a workload.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { OutboundBinding, Registration, RegistrationReply, ResourceKey, StrictPort } from '@sluice/api';
+import { deepEquals } from 'bun';
+import type { OutboundBinding, Registration, RegistrationReply, StrictPort } from '@sluice/api';
 import type { Clock, Logger } from '@sluice/runtime';
-import { hasErrorCode } from '../errors.ts';
 import type { Leadership } from '../leader/leadership.ts';
 import type { ResourceStore, WriteFailure } from '../source/store.ts';
 import { forwardProxy, httpProxyAllocation } from '../translate/node.ts';
 import { LeaseTable, type LeaseCheck } from './lease-table.ts';
 import { PortAllocator } from './port-allocator.ts';
 import type { RegisteredInstance, Registry } from './registry.ts';
+import { refusalOf, RegistrationWriter } from './registration-writer.ts';
 import type { RegistrationRow, RegistryTable } from './registry-table.ts';
-import { instanceName, nodeIdOf, toWorkloadEntry, withHealth, type Health } from './workload-entry.ts';
+import { entryKey, type InstanceView } from './unwritten-instances.ts';
+import { instanceName, nodeIdOf, toWorkloadEntry, type Health } from './workload-entry.ts';
 
 /** A service port that an instance with interception mode NONE reaches by a listener of its own. */
 export interface OutboundService {
@@ -81,8 +84,7 @@ export class InstanceRegistry implements Registry {
   readonly #instances = new Map<string, RegisteredInstance>();
   readonly #byTokenHash = new Map<string, string>();
   readonly #bindings = new Map<string, KnownBindings>();
-  /** Gone, but still in the store because the disk is full: deleted as soon as it takes writes again. */
-  readonly #undeleted = new Map<string, Registration>();
+  readonly #writer: RegistrationWriter;
   #isFlushPlanned = false;
   #evictions = 0;
 
@@ -92,6 +94,7 @@ export class InstanceRegistry implements Registry {
   constructor(options: InstanceRegistryOptions) {
     this.#options = options;
     this.#leases = new LeaseTable(options.clock);
+    this.#writer = new RegistrationWriter(options);
     this.#restore();
   }
 
@@ -103,45 +106,40 @@ export class InstanceRegistry implements Registry {
     return this.#instances;
   }
 
+  get view(): InstanceView {
+    return this.#writer.unwritten;
+  }
+
+  /** Instances of which something waits for the disk. */
+  get unwritten(): number {
+    return this.#writer.unwritten.size;
+  }
+
   /** Instances expired since the start. */
   get evictions(): number {
     return this.#evictions;
   }
 
-  /** Throws RegistrationRefused. A second registration of a name replaces the first: a sidecar that came back. */
+  /**
+   * Throws RegistrationRefused. A second registration of a name replaces the first: a sidecar that came back. On a
+   * full disk only those can come back that are on it as they are; their new token then lasts until a restart.
+   */
   register(registration: Registration, isHealthy = true): RegistrationReply {
-    const { store, table, clock, log } = this.#options;
+    const { store, clock, log } = this.#options;
     const instance = instanceName(registration);
     const token = randomBytes(tokenBytes).toString('base64url');
-    const health: Health = { isHealthy, message: isHealthy ? '' : 'waiting for the first probe' };
-    const entry = toWorkloadEntry(registration);
-    const origin = { source: 'registration', instance } as const;
     const row: RegistrationRow = {
       instance,
       registration,
       tokenHash: hashOf(token),
       registeredWallMs: clock.wallMs(),
       isHealthy,
-      healthMessage: health.message,
+      healthMessage: isHealthy ? '' : 'waiting for the first probe',
     };
-    const planned = store.put(entry, { origin, mode: 'upsert', isDryRun: true });
+    const origin = { source: 'registration', instance } as const;
+    const planned = store.put(toWorkloadEntry(registration), { origin, mode: 'upsert', isDryRun: true });
     if (!planned.ok) throw new RegistrationRefused(planned.failure);
-    this.#write(() => {
-      if (!this.#ports.fits(instance, registration)) {
-        table.deletePorts(instance);
-        this.#ports.forget(instance);
-      }
-      table.put(row);
-    });
-    this.#adopt(row);
-    this.#undeleted.delete(instance);
-    this.#leases.grant(instance, registration.ttlMs);
-    const status = withHealth(planned.stored.object.status, this.#healthOf(row), clock.wallMs());
-    const written = store.put(entry, { origin, mode: 'upsert', status });
-    if (!written.ok) {
-      this.#remove(instance, false);
-      throw new RegistrationRefused(written.failure);
-    }
+    this.#persist(row, this.#isOnDisk(instance, registration));
     log.info('instance registered', { instance, address: registration.address, isHealthy });
     return {
       instance,
@@ -168,6 +166,11 @@ export class InstanceRegistry implements Registry {
     return this.#leases.leaseMsOf(instance);
   }
 
+  /** What its probe said last. */
+  reportedHealthy(instance: string): boolean {
+    return this.#rows.get(instance)?.isHealthy ?? false;
+  }
+
   /** Time since an instance last renewed. */
   silentMs(instance: string): number | null {
     return this.#leases.ageMs(instance);
@@ -179,9 +182,8 @@ export class InstanceRegistry implements Registry {
     this.#leases.renew(instance);
     if (row.isHealthy === isHealthy && row.healthMessage === message) return true;
     const changed: RegistrationRow = { ...row, isHealthy, healthMessage: message };
-    this.#write(() => this.#options.table.put(changed));
     this.#adopt(changed);
-    this.#writeHealth(changed);
+    this.#writer.health(changed, this.#healthOf(changed));
     if (row.isHealthy !== isHealthy) {
       const { log } = this.#options;
       if (isHealthy) log.info('instance is healthy', { instance });
@@ -196,7 +198,7 @@ export class InstanceRegistry implements Registry {
       const { isRevoked } = this.#healthOf(row);
       if (this.#instances.get(row.instance)?.isRevoked === isRevoked) continue;
       this.#adopt(row);
-      this.#writeHealth(row);
+      this.#writer.health(row, this.#healthOf(row));
       const { log } = this.#options;
       if (isRevoked) log.warning('instance is revoked and gets no more traffic', { instance: row.instance });
       else log.info('instance is revoked no longer', { instance: row.instance });
@@ -270,7 +272,7 @@ export class InstanceRegistry implements Registry {
       this.#evictions++;
       this.#remove(instance, false);
     }
-    for (const [instance, registration] of this.#undeleted) this.#deleteEntry(instance, registration);
+    this.#writer.retry();
     return check;
   }
 
@@ -293,26 +295,67 @@ export class InstanceRegistry implements Registry {
     for (const row of registrations) {
       this.#adopt(row);
       this.#leases.grant(row.instance, row.registration.ttlMs);
-      const origin = { source: 'registration', instance: row.instance } as const;
-      const entry = toWorkloadEntry(row.registration);
-      const present = store.put(entry, { origin, mode: 'upsert', isDryRun: true });
-      const status = present.ok ? present.stored.object.status : undefined;
-      const written = store.put(entry, {
-        origin,
-        mode: 'upsert',
-        status: withHealth(status, this.#healthOf(row), row.registeredWallMs),
-      });
-      if (!written.ok) {
-        this.#options.log.error('a registration could not be restored', {
-          instance: row.instance,
-          reason: written.failure.message,
-        });
-      }
+      this.#restoreEntry(row);
     }
     for (const { key, origin } of store.all()) {
       // Its registration was removed, and the process ended before the entry was.
-      if (origin.source === 'registration' && !known.has(origin.instance)) store.delete(key, { origin });
+      if (origin.source === 'registration' && !known.has(origin.instance))
+        this.#writer.orphan(origin.instance, key);
     }
+  }
+
+  #restoreEntry(row: RegistrationRow): void {
+    const { instance, registration, registeredWallMs } = row;
+    const health = this.#healthOf(row);
+    const failure = this.#writer.putEntry(row, health, registeredWallMs);
+    if (failure === null) return;
+    if (failure.code === 'storage-full') {
+      const key = entryKey(registration);
+      this.#writer.hold(
+        { instance, key, row, health, forgetsPorts: false, sinceWallMs: registeredWallMs },
+        failure.message,
+      );
+      return;
+    }
+    const { log } = this.#options;
+    log.error('a registration could not be restored', { instance, reason: failure.message });
+  }
+
+  /** As it is now, token and health apart, or as it was when it went and the disk did not take that. */
+  #isOnDisk(instance: string, registration: Registration): boolean {
+    const row = this.#rows.get(instance) ?? this.#writer.unwritten.get(instance)?.row;
+    const present = this.#options.store.get(entryKey(registration));
+    return (
+      row != null && present?.origin.source === 'registration' && deepEquals(row.registration, registration)
+    );
+  }
+
+  /** Row, lease and entry of a registration; throws RegistrationRefused with nothing left behind. */
+  #persist(row: RegistrationRow, mayWait: boolean): void {
+    const { table, clock } = this.#options;
+    const { instance, registration } = row;
+    let failure: WriteFailure | null = null;
+    if (!this.#ports.fits(instance, registration)) {
+      failure = refusalOf(() => table.deletePorts(instance));
+      if (failure === null) this.#ports.forget(instance);
+    }
+    failure ??= this.#writer.putRow(row);
+    if (failure !== null && !mayWait) throw new RegistrationRefused(failure);
+    this.#adopt(row);
+    this.#leases.grant(instance, registration.ttlMs);
+    const health = this.#healthOf(row);
+    const sinceWallMs = clock.wallMs();
+    failure ??= this.#writer.putEntry(row, health, sinceWallMs);
+    if (failure === null) return this.#writer.unwritten.settle(instance);
+    if (failure.code === 'storage-full' && mayWait) {
+      const key = entryKey(registration);
+      return this.#writer.hold(
+        { instance, key, row, health, forgetsPorts: false, sinceWallMs },
+        failure.message,
+      );
+    }
+    this.#remove(instance, false);
+    throw new RegistrationRefused(failure);
   }
 
   #adopt(row: RegistrationRow): void {
@@ -333,7 +376,6 @@ export class InstanceRegistry implements Registry {
   }
 
   #remove(instance: string, forgetPorts: boolean): void {
-    const { table } = this.#options;
     const row = this.#rows.get(instance);
     if (row === undefined) return;
     this.#leases.remove(instance);
@@ -342,37 +384,7 @@ export class InstanceRegistry implements Registry {
     this.#bindings.delete(instance);
     this.#byTokenHash.delete(row.tokenHash);
     if (forgetPorts) this.#ports.forget(instance);
-    let isPresent = true;
-    this.#tryWrite('the end of a registration', () => {
-      isPresent = table.delete(instance, row.tokenHash, forgetPorts);
-    });
-    // Registered anew meanwhile, with another control plane: what this one judged is not there any more.
-    if (isPresent) this.#deleteEntry(instance, row.registration);
-  }
-
-  #deleteEntry(instance: string, registration: Registration): void {
-    const { store, log } = this.#options;
-    const deleted = store.delete(entryKey(registration), { origin: { source: 'registration', instance } });
-    if (deleted.ok || deleted.failure.code !== 'storage-full') {
-      this.#undeleted.delete(instance);
-      return;
-    }
-    if (!this.#undeleted.has(instance)) {
-      log.error('a WorkloadEntry could not be deleted; it is tried again', {
-        instance,
-        reason: deleted.failure.message,
-      });
-    }
-    this.#undeleted.set(instance, registration);
-  }
-
-  #writeHealth(row: RegistrationRow): void {
-    const { store, clock, log } = this.#options;
-    const key = entryKey(row.registration);
-    const health = this.#healthOf(row);
-    const written = store.putStatus(key, withHealth(store.get(key)?.object.status, health, clock.wallMs()));
-    if (!written.ok)
-      log.error('health could not be written', { instance: row.instance, reason: written.failure.message });
+    this.#writer.gone(row, forgetPorts);
   }
 
   /** What its probe says, unless it is revoked: a peer could not be told from who took its key. */
@@ -409,26 +421,9 @@ export class InstanceRegistry implements Registry {
 
   /** For what is made good later: a full disk is told and not passed on. */
   #tryWrite(what: string, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (!hasErrorCode(error, 'storage-full')) throw error;
-      this.#options.log.error(`${what} could not be written`, { error: error.message });
-    }
+    const refusal = refusalOf(work);
+    if (refusal !== null) this.#options.log.error(`${what} could not be written`, { error: refusal.message });
   }
-
-  #write(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (!hasErrorCode(error, 'storage-full')) throw error;
-      throw new RegistrationRefused({ code: 'storage-full', message: error.message });
-    }
-  }
-}
-
-function entryKey({ namespace, name }: Registration): ResourceKey {
-  return { group: 'networking.istio.io', kind: 'WorkloadEntry', namespace, name };
 }
 
 function hashOf(token: string): string {

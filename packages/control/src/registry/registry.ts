@@ -2,9 +2,10 @@
  * Workload registrations with leases and health, as the rest of the control plane sees them.
  *
  * Registering creates a WorkloadEntry in the store; renewing touches only the lease. Health changes
- * write the WorkloadEntry's `Healthy` condition, which the model reads as an endpoint's health.
+ * write the WorkloadEntry's `Healthy` condition, which the model reads as an endpoint's health, through `view`.
  */
 import type { Registration, RegistrationReply } from '@sluice/api';
+import type { InstanceView } from './unwritten-instances.ts';
 
 export interface Registry {
   register(registration: Registration): RegistrationReply;
@@ -15,6 +16,8 @@ export interface Registry {
   /** Which instance a per-instance token belongs to; what ADS uses to know who is asking. */
   authenticate(token: string): RegisteredInstance | null;
   readonly instances: ReadonlyMap<string, RegisteredInstance>;
+  /** Entries of instances as they are to be translated: what the disk has not taken yet lies over the store. */
+  readonly view: InstanceView;
   /** An address a client instance's sidecar listens on for a service port; allocated once, remembered. */
   outboundPort(instance: string, service: string, servicePort: number): number | null;
   /** True once leases have been restored and given a full TTL (design §6, xDS). */

@@ -8,11 +8,11 @@ import type { MeshSettings } from '@sluice/api';
 import { startTimerDriver, TimerWheel } from '@sluice/runtime';
 import type { Logger } from '@sluice/runtime';
 import type { LeaderDuty } from '../leader/leadership.ts';
-import { MeshModel, type ModelChange } from '../model/mesh-model.ts';
+import { MeshModel, type ModelChange, type ModelInput } from '../model/mesh-model.ts';
 import type { MeshService } from '../model/service.ts';
 import type { OutboundService } from '../registry/instance-registry.ts';
 import type { RegisteredInstance, Registry } from '../registry/registry.ts';
-import type { StoreChange } from '../source/store.ts';
+import type { ResourceStore, StoreChange, StoredObject } from '../source/store.ts';
 import type { ProxyProgress } from '../status/programmed.ts';
 import { edgesOf } from '../status/edges.ts';
 import { StatusWriter } from '../status/status-writer.ts';
@@ -50,7 +50,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     clusterDomain: settings.clusterDomain,
     rootNamespace: settings.rootNamespace,
   });
-  model.load(store.all());
+  model.load(seenObjects(store, registry));
   const translator = new Translator(model, settings);
   const wheel = new TimerWheel(options.clock);
   const driver = startTimerDriver(wheel);
@@ -80,16 +80,22 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   });
 
   const secure = openSecurePort(options, ads, grpcLimits, () => push.trigger());
-  const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
-    const change = model.apply(changes);
-    for (const instance of goneInstances(changes, registry)) {
+  const takeOver = (change: ModelChange, gone: readonly string[], reachesSecrets: boolean): void => {
+    for (const instance of gone) {
       ads.disconnect(instance);
       translator.forget(instance);
     }
     const reaches = reachesProxies(change);
     if (reaches) translator.invalidate(change);
-    if (secure?.apply(changes) === true || reaches) push.trigger();
+    if (reachesSecrets || reaches) push.trigger();
+  };
+  const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
+    const change = model.apply(changes.map((one) => asSeen(one, registry)));
+    takeOver(change, goneInstances(changes, registry), secure?.apply(changes) === true);
     if (changes.some(concernsStatus)) status.contentChanged();
+  });
+  const endView = registry.view.subscribe((seen) => {
+    takeOver(model.apply([seen]), seen.gone === null ? [] : [seen.gone], false);
   });
 
   const unwatch = ads.subscribe(() => status.progressChanged());
@@ -112,6 +118,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     hasReachedAll: () => secure?.hasReachedAll() ?? true,
     close: async () => {
       unsubscribe();
+      endView();
       unwatch();
       push.stop();
       endStatus();
@@ -151,6 +158,15 @@ async function listenInTheClear(server: GrpcServer, address: string): Promise<st
   } catch (error) {
     throw describeListenFailure(error, { flag: xdsFlag, purpose: 'xDS' }, host, port);
   }
+}
+
+/** What the store holds, with what is known of instances and not on the disk yet. */
+function seenObjects(store: ResourceStore, { view }: Registry): StoredObject[] {
+  return [...store.all()].flatMap((stored) => view.see(stored) ?? []);
+}
+
+function asSeen({ key, after, isSpecChange }: StoreChange, { view }: Registry): ModelInput {
+  return { key, after: after && view.see(after), isSpecChange };
 }
 
 /** Whose streams end: their registration is gone, and not replaced by another. */

@@ -134,6 +134,7 @@ async function handleInstance(
       registry.renew(instance, token);
       return json(200, {
         leaseMs: registry.leaseMsOf(instance),
+        isHealthy: registry.reportedHealthy(instance),
         outbound: registry.bindings(instance),
         strictPorts: registry.strictPorts(instance),
       });
