@@ -345,7 +345,40 @@ describe('analysis', () => {
     );
     const entries = objects.map(({ object, locate, origin }) => ({ object, locate, file: origin.file }));
     expect(analyze(entries).map(formatProblem)).toEqual([
-      'f.yaml:20:63: error [SL0101] spec.http[0].route[0].destination.host: there is no service revews (did you mean reviews?)',
+      'f.yaml:20:63: error [SL0101] spec.http[0].route[0].destination.host: there is no service revews in namespace default (did you mean reviews?)',
+    ]);
+  });
+
+  test.each([
+    ['api', 'there is no service api in namespace default (did you mean api.shop?)'],
+    ['cart', 'there is no service cart in namespace default (did you mean cart.shop or cart.store?)'],
+    ['catr', 'there is no service catr in namespace default (did you mean cart.shop?)'],
+    [
+      'api.default',
+      'there is no service api.default, nor api.default.svc.cluster.local (did you mean api.shop?)',
+    ],
+    [
+      'api.default.svc.cluster.local',
+      'there is no service api.default.svc.cluster.local (did you mean api.shop?)',
+    ],
+    ['revews', 'there is no service revews in namespace default (did you mean reviews?)'],
+    ['zzzzzz', 'there is no service zzzzzz in namespace default (create the Service or a ServiceEntry)'],
+    ['api.example.com', 'there is no service api.example.com (create the Service or a ServiceEntry)'],
+  ])('says where %s was looked for, and in which namespace it is', (host, words) => {
+    const elsewhere = (name: string, namespace: string): string =>
+      `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}, namespace: ${namespace}}\nspec: {ports: [{name: http, port: 80}]}\n`;
+    const text =
+      base +
+      elsewhere('api', 'shop') +
+      elsewhere('cart', 'store') +
+      elsewhere('cart', 'shop') +
+      istio('DestinationRule', 'r', `{host: ${host}}`) +
+      istio('VirtualService', 'v', `{hosts: [reviews], http: [{${to(`{host: ${host}}`)}}]}`);
+    const { objects } = readObjects(text, 'f.yaml');
+    const problems = analyze(objects.map(({ object }) => ({ object })));
+    expect(problems.map((one) => [one.code, `${one.message} (${one.suggestion})`]).toSorted()).toEqual([
+      ['SL0101', words],
+      ['SL0174', words],
     ]);
   });
 

@@ -1,6 +1,7 @@
 /** VirtualServices: hosts, destinations and the order of routes. */
 import { hostMatches } from '../hosts.ts';
 import { nearestName } from '../nearest.ts';
+import { describeMissingHost } from './missing-host.ts';
 import type { Path } from '../position.ts';
 import type { VirtualService } from '../resource-types.ts';
 import type { Destination } from '../schema/istio/destination.ts';
@@ -147,18 +148,8 @@ function analyzeDestination(
 ): void {
   const known = world.host(destination.host, namespace);
   if (known === undefined) {
-    const short = [...world.hostnames()].flatMap((name) => [name, name.split('.')[0] ?? name]);
-    const nearest = nearestName(destination.host, short);
-    const suggestion =
-      nearest === undefined ? 'create the Service or a ServiceEntry' : `did you mean ${nearest}?`;
-    world.report(
-      service,
-      'SL0101',
-      'error',
-      [...path, 'host'],
-      `there is no service ${destination.host}`,
-      suggestion,
-    );
+    const { message, suggestion } = describeMissingHost(world, destination.host, namespace);
+    world.report(service, 'SL0101', 'error', [...path, 'host'], message, suggestion);
     return;
   }
   const port = destination.port?.number;

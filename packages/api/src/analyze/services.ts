@@ -1,10 +1,10 @@
 /** DestinationRules, Services, Sidecars and ServiceEntries: selectors and ports. */
 import { isWildcard } from '../hosts.ts';
-import { nearestName } from '../nearest.ts';
 import { matchesLabels } from '../selector.ts';
 import type { DestinationRule, Service } from '../resource-types.ts';
 import type { Path } from '../position.ts';
 import type { KubeObject } from '../object.ts';
+import { describeMissingHost } from './missing-host.ts';
 import type { KnownHost, World } from './world.ts';
 
 /** Prefixes of port names that tell a protocol. */
@@ -43,20 +43,8 @@ function analyzeRule(rule: DestinationRule, world: World): void {
   if (isWildcard(rule.spec.host)) return;
   const known = world.named(rule.spec.host, namespace);
   if (known === undefined) {
-    const nearest = nearestName(
-      rule.spec.host,
-      [...world.hostnames()].flatMap((name) => [name, name.split('.')[0] ?? name]),
-    );
-    const suggestion =
-      nearest === undefined ? 'create the Service or a ServiceEntry' : `did you mean ${nearest}?`;
-    world.report(
-      rule,
-      'SL0174',
-      'warning',
-      ['spec', 'host'],
-      `there is no service ${rule.spec.host}`,
-      suggestion,
-    );
+    const { message, suggestion } = describeMissingHost(world, rule.spec.host, namespace);
+    world.report(rule, 'SL0174', 'warning', ['spec', 'host'], message, suggestion);
     return;
   }
   // Of an alias it has no effect (aliases.ts).
