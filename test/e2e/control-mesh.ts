@@ -33,6 +33,10 @@ export interface Instance {
   readonly adminPort: number;
   readonly token: string;
   readonly bootstrapPath: string;
+  /** Where the instance's own listeners may be, first and last. */
+  readonly outboundPorts: readonly [number, number];
+  /** Dies without goodbye. */
+  stopRenewing(): void;
   /** Local port of the instance's own listener for a service. */
   localPort(service: string): Promise<number>;
 }
@@ -61,10 +65,9 @@ export class ControlMesh {
       `--${name}-address`,
       `127.0.0.1:${port}`,
     ]);
-    const state = join(this.root, 'state');
     this.#process = spawnBun(controlMain, [
       '--state-dir',
-      state,
+      this.stateDir,
       '--resources',
       this.folder,
       ...flags,
@@ -99,6 +102,20 @@ export class ControlMesh {
     return this.#process?.output ?? '';
   }
 
+  get stateDir(): string {
+    return join(this.root, 'state');
+  }
+
+  /** What an instance's probe says. */
+  async reportHealth({ id, token }: Instance, isHealthy: boolean): Promise<void> {
+    const response = await fetch(`${this.apiUrl}/sluice/v1/registrations/${id}/health`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${token}` },
+      body: JSON.stringify({ isHealthy, reason: isHealthy ? 'GET /: 200' : 'GET /: 503' }),
+    });
+    if (!response.ok) throw new Error(`${id}: ${response.status} ${await response.text()}`);
+  }
+
   write(file: string, yaml: string): void {
     writeFileSync(join(this.folder, file), yaml);
   }
@@ -115,7 +132,7 @@ export class ControlMesh {
   }
 
   async api<T>(path: string, init: RequestInit = {}): Promise<T> {
-    const token = readFileSync(join(this.root, 'state', 'token'), 'utf8').trim();
+    const token = readFileSync(join(this.stateDir, 'token'), 'utf8').trim();
     const response = await fetch(`http://127.0.0.1:${this.#ports.api}${path}`, {
       ...init,
       headers: { authorization: `Bearer ${token}` },
@@ -127,6 +144,7 @@ export class ControlMesh {
   /** Registers an instance with interception mode NONE and keeps its lease. */
   async register(options: InstanceOptions): Promise<Instance> {
     const adminPort = freePort();
+    const outboundPorts = freePortRange();
     const registration = {
       name: options.name,
       labels: options.labels ?? { app: options.name },
@@ -135,7 +153,7 @@ export class ControlMesh {
       address: '127.0.0.1',
       interceptionMode: 'NONE',
       ports: options.ports ?? [],
-      outboundPortRange: freePortRange(),
+      outboundPortRange: outboundPorts,
       adminPort,
       healthPort: freePort(),
       capabilities: options.capabilities ?? [],
@@ -156,6 +174,8 @@ export class ControlMesh {
       adminPort,
       token: reply.token,
       bootstrapPath,
+      outboundPorts,
+      stopRenewing: () => clearInterval(timer),
       localPort: (service) => this.#localPort(reply, service),
     };
   }

@@ -80,24 +80,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
   });
 
   const secure = openSecurePort(options, ads, grpcLimits, () => push.trigger());
-  const takeOver = (change: ModelChange, gone: readonly string[], reachesSecrets: boolean): void => {
-    for (const instance of gone) {
-      ads.disconnect(instance);
-      translator.forget(instance);
-    }
-    const reaches = reachesProxies(change);
-    if (reaches) translator.invalidate(change);
-    if (reachesSecrets || reaches) push.trigger();
-  };
-  const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
-    const change = model.apply(changes.map((one) => asSeen(one, registry)));
-    takeOver(change, goneInstances(changes, registry), secure?.apply(changes) === true);
-    if (changes.some(concernsStatus)) status.contentChanged();
-  });
-  const endView = registry.view.subscribe((seen) => {
-    takeOver(model.apply([seen]), seen.gone === null ? [] : [seen.gone], false);
-  });
-
+  const unfollow = followChanges(options, { model, translator, ads, secure, push, status });
   const unwatch = ads.subscribe(() => status.progressChanged());
   const endStatus = options.leadership.take(statusDuty(status));
   return {
@@ -117,8 +100,7 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
     }),
     hasReachedAll: () => secure?.hasReachedAll() ?? true,
     close: async () => {
-      unsubscribe();
-      endView();
+      unfollow();
       unwatch();
       push.stop();
       endStatus();
@@ -127,6 +109,43 @@ export function createMeshServing(options: MeshServingOptions): MeshServing {
       await secure?.close();
       await server.close();
     },
+  };
+}
+
+interface ChangeTakers {
+  readonly model: MeshModel;
+  readonly translator: Translator;
+  readonly ads: AdsServer;
+  readonly secure: ReturnType<typeof openSecurePort>;
+  readonly push: Debounce;
+  readonly status: StatusWriter;
+}
+
+/** What was committed, and instances that are seen otherwise although nothing was, reach model and proxies. */
+function followChanges(
+  { store, registry }: MeshServingOptions,
+  { model, translator, ads, secure, push, status }: ChangeTakers,
+): () => void {
+  const takeOver = (change: ModelChange, gone: readonly string[], reachesSecrets: boolean): void => {
+    for (const instance of gone) {
+      ads.disconnect(instance);
+      translator.forget(instance);
+    }
+    const reaches = reachesProxies(change);
+    if (reaches) translator.invalidate(change);
+    if (reachesSecrets || reaches) push.trigger();
+  };
+  const unsubscribe = store.subscribe((changes: readonly StoreChange[]) => {
+    const change = model.apply(changes.map((one) => asSeen(one, registry)));
+    takeOver(change, goneInstances(changes, registry), secure?.apply(changes) === true);
+    if (changes.some(concernsStatus)) status.contentChanged();
+  });
+  const endView = registry.view.subscribe((seen) => {
+    takeOver(model.apply([seen]), seen.gone === null ? [] : [seen.gone], false);
+  });
+  return () => {
+    unsubscribe();
+    endView();
   };
 }
 
