@@ -6,12 +6,12 @@ import { defineErrors, MeshError, type CodeOf } from '@sluice/runtime';
 
 export const controlErrors = defineErrors('control', [
   {
-    code: 'storage-full',
+    code: 'state-unwritable',
     httpStatus: 507,
     meaning:
-      'The state could not be written because the disk, or the limit of the file, is full. Reads, xDS and traffic go on.',
+      'The state could not be written: the disk is full, the state directory is read-only or gone, or the file is damaged. Reads, xDS and traffic go on; what becomes of instances holds in memory.',
     action:
-      'Free some disk space; what was refused may be sent again, what the control plane itself writes is made good.',
+      'Do what the message says: free some space, make the directory writable, or stop the mesh and restore a backup with `sluice restore`. What was refused may be sent again; what the control plane itself writes is made good.',
   },
   {
     code: 'state-in-use',

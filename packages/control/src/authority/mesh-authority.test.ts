@@ -224,7 +224,7 @@ describe('revocation', () => {
     const { transact } = file;
     let writes = 0;
     file.transact = (work) => {
-      if (++writes > 1) throw localError('storage-full', 'the disk is full');
+      if (++writes > 1) throw localError('state-unwritable', 'the disk is full');
       transact(work);
     };
     expect(fixture.authority.revoke(({ serial }) => serial === leaf.serial)).toHaveLength(1);

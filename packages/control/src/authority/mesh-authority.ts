@@ -143,7 +143,7 @@ export class MeshAuthority {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Signs and remembers. Durable when it returns; throws `storage-full` with nothing signed. */
+  /** Signs and remembers. Durable when it returns; throws `state-unwritable` with nothing signed. */
   issue(request: LeafRequest): IssuedChain {
     const { settings, wallMs, table, trustDomain } = this.#options;
     const { authority, above, root } = this.#signing();
@@ -219,7 +219,7 @@ export class MeshAuthority {
     try {
       if (!table.noteInstance(instance, this.lineageOf(serial))) return;
     } catch (error) {
-      if (!hasErrorCode(error, 'storage-full')) throw error;
+      if (!hasErrorCode(error, 'state-unwritable')) throw error;
       log.error('which certificate an instance shows could not be written', {
         instance,
         error: error.message,
@@ -294,7 +294,7 @@ export class MeshAuthority {
     return true;
   }
 
-  /** The operator changed the files or the Secret. Throws `storage-full`; the one before goes on then. */
+  /** The operator changed the files or the Secret. Throws `state-unwritable`; the one before goes on then. */
   replaceOperator(operator: OperatorAuthority): void {
     const before = this.#operator;
     this.#operator = operator;

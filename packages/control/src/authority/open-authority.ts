@@ -158,7 +158,7 @@ function replaceOperator(
     log.error('the operator’s authority changed and cannot be used; the one before goes on', {
       problem: error.message,
     });
-    return !hasErrorCode(error, 'storage-full');
+    return !hasErrorCode(error, 'state-unwritable');
   }
 }
 

@@ -163,7 +163,7 @@ describe('an authority that the operator brings', () => {
     const file = fixture.file as { transact: (work: () => void) => void };
     const { transact } = file;
     file.transact = () => {
-      throw localError('storage-full', 'the disk is full');
+      throw localError('state-unwritable', 'the disk is full');
     };
     expect(() => fixture.authority.replaceOperator(read(parts(second)))).toThrow('the disk is full');
     file.transact = transact;

@@ -73,7 +73,7 @@ export class RevocationLists {
       ]);
       this.#isWritten = true;
     } catch (error) {
-      if (!hasErrorCode(error, 'storage-full')) throw error;
+      if (!hasErrorCode(error, 'state-unwritable')) throw error;
       this.#isWritten = false;
     }
   }

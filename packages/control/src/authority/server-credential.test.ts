@@ -44,7 +44,7 @@ describe('the control plane’s own certificate', () => {
     const file = fixture.file as { transact: (work: () => void) => void };
     const { transact } = file;
     file.transact = () => {
-      throw localError('storage-full', 'no room');
+      throw localError('state-unwritable', 'no room');
     };
     const keeper = new ServerCredentialKeeper(fixture.authority, none, 'istio-system', () =>
       fixture.clock.wallMs(),

@@ -90,7 +90,7 @@ export class ServerCredentialKeeper {
     try {
       return this.#issue();
     } catch (error) {
-      if (!hasErrorCode(error, 'storage-full')) throw error;
+      if (!hasErrorCode(error, 'state-unwritable')) throw error;
       const unrecorded = this.#issue({ ttlMs: unrecordedTtlMs, isUnrecorded: true });
       this.#renewAtMs = this.#wallMs() + retryMs;
       return unrecorded;

@@ -142,12 +142,12 @@ async function sign(
   try {
     return issue(options, peer, caller, { spki: csr.spki, keyHash, ttlMs: request.validitySeconds * 1000 });
   } catch (error) {
-    if (!hasErrorCode(error, 'storage-full')) throw error;
+    if (!hasErrorCode(error, 'state-unwritable')) throw error;
     return refuse('signing', GrpcStatus.unavailable, 'the control plane’s disk is full');
   }
 }
 
-/** Nothing is handed out that was not recorded: both writes are durable before the answer. Throws `storage-full`. */
+/** Nothing is handed out that was not recorded: both writes are durable before the answer. Throws `state-unwritable`. */
 function issue(
   { authority, joinTokens, log }: SigningServiceOptions,
   peer: GrpcPeer,

@@ -62,7 +62,7 @@ function restart(isFull = false): void {
   open(isFull);
 }
 
-/** From now on every write is refused with `storage-full`, as on a full or read-only disk. */
+/** From now on every write is refused with `state-unwritable`, as on a full or read-only disk. */
 function fill(): void {
   file.database.run('PRAGMA query_only = ON');
 }

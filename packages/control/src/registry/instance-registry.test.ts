@@ -201,7 +201,7 @@ describe('registering', () => {
     store.put = (object, options) =>
       options.isDryRun === true
         ? putNow(object, options)
-        : { ok: false, failure: { code: 'storage-full', message: 'full' } };
+        : { ok: false, failure: { code: 'state-unwritable', message: 'full' } };
     expect(() => registry.register(registration('a'))).toThrow(RegistrationRefused);
     expect(registry.instances.size).toBe(0);
     expect(table.load().registrations).toEqual([]);
@@ -251,7 +251,7 @@ describe('leaving', () => {
     const { instance, token } = registry.register(registration('a'));
     const deleteNow = table.delete.bind(table);
     table.delete = () => {
-      throw localError('storage-full', 'full');
+      throw localError('state-unwritable', 'full');
     };
     registry.deregister(instance, token);
     // A row without an entry would come back from the dead at a restart: the entry waits for its row.

@@ -309,7 +309,7 @@ export class InstanceRegistry implements Registry {
     const health = this.#healthOf(row);
     const failure = this.#writer.putEntry(row, health, registeredWallMs);
     if (failure === null) return;
-    if (failure.code === 'storage-full') {
+    if (failure.code === 'state-unwritable') {
       const key = entryKey(registration);
       this.#writer.hold(
         { instance, key, row, health, forgetsPorts: false, sinceWallMs: registeredWallMs },
@@ -347,7 +347,7 @@ export class InstanceRegistry implements Registry {
     const sinceWallMs = clock.wallMs();
     failure ??= this.#writer.putEntry(row, health, sinceWallMs);
     if (failure === null) return this.#writer.unwritten.settle(instance);
-    if (failure.code === 'storage-full' && mayWait) {
+    if (failure.code === 'state-unwritable' && mayWait) {
       const key = entryKey(registration);
       return this.#writer.hold(
         { instance, key, row, health, forgetsPorts: false, sinceWallMs },

@@ -74,7 +74,7 @@ export class RegistrationWriter {
     const { log } = this.#options;
     for (const waiting of this.unwritten.all()) {
       const failure = this.#write(waiting);
-      if (failure?.code === 'storage-full') return;
+      if (failure?.code === 'state-unwritable') return;
       if (failure !== null)
         log.error('an instance could not be written', {
           instance: waiting.instance,
@@ -109,7 +109,7 @@ export class RegistrationWriter {
 
   #settleOrHold(unwritten: Unwritten): void {
     const failure = this.#write(unwritten);
-    if (failure?.code === 'storage-full') return this.hold(unwritten, failure.message);
+    if (failure?.code === 'state-unwritable') return this.hold(unwritten, failure.message);
     if (failure !== null) {
       const { instance } = unwritten;
       this.#options.log.error('an instance could not be written', { instance, reason: failure.message });
@@ -132,7 +132,7 @@ export class RegistrationWriter {
     if (!isPresent) return null;
     const deleted = store.delete(key, { origin: { source: 'registration', instance } });
     // Not there, or somebody else's by now: nothing is left to write.
-    return deleted.ok || deleted.failure.code !== 'storage-full' ? null : deleted.failure;
+    return deleted.ok || deleted.failure.code !== 'state-unwritable' ? null : deleted.failure;
   }
 }
 
@@ -142,7 +142,7 @@ export function refusalOf(work: () => void): WriteFailure | null {
     work();
     return null;
   } catch (error) {
-    if (!hasErrorCode(error, 'storage-full')) throw error;
-    return { code: 'storage-full', message: error.message };
+    if (!hasErrorCode(error, 'state-unwritable')) throw error;
+    return { code: 'state-unwritable', message: error.message };
   }
 }

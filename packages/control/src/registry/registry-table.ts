@@ -22,7 +22,7 @@ export interface PortRow {
   readonly localPort: number;
 }
 
-/** Writes return once durable and throw `storage-full` with nothing written. */
+/** Writes return once durable and throw `state-unwritable` with nothing written. */
 export interface RegistryTable {
   load(): { readonly registrations: readonly RegistrationRow[]; readonly ports: readonly PortRow[] };
   put(row: RegistrationRow): void;

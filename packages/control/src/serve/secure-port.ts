@@ -56,7 +56,7 @@ export function openSecurePort(
       if (keeper.check()) server.renewCredential();
     } catch (error) {
       // The one that is shown goes on; nothing else that is due must wait for it.
-      if (!hasErrorCode(error, 'storage-full')) throw error;
+      if (!hasErrorCode(error, 'state-unwritable')) throw error;
       log.error('the certificate of the control plane could not be renewed', { problem: error.message });
     }
   };

@@ -198,10 +198,10 @@ class Folders implements FolderSource {
     }
     const submitted = [...this.#unwritten.values()];
     const failures = this.#store.replaceFiles(submitted);
-    const isFull = failures.some((failure) => failure.code === 'storage-full');
+    const isFull = failures.some((failure) => failure.code === 'state-unwritable');
     // Said once: the disk is tried every second.
     for (const { code, message } of failures)
-      if (code !== 'storage-full' || !this.#wasFull) this.#log.warning(message);
+      if (code !== 'state-unwritable' || !this.#wasFull) this.#log.warning(message);
     if (this.#wasFull && !isFull) this.#log.info('the disk takes writes again; what had waited is in use');
     this.#wasFull = isFull;
     if (isFull) {

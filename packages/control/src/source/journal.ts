@@ -17,7 +17,7 @@ export interface JournalBatch {
 
 export interface Journal {
   load(): { readonly revision: number; readonly objects: readonly StoredObject[] };
-  /** Returns once the batch is durable, or throws `storage-full` with nothing written. */
+  /** Returns once the batch is durable, or throws `state-unwritable` with nothing written. */
   commit(batch: JournalBatch): void;
   /** Null when what is kept does not reach back so far. */
   changesAfter(revision: number): readonly WatchedChange[] | null;

@@ -225,7 +225,8 @@ export class ObjectStore implements ResourceStore {
     try {
       this.#journal.commit({ revision, puts, deletes, changes });
     } catch (error) {
-      if (hasErrorCode(error, 'storage-full')) return { code: 'storage-full', message: error.message };
+      if (hasErrorCode(error, 'state-unwritable'))
+        return { code: 'state-unwritable', message: error.message };
       throw error;
     }
     this.#revision = revision;

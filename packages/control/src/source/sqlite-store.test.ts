@@ -105,7 +105,7 @@ describe('SQLite state', () => {
     file.database.run(`PRAGMA max_page_count = ${pages}`);
     const large = virtualService('big', { text: 'x'.repeat(200_000) });
     const result = store.put(large, { origin: { source: 'api' }, mode: 'create' });
-    expect(result).toMatchObject({ ok: false, failure: { code: 'storage-full' } });
+    expect(result).toMatchObject({ ok: false, failure: { code: 'state-unwritable' } });
     expect(store.get(keyOf(large))).toBeNull();
     expect(store.get(key)).not.toBeNull();
     expect(store.revision).toBe(1);
@@ -121,7 +121,7 @@ describe('SQLite state', () => {
     expect(file.trouble()).toBeNull();
     file.database.run('PRAGMA query_only = ON');
     const refused = store.put(virtualService('a'), { origin: { source: 'api' }, mode: 'create' });
-    expect(refused).toMatchObject({ ok: false, failure: { code: 'storage-full' } });
+    expect(refused).toMatchObject({ ok: false, failure: { code: 'state-unwritable' } });
     expect(file.trouble()).toContain(`the state in ${join(directory, 'state.db')} could not be written`);
     expect(file.trouble()).toContain('make its folder writable');
     file.database.run('PRAGMA query_only = OFF');
@@ -170,7 +170,7 @@ describe('SQLite state', () => {
     closeSync(fd);
     file.database.run('PRAGMA shrink_memory');
     const refused = store.put(virtualService('b'), { origin: { source: 'api' }, mode: 'create' });
-    expect(refused).toMatchObject({ ok: false, failure: { code: 'storage-full' } });
+    expect(refused).toMatchObject({ ok: false, failure: { code: 'state-unwritable' } });
     expect(file.trouble()).toContain('it is damaged: stop the mesh');
     expect(store.get(keyOf(virtualService('a7')))).not.toBeNull();
     file.close();

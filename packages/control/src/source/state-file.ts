@@ -51,7 +51,7 @@ export const schemaVersion = migrations.length;
 export interface StateFile {
   readonly database: Database;
   readonly path: string;
-  /** Runs `work` in one durable transaction, or throws `storage-full` with nothing written. */
+  /** Runs `work` in one durable transaction, or throws `state-unwritable` with nothing written. */
   transact(work: () => void): void;
   /** Why the disk takes no writes, by a write that failed and still does; null while all is well. */
   trouble(): string | null;
@@ -91,7 +91,7 @@ export function openStateFile(stateDir: string, steps: readonly string[] = migra
       if (!isDamaged) trouble = null;
     } catch (error) {
       isDamaged ||= isError(error) && damageCodes.has(codeOf(error.cause));
-      if (hasErrorCode(error, 'storage-full')) trouble = error.message;
+      if (hasErrorCode(error, 'state-unwritable')) trouble = error.message;
       throw error;
     }
   };
@@ -107,7 +107,7 @@ export function openStateFile(stateDir: string, steps: readonly string[] = migra
       try {
         attempt(() => database.run('UPDATE revision SET value = value'));
       } catch (error) {
-        if (!hasErrorCode(error, 'storage-full')) throw error;
+        if (!hasErrorCode(error, 'state-unwritable')) throw error;
       }
       return trouble;
     },
@@ -118,7 +118,7 @@ export function openStateFile(stateDir: string, steps: readonly string[] = migra
   };
 }
 
-/** Throws `state-in-use`, or `storage-full` for a directory that cannot be written. */
+/** Throws `state-in-use`, or `state-unwritable` for a directory that cannot be written. */
 function claimStateDir(stateDir: string): { close(): void } {
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -128,7 +128,7 @@ function claimStateDir(stateDir: string): { close(): void } {
     if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR'].includes(codeOf(error)))
       throw asStorageError(error, stateDir);
     throw localError(
-      'storage-full',
+      'state-unwritable',
       `the state directory ${stateDir} cannot be written (${(error as Error).message}); make it writable for this user, or name another with --state-dir`,
       error,
     );
@@ -215,7 +215,7 @@ function asStorageError(error: unknown, path: string): unknown {
   const remedy = remedyOf(code);
   if (remedy === undefined) return error;
   const message = `the state in ${path} could not be written (${(error as Error).message}); ${remedy}`;
-  return localError('storage-full', message, error);
+  return localError('state-unwritable', message, error);
 }
 
 function remedyOf(code: string): string | undefined {

@@ -56,7 +56,7 @@ export type WriteFailure =
   | { readonly code: 'not-found'; readonly message: string }
   | { readonly code: 'already-exists'; readonly message: string }
   | { readonly code: 'invalid'; readonly message: string; readonly problems: readonly Problem[] }
-  | { readonly code: 'storage-full'; readonly message: string };
+  | { readonly code: 'state-unwritable'; readonly message: string };
 
 export type WriteResult =
   | { readonly ok: true; readonly stored: StoredObject; readonly isChanged: boolean }

@@ -106,7 +106,7 @@ export class StatusWriter {
     this.#writtenProgress = progressText;
     const failures = store.putStatuses(writes).flatMap((result) => (result.ok ? [] : [result.failure]));
     // What was deleted meanwhile needs no status; what changed meanwhile has announced itself.
-    const full = failures.find((failure) => failure.code === 'storage-full');
+    const full = failures.find((failure) => failure.code === 'state-unwritable');
     if (!full) return;
     log.error('status could not be written; it is tried again', { reason: full.message });
     this.#hasNewContent = true;

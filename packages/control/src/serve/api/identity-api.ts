@@ -34,7 +34,7 @@ export function createIdentityApi(identity: Identity, clock: Clock, log: Logger)
       if (root !== 'identity' && root !== 'tokens') return null;
       const route = `${request.method} ${[root, ...rest.slice(0, 1)].join('/')}`;
       return dispatch(identity, clock, log, request, route, rest).catch((error: unknown) => {
-        if (hasErrorCode(error, 'storage-full')) throw new ApiError(507, error.message);
+        if (hasErrorCode(error, 'state-unwritable')) throw new ApiError(507, error.message);
         throw error;
       });
     },

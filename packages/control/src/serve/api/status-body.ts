@@ -98,7 +98,7 @@ export function writeError(failure: WriteFailure, key: ResourceKey, plural: stri
       return new ApiError(409, failure.message, details, 'AlreadyExists');
     case 'not-found':
       return new ApiError(404, failure.message, details);
-    case 'storage-full':
+    case 'state-unwritable':
       return new ApiError(507, failure.message, details);
     case 'invalid':
       return invalidError(failure.problems, key, plural);
