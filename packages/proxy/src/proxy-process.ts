@@ -42,8 +42,9 @@ import type { LoopInit, LoopReport } from './data-loop.ts';
 import { HeapTrim } from './heap-trim.ts';
 import type { IdentityWiring } from './identity/start-identity.ts';
 import { WorkloadSecrets } from './identity/workload-secrets.ts';
-import type { LogSinks } from './telemetry/log-sinks.ts';
-import type { FileLogSinks } from './telemetry/log-sinks.ts';
+import type { FileLogSinks, LogSinks } from './telemetry/log-sinks.ts';
+import { recordInitialization } from './telemetry/metrics/server-stats.ts';
+import { SubscriptionStats } from './telemetry/metrics/subscription-stats.ts';
 import { Fleet, type LoopPort } from './workers/fleet.ts';
 import type { ListenSocket, ListenSpec } from './workers/listen-socket.ts';
 import { AdsSession } from './xds/ads-session.ts';
@@ -79,9 +80,11 @@ export class ProxyProcess {
   readonly layers: readonly FlatLayer[];
   readonly node: Init<Node>;
   readonly startedWallMs = systemClock.wallMs();
+  readonly subscriptions = new SubscriptionStats(() => systemClock.wallMs());
   readonly secrets: SecretActivation;
   readonly listeners: ListenerActivation;
   readonly clusters: ClusterActivation;
+  readonly #own = new MetricsRegistry();
   readonly #timers: TimerWheel;
   readonly #slots = new LimitSlots();
   readonly #limits = newLimitsMemory();
@@ -97,7 +100,6 @@ export class ProxyProcess {
   readonly #received = new Set<string>();
   #connectionCount = 0;
   #isStarted = false;
-  #isConnected = false;
   #isApplying = false;
   #isDraining = false;
   #isHealthFailed = false;
@@ -115,7 +117,7 @@ export class ProxyProcess {
       logger.error('unexpected error in a timer', { error: String(error) });
     });
     startTimerDriver(this.#timers);
-    const own = new MetricsRegistry();
+    const own = this.#own;
     this.metrics.attach('main', own);
     this.#sweepMetrics(own);
     this.#sinks = deps.createSinks(this.#timers, own);
@@ -241,9 +243,6 @@ export class ProxyProcess {
     this.#isHealthFailed = isFailed;
   }
 
-  get isControlPlaneConnected(): boolean {
-    return this.#isConnected;
-  }
   /** As of the last report asked for. */
   get connectionCount(): number {
     return this.#connectionCount;
@@ -319,9 +318,7 @@ export class ProxyProcess {
       random: systemRandom,
       logger: logger.child('xds'),
       onUpdate: (update) => this.#applyUpdate(update),
-      onConnected: (isConnected) => {
-        this.#isConnected = isConnected;
-      },
+      observer: this.subscriptions,
       onRefused: () => this.#workload.agent?.refusedByControlPlane(),
     });
     this.#ads.start();
@@ -431,7 +428,9 @@ export class ProxyProcess {
     this.#isAwaitingLoops = false;
     if (this.#isDraining || this.#wasReady || this.#missing() !== '') return;
     this.#wasReady = true;
-    this.deps.logger.info('ready', { afterMs: Math.round(systemClock.wallMs() - this.startedWallMs) });
+    const afterMs = Math.round(systemClock.wallMs() - this.startedWallMs);
+    recordInitialization(this.#own, afterMs);
+    this.deps.logger.info('ready', { afterMs });
     this.deps.onLive?.();
   }
 

@@ -13,8 +13,10 @@ import { daysUntilFirstExpiry } from '../admin/certs-page.ts';
 import type { AdminSource, ClusterFacts, ConfigEntry, ListenerFacts } from '../admin/source.ts';
 import { compileCluster } from '../cluster/compile-cluster.ts';
 import type { ProxyProcess } from '../proxy-process.ts';
-import { withMembershipStats } from '../telemetry/metrics/membership-stats.ts';
-import { withServerStats } from '../telemetry/metrics/server-stats.ts';
+import { clusterManagerFamilies, listenerManagerFamilies } from '../telemetry/metrics/manager-stats.ts';
+import { membershipFamilies } from '../telemetry/metrics/membership-stats.ts';
+import { withFamilies } from '../telemetry/metrics/read-families.ts';
+import { serverFamilies, type ServerFacts } from '../telemetry/metrics/server-stats.ts';
 import type { ConfigStore, ResourceEntry, ResourceKind } from './config-store.ts';
 import { newProblems } from './problems.ts';
 import { HANDOVER_PROTOCOL } from '../restart/handover-messages.ts';
@@ -31,21 +33,14 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
   const { options, bootstrap, version, logger } = proxy.deps;
   const { store, node } = proxy;
   return {
-    metrics: withServerStats(
-      withMembershipStats(proxy.metrics, () => proxy.clusters.memberships()),
-      () => {
-        const memory = process.memoryUsage();
-        return {
-          state: proxy.state(),
-          uptimeSeconds: Math.round((actions.nowWallMs() - proxy.startedWallMs) / 1_000),
-          concurrency: options.concurrency,
-          memoryBytes: memory.rss,
-          heapBytes: memory.heapUsed,
-          connections: proxy.connectionCount,
-          daysUntilFirstExpiry: daysUntilFirstExpiry(proxy.certificates(), actions.nowWallMs()),
-        };
-      },
-    ),
+    metrics: withFamilies(proxy.metrics, () => [
+      ...membershipFamilies(proxy.clusters.memberships()),
+      ...clusterManagerFamilies(proxy.clusters.facts()),
+      ...listenerManagerFamilies(proxy.listeners.facts()),
+      // A proxy without a control plane has not lost any.
+      ...(bootstrap.dynamicResources?.adsConfig === undefined ? [] : proxy.subscriptions.families()),
+      ...serverFamilies(serverStatFacts(proxy, actions)),
+    ]),
     state: () => proxy.state(),
     notReadyReason: () => proxy.notReadyReason(),
     serverFacts: () => ({
@@ -83,6 +78,21 @@ export function adminSource(proxy: ProxyProcess, actions: AdminActions): AdminSo
       else proxy.listeners.stopListening(isInboundOnly);
     },
     quit: () => actions.quit(),
+  };
+}
+
+function serverStatFacts(proxy: ProxyProcess, actions: AdminActions): ServerFacts {
+  const { options } = proxy.deps;
+  const memory = process.memoryUsage();
+  return {
+    state: proxy.state(),
+    uptimeSeconds: Math.round((actions.nowWallMs() - proxy.startedWallMs) / 1_000),
+    concurrency: options.concurrency,
+    hotRestartEpoch: options.hotRestart?.epoch ?? 0,
+    memoryBytes: memory.rss,
+    heapBytes: memory.heapUsed,
+    connections: proxy.connectionCount,
+    daysUntilFirstExpiry: daysUntilFirstExpiry(proxy.certificates(), actions.nowWallMs()),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Cluster, ClusterLoadAssignment, UnhonouredReport } from '@sluice/x
 import type { ClusterSettings } from '../cluster/cluster-settings.ts';
 import type { DnsClusters } from '../cluster/dns-clusters.ts';
 import type { LimitSlots } from '../cluster/shared-limits.ts';
+import type { ClusterManagerFacts } from '../telemetry/metrics/manager-stats.ts';
 import type { ClusterMembership } from '../telemetry/metrics/membership-stats.ts';
 import type { ActivationBase } from './activation-base.ts';
 import type { ConfigChecker } from './checker.ts';
@@ -46,6 +47,7 @@ export class ClusterActivation {
   readonly #live = new Map<string, Held>();
   readonly #warming = new Map<string, Held>();
   readonly #timers = new Map<string, TimerNode>();
+  readonly #changes = { added: 0, modified: 0, removed: 0 };
   #revision = 0;
   /** By EDS name. */
   readonly #assignments = new Map<string, Assignment>();
@@ -60,6 +62,12 @@ export class ClusterActivation {
 
   get warmingNames(): readonly string[] {
     return [...this.#warming.keys()];
+  }
+
+  /** How many there are, those of the control plane among them, and what has become of them. */
+  facts(): ClusterManagerFacts {
+    const active = this.#live.size + this.#controlPlane.size;
+    return { active, warming: this.#warming.size, ...this.#changes };
   }
 
   has(name: string): boolean {
@@ -90,6 +98,7 @@ export class ClusterActivation {
 
   /** A cluster of the bootstrap that carries xDS: HTTP/2 is right for it, and data loops never see it. */
   putControlPlane(message: Cluster, version: string): void {
+    if (!this.#controlPlane.has(message.name)) this.#changes.added++;
     this.#controlPlane.add(message.name);
     const record = { message, version, updatedMs: this.#deps.wallMs(), unhonoured: [] };
     this.#deps.store.change('cluster', message.name, { isStatic: true, live: record });
@@ -114,6 +123,7 @@ export class ClusterActivation {
     if (judged.unhonoured.length > 0) this.#deps.warn('cluster', name, judged.unhonoured);
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('cluster', name, { isStatic, warming: record, rejected: null });
+    this.#countChange((this.#warming.get(name) ?? this.#live.get(name))?.record.version, version);
     this.#revision++;
     this.#warming.set(name, { ...inlined, given: message, settings: judged.compiled, record });
     const { dns, type } = judged.compiled;
@@ -130,6 +140,7 @@ export class ClusterActivation {
     if (this.#deps.store.get('cluster', name)?.isStatic === true) return;
     this.#disarm(name);
     this.#revision++;
+    if (this.#live.has(name) || this.#warming.has(name)) this.#changes.removed++;
     this.#warming.delete(name);
     this.#resolved.delete(name);
     this.#deps.dns.remove(name);
@@ -219,6 +230,12 @@ export class ClusterActivation {
   /** All that is held, as given. */
   messages(): Cluster[] {
     return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);
+  }
+
+  /** A file of it that was replaced leaves a cluster's version as it is, and is no change of it. */
+  #countChange(held: string | undefined, version: string): void {
+    if (held === undefined) this.#changes.added++;
+    else if (held !== version) this.#changes.modified++;
   }
 
   /** Goes live when what it waits for is there. DNS answers have no limit of time here: the resolver has. */

@@ -5,6 +5,7 @@
  */
 import { TimerNode } from '@sluice/runtime';
 import type { Listener, RouteConfiguration, UnhonouredReport, VirtualHost } from '@sluice/xds';
+import type { ListenerManagerFacts } from '../telemetry/metrics/manager-stats.ts';
 import { bindSocket, type ListenSocket, type ListenSpec } from '../workers/listen-socket.ts';
 import { listenSpecs, specKey } from '../workers/listen-specs.ts';
 import type { ActivationDeps } from './cluster-activation.ts';
@@ -40,6 +41,9 @@ export class ListenerActivation {
   readonly #live = new Map<string, Held>();
   readonly #warming = new Map<string, Held>();
   readonly #timers = new Map<string, TimerNode>();
+  readonly #changes = { added: 0, modified: 0, removed: 0 };
+  #draining = 0;
+  #createFailures = 0;
   #revision = 0;
   readonly #tables = new Map<string, TableHosts>();
 
@@ -49,6 +53,17 @@ export class ListenerActivation {
 
   get warmingNames(): readonly string[] {
     return [...this.#warming.keys()];
+  }
+
+  /** How many there are and what has become of them. */
+  facts(): ListenerManagerFacts {
+    return {
+      active: this.#live.size,
+      warming: this.#warming.size,
+      draining: this.#draining,
+      createFailures: this.#createFailures,
+      ...this.#changes,
+    };
   }
 
   wantedTables(): Set<string> {
@@ -86,7 +101,10 @@ export class ListenerActivation {
       rejection = 'a static listener of the bootstrap has this name';
     }
     const bound = rejection === null ? this.#bind(message) : [];
-    if (typeof bound === 'string') rejection = bound;
+    if (typeof bound === 'string') {
+      rejection = bound;
+      this.#createFailures++;
+    }
     if (rejection !== null || typeof bound === 'string') {
       const reason = rejection ?? '';
       store.change('listener', name, { rejected: { version, reason, atMs: wallMs() } });
@@ -96,6 +114,7 @@ export class ListenerActivation {
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('listener', name, { isStatic, warming: record, rejected: null });
     const replaced = this.#warming.get(name);
+    this.#countChange((replaced ?? this.#live.get(name))?.record.version, version);
     if (replaced !== undefined)
       this.#closeUnused(replaced.sockets, [...bound, ...(this.#live.get(name)?.sockets ?? [])]);
     this.#revision++;
@@ -113,8 +132,9 @@ export class ListenerActivation {
     const warming = this.#warming.get(name);
     this.#live.delete(name);
     this.#warming.delete(name);
+    if (live !== undefined || warming !== undefined) this.#changes.removed++;
     if (live !== undefined) {
-      this.#deps.send({ kind: 'removeListener', name });
+      this.#sendRemoval(name);
       this.#deps.unlisten(name);
     }
     this.#closeUnused([...(live?.sockets ?? []), ...(warming?.sockets ?? [])], []);
@@ -196,7 +216,7 @@ export class ListenerActivation {
   stopListening(inboundOnly: boolean): void {
     for (const [name, held] of this.#live) {
       if (inboundOnly && held.message.trafficDirection !== 'INBOUND') continue;
-      this.#deps.send({ kind: 'removeListener', name });
+      this.#sendRemoval(name);
       this.#deps.unlisten(name);
       this.#closeUnused(held.sockets, []);
       this.#live.delete(name);
@@ -315,7 +335,7 @@ export class ListenerActivation {
     this.#live.set(name, held);
     this.#revision++;
     const isMoved = old !== undefined && old.sockets.some((socket) => !held.sockets.includes(socket));
-    if (isMoved) this.#deps.send({ kind: 'removeListener', name });
+    if (isMoved) this.#sendRemoval(name);
     this.#deps.send({ kind: 'putListener', version: held.version, listener: held.message });
     const added =
       isMoved || old === undefined
@@ -331,6 +351,19 @@ export class ListenerActivation {
       this.#forgetTablesLater();
     }
     this.#deps.store.change('listener', name, { live: held.record, warming: null });
+  }
+
+  /** The loops let its connections end within the drain time. */
+  #sendRemoval(name: string): void {
+    this.#deps.send({ kind: 'removeListener', name });
+    this.#draining++;
+    this.#deps.timers.schedule(this.#deps.drainMs, () => void this.#draining--);
+  }
+
+  /** A file of it that was replaced leaves a listener's version as it is, and is no change of it. */
+  #countChange(held: string | undefined, version: string): void {
+    if (held === undefined) this.#changes.added++;
+    else if (held !== version) this.#changes.modified++;
   }
 
   /** Connections of a listener that is gone still route by its table until they have drained. */

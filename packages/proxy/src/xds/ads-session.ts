@@ -13,6 +13,18 @@ import {
   type RejectedResource,
 } from '@sluice/xds';
 
+/** Whoever counts what becomes of a session. */
+export interface AdsObserver {
+  /** The control plane answers on a stream. */
+  connected(): void;
+  /** The stream ended, or could not be had. */
+  lost(): void;
+  /** All that is subscribed to of a type, from now on. */
+  wants(typeUrl: string, names: ReadonlySet<string>): void;
+  /** A response was judged; `rejected` is what was refused, besides what could not be opened. */
+  updated(update: AdsUpdate, rejected: readonly RejectedResource[]): void;
+}
+
 export interface AdsSessionDeps {
   readonly variant: AdsVariant;
   readonly node: Init<Node>;
@@ -23,7 +35,7 @@ export interface AdsSessionDeps {
   readonly logger: Logger;
   /** Judges the resources of one response; what it returns is NACKed. */
   onUpdate(update: AdsUpdate): readonly RejectedResource[];
-  onConnected(isConnected: boolean): void;
+  readonly observer: AdsObserver;
   /** The control plane does not take who we are. */
   onRefused(): void;
 }
@@ -81,7 +93,9 @@ export class AdsSession {
     const dropped = [...before].filter((name) => !names.has(name));
     const added = [...names].filter((name) => !before.has(name));
     if (dropped.length === 0 && added.length === 0) return;
-    this.#wanted.set(typeUrl, new Set(names));
+    const wanted = new Set(names);
+    this.#wanted.set(typeUrl, wanted);
+    this.#deps.observer.wants(typeUrl, wanted);
     if (added.length > 0) this.#client.subscribe(typeUrl, added);
     if (dropped.length > 0) this.#client.unsubscribe(typeUrl, dropped);
     this.#flush();
@@ -114,7 +128,7 @@ export class AdsSession {
     this.#failures = 0;
     if (!this.#isHearing) {
       this.#isHearing = true;
-      this.#deps.onConnected(true);
+      this.#deps.observer.connected();
     }
     const received = this.#client.receive(bytes);
     if (received.kind === 'broken') {
@@ -124,16 +138,19 @@ export class AdsSession {
       this.#stream?.cancel();
       return;
     }
-    if (received.kind === 'update')
-      this.#client.settle(received.update, this.#deps.onUpdate(received.update));
+    if (received.kind === 'update') {
+      const rejected = this.#deps.onUpdate(received.update);
+      this.#client.settle(received.update, rejected);
+      this.#deps.observer.updated(received.update, rejected);
+    }
     this.#flush();
   }
 
   #closed(code: number, message: string): void {
     this.#stream = null;
     this.#client.closed();
-    this.#deps.onConnected(false);
     if (this.#isStopped) return;
+    this.#deps.observer.lost();
     const pauseMs = reconnectBackoffMs(backoff, this.#failures++, this.#deps.random);
     this.#deps.logger.warning('the stream to the control plane ended; the configuration stays as it is', {
       code,

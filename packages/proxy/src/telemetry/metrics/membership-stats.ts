@@ -3,7 +3,8 @@
  * asks. Not gauges of the loops: every loop has the same endpoints, so their sum would count them as often
  * as there are loops, and two series for each of a thousand clusters would cost memory that nobody reads.
  */
-import type { FamilySnapshot, MetricsSource } from '@sluice/runtime';
+import type { FamilySnapshot } from '@sluice/runtime';
+import { readSeries } from './read-families.ts';
 import { statLabel } from './stat-set.ts';
 
 export interface ClusterMembership {
@@ -15,14 +16,7 @@ export interface ClusterMembership {
   readonly healthy: number;
 }
 
-export function withMembershipStats(
-  source: MetricsSource,
-  members: () => readonly ClusterMembership[],
-): MetricsSource {
-  return { collect: () => [...source.collect(), ...membershipFamilies(members())] };
-}
-
-function membershipFamilies(members: readonly ClusterMembership[]): FamilySnapshot[] {
+export function membershipFamilies(members: readonly ClusterMembership[]): FamilySnapshot[] {
   if (members.length === 0) return [];
   return [
     family('membership_total', 'Endpoints.', members, (member) => member.total),
@@ -36,15 +30,9 @@ function family(
   members: readonly ClusterMembership[],
   valueOf: (member: ClusterMembership) => number,
 ): FamilySnapshot {
-  return {
-    name: `envoy_cluster_${name}`,
-    type: 'gauge',
-    help,
-    unit: undefined,
-    boundaries: undefined,
-    series: members.map((member) => ({
-      labels: { envoy_cluster_name: statLabel(member.statName) },
-      values: [valueOf(member)],
-    })),
-  };
+  const series = members.map((member) => ({
+    labels: { envoy_cluster_name: statLabel(member.statName) },
+    values: [valueOf(member)],
+  }));
+  return readSeries(`envoy_cluster_${name}`, 'gauge', help, series);
 }

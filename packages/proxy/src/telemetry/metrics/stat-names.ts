@@ -16,6 +16,21 @@ const SCOPES: readonly Scope[] = [
   { prefix: 'envoy_http_', label: 'envoy_http_conn_manager_prefix', textPrefix: 'http' },
   { prefix: 'envoy_listener_', label: 'envoy_listener_address', textPrefix: 'listener' },
   { prefix: 'envoy_tcp_', label: 'envoy_tcp_prefix', textPrefix: 'tcp' },
+  { prefix: 'envoy_sds_', label: 'envoy_xds_resource_name', textPrefix: 'sds' },
+];
+
+/** Metrics without an object, or with one that Envoy's own names do not tell apart; the longest prefix first. */
+const TREES: readonly (readonly [prefix: string, textPrefix: string])[] = [
+  ['envoy_cluster_manager_cds_', 'cluster_manager.cds.'],
+  ['envoy_cluster_manager_', 'cluster_manager.'],
+  ['envoy_listener_manager_lds_', 'listener_manager.lds.'],
+  ['envoy_listener_manager_', 'listener_manager.'],
+  ['envoy_control_plane_', 'control_plane.'],
+  ['envoy_http_rds_', 'http.rds.'],
+  ['envoy_http_vhds_', 'http.vhds.'],
+  ['envoy_cluster_update_', 'cluster.update_'],
+  ['envoy_http2_', 'http2.'],
+  ['envoy_server_', 'server.'],
 ];
 
 const TLS_CIPHER = 'envoy_ssl_cipher';
@@ -32,8 +47,9 @@ export function statTextName(name: string, labels: Labels): string {
       return `${scope.textPrefix}.${object}.${lastPart(name.slice(scope.prefix.length), labels)}`;
     }
   }
-  if (name.startsWith('envoy_http2_')) return `http2.${name.slice('envoy_http2_'.length)}`;
-  if (name.startsWith('envoy_server_')) return `server.${name.slice('envoy_server_'.length)}`;
+  for (const [prefix, textPrefix] of TREES) {
+    if (name.startsWith(prefix)) return textPrefix + name.slice(prefix.length);
+  }
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
   return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
 }
