@@ -259,10 +259,12 @@ function troubles(rows: readonly StatusRow[], summary: SummaryView, palette: Pal
   const lines = rows.flatMap(({ name, proxy }) =>
     (proxy?.types ?? [])
       .filter(({ state }) => state === 'NACK')
-      .map(
-        ({ type, error, nackedResources }) =>
-          `${palette.bad('NACK')} ${name} refuses ${type.toUpperCase()} ${nackedResources.join(', ')}: ${error}`,
-      ),
+      .map(({ type, error, nackedResources }) => {
+        // Most proxies name what they refuse themselves.
+        const unnamed = nackedResources.filter((resource) => !error.includes(resource));
+        const what = [type.toUpperCase(), unnamed.join(', ')].filter((part) => part !== '').join(' ');
+        return `${palette.bad('NACK')} ${name} refuses ${what}: ${error}`;
+      }),
   );
   if (summary.storageTrouble !== null)
     lines.push(
