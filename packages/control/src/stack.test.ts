@@ -275,6 +275,7 @@ test('metrics need no token and count resources, instances and requests', async 
   const text = await (await fetch(url)).text();
   expect(text).toContain('sluice_resources{kind="Service",owner="folder"} 1');
   expect(text).toContain('sluice_registry_instances{health="healthy"} 1');
+  expect(text).toContain('sluice_registry_unwritten_instances 0');
   expect(text).toContain('sluice_api_requests_total{method="POST",code="201"} 1');
   expect(text).toContain('process_resident_memory_bytes');
 });

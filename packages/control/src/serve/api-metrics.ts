@@ -87,6 +87,10 @@ function createGauges({ metrics, store, storageTrouble, registry }: ScrapedParts
     'sluice_registry_eviction_frozen',
     '1 while too many instances are silent to evict any',
   );
+  const unwritten = metrics.gauge(
+    'sluice_registry_unwritten_instances',
+    'Instances whose health or end holds in memory until the disk takes it',
+  );
   const evictions = metrics.counter(
     'sluice_registry_evictions_total',
     'Instances taken out because they stopped renewing',
@@ -113,6 +117,7 @@ function createGauges({ metrics, store, storageTrouble, registry }: ScrapedParts
     instances.labels(['healthy']).set(healthy);
     instances.labels(['unhealthy']).set(registry.instances.size - healthy);
     frozen.set(registry.isFrozen ? 1 : 0);
+    unwritten.set(registry.unwritten);
     evictions.inc(registry.evictions - evictions.value);
     memory.set(process.memoryUsage.rss());
     const usage = process.cpuUsage();
