@@ -123,7 +123,7 @@ export class ClusterActivation {
     if (judged.unhonoured.length > 0) this.#deps.warn('cluster', name, judged.unhonoured);
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('cluster', name, { isStatic, warming: record, rejected: null });
-    this.#countChange((this.#warming.get(name) ?? this.#live.get(name))?.record.version, version);
+    this.#countChange((this.#warming.get(name) ?? this.#live.get(name))?.given, message);
     this.#revision++;
     this.#warming.set(name, { ...inlined, given: message, settings: judged.compiled, record });
     const { dns, type } = judged.compiled;
@@ -232,10 +232,10 @@ export class ClusterActivation {
     return [...this.#live.values(), ...this.#warming.values()].map(({ given }) => given);
   }
 
-  /** A file of it that was replaced leaves a cluster's version as it is, and is no change of it. */
-  #countChange(held: string | undefined, version: string): void {
+  /** What comes again as it is, or had a file of it replaced, is no other cluster. */
+  #countChange(held: Cluster | undefined, message: Cluster): void {
     if (held === undefined) this.#changes.added++;
-    else if (held !== version) this.#changes.modified++;
+    else if (!Bun.deepEquals(held, message)) this.#changes.modified++;
   }
 
   /** Goes live when what it waits for is there. DNS answers have no limit of time here: the resolver has. */

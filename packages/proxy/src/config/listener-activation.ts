@@ -114,7 +114,7 @@ export class ListenerActivation {
     const record = { message, version, updatedMs: wallMs(), unhonoured: judged.unhonoured };
     store.change('listener', name, { isStatic, warming: record, rejected: null });
     const replaced = this.#warming.get(name);
-    this.#countChange((replaced ?? this.#live.get(name))?.record.version, version);
+    this.#countChange((replaced ?? this.#live.get(name))?.given, message);
     if (replaced !== undefined)
       this.#closeUnused(replaced.sockets, [...bound, ...(this.#live.get(name)?.sockets ?? [])]);
     this.#revision++;
@@ -360,10 +360,10 @@ export class ListenerActivation {
     this.#deps.timers.schedule(this.#deps.drainMs, () => void this.#draining--);
   }
 
-  /** A file of it that was replaced leaves a listener's version as it is, and is no change of it. */
-  #countChange(held: string | undefined, version: string): void {
+  /** What comes again as it is, or had a file of it replaced, is no other listener. */
+  #countChange(held: Listener | undefined, message: Listener): void {
     if (held === undefined) this.#changes.added++;
-    else if (held !== version) this.#changes.modified++;
+    else if (!Bun.deepEquals(held, message)) this.#changes.modified++;
   }
 
   /** Connections of a listener that is gone still route by its table until they have drained. */

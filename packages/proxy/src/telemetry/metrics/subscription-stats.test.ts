@@ -35,7 +35,7 @@ test('clusters and listeners are one subscription each: asked, taken, refused, l
     'cluster_manager.cds.update_success': 1,
     'cluster_manager.cds.update_time': nowMs,
     // As Envoy shows for version "0".
-    'cluster_manager.cds.version': 7148434200721666028,
+    'cluster_manager.cds.version': Number(7148434200721666028n),
   });
   stats.updated(update(xdsTypes.cluster, ['a', 'b']), refused('b'));
   stats.updated(update(xdsTypes.cluster, [], refused('resources[0]')), []);
@@ -79,7 +79,7 @@ test('secrets are counted by name while they are wanted, and by no name that was
     'sds.kubernetes_my.cert.update_attempt': 2,
     'sds.kubernetes_my.cert.update_success': 1,
     'sds.kubernetes_my.cert.update_time': nowMs,
-    'sds.kubernetes_my.cert.version': 7148434200721666028,
+    'sds.kubernetes_my.cert.version': Number(7148434200721666028n),
     'sds.ROOTCA.update_attempt': 2,
     'sds.ROOTCA.update_rejected': 1,
   });
