@@ -222,6 +222,19 @@ describe('while the disk takes no writes', () => {
     expect(storedOf('a')).toBeNull();
   });
 
+  test('a part that fails to take a change over hinders neither the registry nor others', () => {
+    const a = registry.register(registration('a'));
+    registry.view.subscribe(() => {
+      throw new Error('broken part');
+    });
+    const later: string[] = [];
+    registry.view.subscribe(({ key }) => later.push(key.name));
+    fill();
+    expect(report(a, false)).toBe(true);
+    expect(later).toEqual(['a']);
+    expect(logged.join('')).toContain('broken part');
+  });
+
   test('what somebody else took over is seen as it is', () => {
     const a = registry.register(registration('a'));
     fill();

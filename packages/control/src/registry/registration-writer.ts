@@ -26,7 +26,10 @@ export class RegistrationWriter {
 
   constructor(options: RegistrationWriterOptions) {
     this.#options = options;
-    this.unwritten = new UnwrittenInstances(options.store);
+    this.unwritten = new UnwrittenInstances(options.store, (error) => {
+      const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      options.log.error('a change could not be taken over', { error: words });
+    });
   }
 
   /** Health of an instance that is registered: seen from now on, on the disk as soon as it takes it. */

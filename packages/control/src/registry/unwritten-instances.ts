@@ -44,13 +44,16 @@ export interface InstanceView {
 
 export class UnwrittenInstances implements InstanceView {
   readonly #store: ResourceStore;
+  readonly #onListenerError: (error: unknown) => void;
   readonly #byInstance = new Map<string, Unwritten>();
   /** Keys of their entries → instance. */
   readonly #instances = new Map<string, string>();
   readonly #listeners = new Set<(change: SeenChange) => void>();
 
-  constructor(store: ResourceStore) {
+  /** `onListenerError`: told of errors that subscribers throw; the registry goes on, as the store does. */
+  constructor(store: ResourceStore, onListenerError: (error: unknown) => void) {
     this.#store = store;
+    this.#onListenerError = onListenerError;
   }
 
   get size(): number {
@@ -102,7 +105,13 @@ export class UnwrittenInstances implements InstanceView {
   #tell(key: ResourceKey, gone: string | null): void {
     const stored = this.#store.get(key);
     const after = stored && this.see(stored);
-    for (const listener of this.#listeners) listener({ key, after, isSpecChange: true, gone });
+    for (const listener of this.#listeners) {
+      try {
+        listener({ key, after, isSpecChange: true, gone });
+      } catch (error) {
+        this.#onListenerError(error);
+      }
+    }
   }
 }
 
