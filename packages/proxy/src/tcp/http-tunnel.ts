@@ -35,6 +35,7 @@ export class HttpTunnel implements ResponseSink, TcpSide {
   readonly #owner: TunnelOwner;
   readonly #facts: FormatFacts;
   readonly #wish: StreamWish;
+  #authority = '';
   #stream: UpstreamStream | null = null;
   #isOpen = false;
   #isOver = false;
@@ -70,6 +71,14 @@ export class HttpTunnel implements ResponseSink, TcpSide {
 
   /** The outcome may come before this returns. */
   open(): void {
+    const { authority } = this.#config;
+    this.#authority = typeof authority === 'string' ? authority : authority(this.#facts);
+    if (!isAuthority(this.#authority))
+      this.#fail('connect-failed', 'the hostname of the tunnel has no value that can be sent');
+    else this.#ask();
+  }
+
+  #ask(): void {
     this.#connector.open(this.#cluster, this.#cluster.limits, this.#endpoint, this, this.#wish);
   }
 
@@ -138,7 +147,10 @@ export class HttpTunnel implements ResponseSink, TcpSide {
     const stream = this.#stream;
     this.#stream = null;
     if (stream !== null) stream.release();
-    else this.#connector.cancel(this.#endpoint, this);
+    else {
+      this.#cluster.stats.requestCancelled();
+      this.#connector.cancel(this.#endpoint, this);
+    }
   }
 
   // --- from the stream ---
@@ -195,22 +207,22 @@ export class HttpTunnel implements ResponseSink, TcpSide {
     if (wasReused && reset === 'connection-termination' && !this.#hasBegunAnew) {
       this.#hasBegunAnew = true;
       this.#wish.mayReuse = false;
-      this.open();
+      this.#ask();
       return;
     }
     this.#fail(reset, detail);
   }
 
   #request(stream: UpstreamStream): UpstreamRequest {
-    const { method, authority, path, headers } = this.#config;
-    const name = typeof authority === 'string' ? authority : authority(this.#facts);
+    const { method, path, headers } = this.#config;
+    const authority = this.#authority;
     const list = new HeaderList();
-    list.append('host', name);
+    list.append('host', authority);
     applyHeaderOperations(list, headers, this.#facts);
     return {
       method,
       scheme: stream.tls === null ? 'http' : 'https',
-      authority: name,
+      authority,
       path,
       headers: list,
       upgrade: method === 'CONNECT' ? 'connect' : '',
@@ -234,4 +246,9 @@ export class HttpTunnel implements ResponseSink, TcpSide {
     stream?.release();
     this.#owner.onClose(this, cause);
   }
+}
+
+/** What operators made of it may come from a peer (its SNI, its names): in a request line it must be nothing else. */
+function isAuthority(text: string): boolean {
+  return /^[!-~]+$/.test(text);
 }

@@ -282,14 +282,14 @@ class ResponseGrammar implements HeadGrammar {
     const head = this.#head;
     const framing = this.#framing;
     const code = framing.read(head.headers, head.version);
-    if (code !== undefined) return code;
+    const { status } = head;
+    const isConnected = (this.expectation & EXPECTS_TUNNEL) !== 0 && status >= 200 && status < 300;
+    // Whatever length it announces is to be ignored, so that no length is wrong (RFC 9110 §9.3.6).
+    if (code !== undefined && !isConnected) return code;
     const options = framing.connectionOptions;
     head.isKeepAlive =
       (options & OPTION_CLOSE) === 0 && (head.version === 11 || (options & OPTION_KEEP_ALIVE) !== 0);
-    const { status } = head;
-    const isTunnel =
-      status === 101 || ((this.expectation & EXPECTS_TUNNEL) !== 0 && status >= 200 && status < 300);
-    if (isTunnel) {
+    if (isConnected || status === 101) {
       if (status === 101 && (this.expectation & EXPECTS_UPGRADE) === 0) return 'h1-upgrade-unexpected';
       head.bodyKind = 'tunnel';
       head.isKeepAlive = false;

@@ -333,7 +333,7 @@ describe('§6 message body', () => {
       'end',
     ]);
   });
-  test('§6.3 after 2xx to CONNECT and after 101 all octets are the tunnel’s', () => {
+  test('§6.3 after 2xx to CONNECT, whatever length it announces, and after 101 all octets are the tunnel’s', () => {
     expect(
       responses('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\x00\xff', ['CONNECT'], {
         endsConnection: true,
@@ -344,6 +344,17 @@ describe('§6 message body', () => {
       'body "\\u0000ÿ"',
       'end',
     ]);
+    for (const fields of [
+      'Content-Length: 1\r\nTransfer-Encoding: chunked',
+      'Content-Length: 1\r\nContent-Length: 2',
+      'Content-Length: x',
+      'Transfer-Encoding: gzip',
+    ]) {
+      const text = (status: number): string => `HTTP/1.1 ${status} A\r\n${fields}\r\n\r\nabc`;
+      expect(responses(text(200), ['CONNECT']).at(-1)).toBe('body "abc"');
+      expect(responses(text(403), ['CONNECT']).at(-1)).toContain('error ');
+      expect(responses(text(200), ['GET']).at(-1)).toContain('error ');
+    }
     expect(responses('HTTP/1.1 403 No\r\nContent-Length: 1\r\n\r\nx', ['CONNECT']).at(-1)).toBe('end');
     expect(responses('HTTP/1.1 101 Go\r\nUpgrade: x\r\n\r\nabc', ['GET+upgrade']).at(-1)).toBe('body "abc"');
     expect(responses('HTTP/1.1 101 Go\r\nUpgrade: x\r\n\r\nabc', ['GET'])).toEqual([
