@@ -41,6 +41,7 @@ class SideCall implements ResponseSink, Cancel {
   readonly #headers = new HeaderList();
   readonly #chunks: Uint8Array[] = [];
   #stream: UpstreamStream | null = null;
+  #cluster: Cluster | null = null;
   #endpoint: Endpoint | null = null;
   #release: () => void = nothing;
   #status = 0;
@@ -65,6 +66,7 @@ class SideCall implements ResponseSink, Cancel {
       requests.release();
       endpoint.activeRequests--;
     };
+    this.#cluster = cluster;
     this.#endpoint = endpoint;
     if (this.#request.timeoutMs > 0)
       this.#deadline.setIn(this.#request.timeoutMs, this.#services.clock.nowMs());
@@ -76,7 +78,10 @@ class SideCall implements ResponseSink, Cancel {
     const stream = this.#stream;
     this.#close();
     if (stream !== null) stream.release();
-    else if (this.#endpoint !== null) this.#services.upstream.cancel(this.#endpoint, this);
+    else if (this.#endpoint !== null) {
+      this.#cluster?.stats.requestCancelled();
+      this.#services.upstream.cancel(this.#endpoint, this);
+    }
   }
 
   onUpstreamReady(stream: UpstreamStream): void {

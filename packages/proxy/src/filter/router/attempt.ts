@@ -224,7 +224,10 @@ export class Attempt implements ResponseSink {
     const endpoint = this.endpoint!;
     this.#close();
     if (stream !== null) stream.release();
-    else this.#host.upstream.cancel(endpoint, this);
+    else {
+      this.cluster!.stats.requestCancelled();
+      this.#host.upstream.cancel(endpoint, this);
+    }
   }
 
   dispose(): void {

@@ -431,3 +431,45 @@ function check(made: RouterWorld): void {
   // What is kept for replay, and what came on credit that was given when the slowest was just near enough.
   expect(made.router.body.keptBytes).toBeLessThanOrEqual(64 * 1024 + STREAM_WINDOW_BYTES + 60_000);
 }
+
+describe('upstream_rq_cancelled counts what was given up before it had a connection', () => {
+  const cancelled = ({ cluster }: RouterWorld): number => cluster.stats.counts['requestCancelled'] ?? 0;
+
+  test('by the client, and not what had been sent', () => {
+    const made = world();
+    made.start(true);
+    made.streams[0]!.ready();
+    made.finish();
+    expect([made.streams[0]!.isReleased, made.streams[1]!.isCancelled]).toEqual([true, true]);
+    expect(cancelled(made)).toBe(1);
+    expectNothingHeld(made);
+  });
+
+  test('by the answer of the other attempt', () => {
+    const made = world();
+    made.start(true);
+    made.streams[1]!.ready();
+    made.streams[1]!.head(200, true);
+    expect(cancelled(made)).toBe(1);
+    expectNothingHeld(made);
+  });
+
+  test('by the route timeout', () => {
+    const made = world({ hedging: null, action: { timeoutMs: 1000 } });
+    made.start(true);
+    made.clock.advance(1010);
+    expect(made.replies.map(({ status }) => status)).toEqual([504]);
+    expect(cancelled(made)).toBe(1);
+    expectNothingHeld(made);
+  });
+
+  test('and not what its pool could not connect or refused', () => {
+    for (const reset of ['connect-failed', 'overflow'] as const) {
+      const made = world({ hedging: null, endpoints: 1, action: { retry: null } });
+      made.start(true);
+      made.streams[0]!.reset(reset);
+      expect([made.replies.length, cancelled(made)]).toEqual([1, 0]);
+      expectNothingHeld(made);
+    }
+  });
+});

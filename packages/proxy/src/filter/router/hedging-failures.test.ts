@@ -109,7 +109,7 @@ describe('failure', () => {
     await second.gone();
     await world.log.until(1);
     expect(world.log.lines[0]).toMatchObject({ status: 0, attempts: 2, flags: FLAG.DC });
-    expect(cluster.stats.counts).toMatchObject({ requestCancelled: 2, requestRetried: 1 });
+    expect(cluster.stats.counts).toMatchObject({ requestEnded: 2, requestRetried: 1 });
     expectNothingHeld(cluster);
   });
 

@@ -39,7 +39,6 @@ describe('the first acceptable response', () => {
     expectNothingHeld(cluster);
     expect(cluster.stats.counts).toMatchObject({
       requestStarted: 2,
-      requestCancelled: 1,
       requestRetried: 1,
     });
     expect(cluster.stats.counts['perTryTimeout']).toBeUndefined();

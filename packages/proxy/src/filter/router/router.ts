@@ -125,8 +125,8 @@ export class Router implements AttemptHost {
   /** The exchange is over, by whatever cause. */
   cancel(): void {
     const { lone } = this.#attempts;
-    if (lone !== null) this.#cancelAttempt(lone);
-    else for (let i = 0; i < this.#attempts.size; i++) this.#cancelAttempt(this.#attempts.at(i));
+    if (lone !== null) this.#endOpen(lone, 0);
+    else for (let i = 0; i < this.#attempts.size; i++) this.#endOpen(this.#attempts.at(i), 0);
     this.#over();
   }
 
@@ -371,7 +371,7 @@ export class Router implements AttemptHost {
     for (let i = 0; i < attempts.size; i++) {
       const attempt = attempts.at(i);
       if (attempt === winner) continue;
-      this.#cancelAttempt(attempt);
+      this.#endOpen(attempt, 0);
       attempt.rest();
     }
     attempts.recount();
@@ -380,12 +380,6 @@ export class Router implements AttemptHost {
     record.upstreamLocalAddress = winner.stream!.localAddress;
     record.upstreamTls = winner.stream!.tls;
     record.upstreamHeadSentMs = winner.headSentMs;
-  }
-
-  #cancelAttempt(attempt: Attempt): void {
-    if (!attempt.isOpen) return;
-    this.#tries.cluster?.stats.requestCancelled();
-    this.#endOpen(attempt, 0);
   }
 
   #endOpen(attempt: Attempt, status: number): void {
