@@ -1,8 +1,8 @@
-import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { forwardTo, testRoute } from '../http/test-doubles.ts';
 import { createRandom } from '@sluice/runtime';
 import type { Cluster } from '../cluster/cluster.ts';
-import type { StreamWish } from '../http/streams.ts';
+import type { StreamWish, UpstreamStream } from '../http/streams.ts';
 import { answering, reply, World } from '../http/test-world.ts';
 import { plainTransport } from '../tls/transport.ts';
 import { EndpointPools } from './endpoint-pools.ts';
@@ -200,4 +200,69 @@ test('a cluster that speaks something else from now on lets go of what it spoke'
   expect(fixed.protocol).toBe('h2');
   expect(before.map((pool) => pool.isDraining)).toEqual([true, true]);
   expect(pools.all).toEqual([fixed]);
+});
+
+test('pools that drain are forgotten with their last connection', async () => {
+  let answer: () => void = () => {};
+  const { client, cluster, upstream } = await setup({}, (peer, text) => {
+    if (text.endsWith('\r\n\r\n')) answer = () => peer.send(reply('x'));
+  });
+  client.send(get);
+  await upstream.until(() => upstream.texts.join('') !== '');
+  const pools = cluster.endpoints[0]!.pool as EndpointPools;
+  const [old] = pools.all;
+  const renewed = { ...cluster, transportFor: () => ({ ...plainTransport, key: 'renewed' }) };
+  const next = pools.poolFor(renewed, wish(false));
+  expect(pools.all).toEqual([next, old!]);
+  answer();
+  await client.response();
+  while (!old!.isEmpty) await new Promise((done) => setImmediate(done));
+  expect(pools.all).toEqual([next]);
+});
+
+describe('at the connection limit', () => {
+  /** What a request in HTTP/2 hears, where all connections speak HTTP/1.1. */
+  function askInH2(cluster: Cluster, heard: string[]): void {
+    const pools = cluster.endpoints[0]!.pool as EndpointPools;
+    const sink = {
+      onUpstreamReady(stream: UpstreamStream): void {
+        heard.push('ready');
+        stream.release();
+      },
+      onInformational() {},
+      onResponseHead() {},
+      onResponseData() {},
+      onResponseEnd() {},
+      onUpstreamWritable() {},
+      onUpstreamReset: (_reset: string, detail: string) => void heard.push(detail),
+    };
+    pools.poolFor(cluster, wish(true)).open(cluster, cluster.limits, sink, true);
+  }
+
+  test('an idle connection of the other HTTP gives way, to all that wait for it', async () => {
+    const { ask, cluster, upstream } = await setup({ protocol: 'downstream' });
+    cluster.limits.connections.max = 1;
+    await ask();
+    const heard: string[] = [];
+    askInH2(cluster, heard);
+    askInH2(cluster, heard);
+    expect(cluster.limits.pendingRequests.current).toBe(2);
+    while (heard.length < 2) await new Promise((done) => setImmediate(done));
+    expect(heard).toEqual(['ready', 'ready']);
+    expect(upstream.connectionCount).toBeLessThanOrEqual(2);
+    expect(cluster.limits.pendingRequests.current).toBe(0);
+    expect(cluster.limits.connections.current).toBeLessThanOrEqual(1);
+  });
+
+  test('a busy one does not, and the request is refused', async () => {
+    const { client, cluster, upstream } = await setup({ protocol: 'downstream' }, () => {});
+    cluster.limits.connections.max = 1;
+    client.send(get);
+    await upstream.until(() => upstream.texts.join('') !== '');
+    const heard: string[] = [];
+    askInH2(cluster, heard);
+    expect(heard).toEqual(['connection limit']);
+    expect(cluster.limits.pendingRequests.current).toBe(0);
+    expect(upstream.openCount).toBe(1);
+  });
 });

@@ -33,6 +33,14 @@ export type PoolProtocol = 'h1' | 'h2' | 'auto';
 /** Offered where the transport offers nothing: what the pool's connections will speak. */
 const fallbackAlpn = { h1: ['http/1.1'], h2: ['h2'], auto: ['h2', 'http/1.1'] } as const;
 
+/** Whoever holds this pool and others beside it, which share the cluster's limits. */
+export interface PoolOwner {
+  /** True: an idle connection beside this pool is being closed, and `onRoom` follows. */
+  makeRoom(pool: ConnectionPool, limits: PriorityLimits): boolean;
+  /** A connection of this pool has gone, or did not come about. */
+  onRoom(pool: ConnectionPool): void;
+}
+
 interface Waiter {
   readonly sink: ResponseSink;
   readonly limits: PriorityLimits;
@@ -45,6 +53,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
   readonly transport: UpstreamTransport;
   readonly #tls: TlsClientContext | null;
   readonly #services: PoolServices;
+  readonly #owner: PoolOwner;
   #cluster: Cluster;
   readonly #ready: PooledConnection[] = [];
   readonly #open = new Set<PooledConnection>();
@@ -61,8 +70,10 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     protocol: PoolProtocol,
     transport: UpstreamTransport,
     services: PoolServices,
+    owner: PoolOwner,
     serverName = '',
   ) {
+    this.#owner = owner;
     this.#cluster = cluster;
     this.endpoint = endpoint;
     this.protocol = protocol;
@@ -129,6 +140,22 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     for (const connection of this.#open) connection.retire();
   }
 
+  /** False: none is idle. One that is closing already counts. */
+  closeIdle(limits: PriorityLimits): boolean {
+    for (const connection of this.#open) {
+      if (!connection.isIdle || connection.limits !== limits) continue;
+      this.#unready(connection);
+      connection.retire();
+      return true;
+    }
+    return false;
+  }
+
+  /** There may be room for what could not be opened before. */
+  openForWaiting(): void {
+    while (this.#openingCapacity < this.#waiting.length && this.#connect(this.#waiting[0]!.limits));
+  }
+
   onOpened(opening: OpeningConnection, socket: Connection): void {
     this.#forgetOpening(opening);
     const isH2 = this.protocol === 'h2' || (this.protocol === 'auto' && socket.tls?.alpn === 'h2');
@@ -146,7 +173,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     this.expectedStreams = Math.max(1, connection.freeStreams);
     this.#serve(connection, true);
     // Fewer streams than were expected of it: those who still wait need more connections.
-    while (this.#openingCapacity < this.#waiting.length && this.#connect(this.#waiting[0]!.limits));
+    this.openForWaiting();
   }
 
   onOpenFailed(opening: OpeningConnection, failure: ConnectFailure, detail: string): void {
@@ -160,6 +187,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     if (!isOwnFailure(failure)) this.endpoint.avoidUntilMs = this.#services.clock.nowMs() + AVOID_REFUSED_MS;
     // Whoever waits would only meet the same refusal later.
     this.#failWaiting(resetOf(failure), detail);
+    this.#owner.onRoom(this);
   }
 
   onStreamLimit(streams: number): void {
@@ -180,6 +208,7 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     // A request may wait for exactly this connection when the limit forbade a new one.
     const next = this.#waiting[0];
     if (next !== undefined && this.#openingCapacity === 0) this.#connect(next.limits);
+    this.#owner.onRoom(this);
   }
 
   onBytes(sent: number, received: number): void {
@@ -250,8 +279,9 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     const cluster = this.#cluster;
     if (!limits.connections.tryAcquire()) {
       cluster.stats.connectionOverflow();
-      // With a connection of this pool to wait for, waiting makes sense.
-      if (this.connectionCount === 0) this.#failWaiting('overflow', 'connection limit');
+      // With a connection to wait for, of this pool or one that gives way to it, waiting makes sense.
+      if (this.connectionCount === 0 && !this.#owner.makeRoom(this, limits))
+        this.#failWaiting('overflow', 'connection limit');
       return false;
     }
     const opening = new OpeningConnection(this, limits, this.expectedStreams);

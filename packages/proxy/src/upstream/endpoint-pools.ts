@@ -8,16 +8,16 @@
  * Key (design §6): endpoint × protocol × transport socket × SNI/ALPN × source address × generation.
  */
 import { canonicalJson } from '@sluice/runtime';
-import type { Cluster, Endpoint, EndpointPool } from '../cluster/cluster.ts';
+import type { Cluster, Endpoint, EndpointPool, PriorityLimits } from '../cluster/cluster.ts';
 import type { ResponseSink, StreamWish } from '../http/streams.ts';
 import type { UpstreamTransport } from '../tls/transport.ts';
-import { ConnectionPool, type PoolProtocol } from './connection-pool.ts';
+import { ConnectionPool, type PoolOwner, type PoolProtocol } from './connection-pool.ts';
 import type { PoolServices } from './pool-services.ts';
 
 /** Pools of names and clients; beyond, the one made first ends with what it carries. */
 const MAX_VARIANTS = 256;
 
-export class EndpointPools implements EndpointPool {
+export class EndpointPools implements EndpointPool, PoolOwner {
   readonly #endpoint: Endpoint;
   readonly #services: PoolServices;
   /** The settings that the pools were made with. */
@@ -78,6 +78,16 @@ export class EndpointPools implements EndpointPool {
     if (this.#variantsOf !== key) this.#dropVariants(key);
   }
 
+  makeRoom(pool: ConnectionPool, limits: PriorityLimits): boolean {
+    for (const other of this.all) if (other !== pool && other.closeIdle(limits)) return true;
+    return false;
+  }
+
+  onRoom(pool: ConnectionPool): void {
+    if (pool.isDraining && pool.isEmpty) this.#others = this.#others.filter((other) => other !== pool);
+    for (const other of this.all) if (other !== pool) other.openForWaiting();
+  }
+
   /** A pool in the place of the one of its protocol, whose connections are made another way. */
   #exchange(cluster: Cluster, protocol: PoolProtocol, transport: UpstreamTransport): ConnectionPool {
     const old = [this.#current, this.#beside].find((pool) => pool?.protocol === protocol);
@@ -85,8 +95,7 @@ export class EndpointPools implements EndpointPool {
       this.#letGo(old);
       this.#retire(old);
     }
-    this.#others = this.#others.filter((other) => !other.isDraining || !other.isEmpty);
-    const pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services);
+    const pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services, this);
     if (this.#current === null) this.#current = pool;
     else this.#beside = pool;
     return pool;
@@ -113,7 +122,15 @@ export class EndpointPools implements EndpointPool {
     let pool = this.#variants.get(key);
     if (pool === undefined) {
       const transport = preface === null && clientSource === null ? base : { ...base, preface, clientSource };
-      pool = new ConnectionPool(cluster, this.#endpoint, protocol, transport, this.#services, serverName);
+      pool = new ConnectionPool(
+        cluster,
+        this.#endpoint,
+        protocol,
+        transport,
+        this.#services,
+        this,
+        serverName,
+      );
       if (this.#variants.size >= MAX_VARIANTS) this.#dropOldestVariant();
       this.#variants.set(key, pool);
     }
