@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { ClusterTable, parseJsonMessage, UnhonouredReport } from '@sluice/xds';
 import { newProblems, type Problem } from '../config/problems.ts';
 import { DEFAULT_STREAM_WINDOW_BYTES } from '../http/h2-settings.ts';
-import { compileUpstreamHttp, type UpstreamHttp } from './compile-protocol.ts';
+import { compileUpstreamHttp, MAX_UPSTREAM_WINDOW_BYTES, type UpstreamHttp } from './compile-protocol.ts';
 
 const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
@@ -93,6 +93,14 @@ describe('the protocol of a cluster', () => {
         'max_outbound_frames',
       ].map((field) => `${at}.${field}`),
     );
+  });
+
+  test('a window larger than what may wait for a client is taken back to that, and told', () => {
+    const { http, problems } = compile(h2({ initial_stream_window_size: 16 * 1024 * 1024 }));
+    expect(http.http2.streamWindowBytes).toBe(MAX_UPSTREAM_WINDOW_BYTES);
+    expect(problems).toMatchObject([{ severity: 'unhonoured' }]);
+    expect(problems[0]!.path).toEndWith('http2_protocol_options.initial_stream_window_size');
+    expect(compile(h2({ initial_stream_window_size: MAX_UPSTREAM_WINDOW_BYTES })).problems).toEqual([]);
   });
 
   test('names for TLS come from requests only where auto_sni says so', () => {

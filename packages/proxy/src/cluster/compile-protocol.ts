@@ -16,6 +16,12 @@ import type { TlsNames } from '../upstream/tls-names.ts';
 
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
+/**
+ * A client that stops reading is owed what its endpoint may still send: a whole window, which waits on the client's
+ * connection. That must stay below what a connection lets wait before it is given up (`io/queued-connection.ts`).
+ */
+export const MAX_UPSTREAM_WINDOW_BYTES = 1024 * 1024;
+
 export interface UpstreamHttp {
   readonly protocol: UpstreamProtocol;
   readonly http2: H2Settings;
@@ -27,7 +33,7 @@ export interface UpstreamHttp {
 export function compileUpstreamHttp(message: ClusterMessage, scope: ProblemScope): UpstreamHttp {
   let http: UpstreamHttp = {
     protocol: message.http2ProtocolOptions === undefined ? 'h1' : 'h2',
-    http2: compileH2Settings(message.http2ProtocolOptions, scope.at('http2_protocol_options')),
+    http2: compileUpstreamH2(message.http2ProtocolOptions, scope.at('http2_protocol_options')),
     common: message.commonHttpProtocolOptions,
     tlsNames: null,
   };
@@ -66,7 +72,7 @@ function compileOptions(options: UpstreamHttpProtocolOptions, scope: ProblemScop
   reportHttp1(explicitHttpConfig?.httpProtocolOptions, at);
   const http2 = explicitHttpConfig?.http2ProtocolOptions;
   if (http2 === undefined) return { ...rest, protocol: 'h1', http2: defaultH2Settings };
-  return { ...rest, protocol: 'h2', http2: compileH2Settings(http2, at.at('http2_protocol_options')) };
+  return { ...rest, protocol: 'h2', http2: compileUpstreamH2(http2, at.at('http2_protocol_options')) };
 }
 
 function compileTlsNames(options: UpstreamTlsNameOptions | undefined, scope: ProblemScope): TlsNames | null {
@@ -91,8 +97,15 @@ interface BothOptions {
 
 function bothProtocols(protocol: UpstreamProtocol, options: BothOptions, scope: ProblemScope) {
   reportHttp1(options.httpProtocolOptions, scope);
-  const http2 = compileH2Settings(options.http2ProtocolOptions, scope.at('http2_protocol_options'));
+  const http2 = compileUpstreamH2(options.http2ProtocolOptions, scope.at('http2_protocol_options'));
   return { protocol, http2 };
+}
+
+function compileUpstreamH2(options: Http2ProtocolOptions | undefined, scope: ProblemScope): H2Settings {
+  const settings = compileH2Settings(options, scope);
+  if (settings.streamWindowBytes <= MAX_UPSTREAM_WINDOW_BYTES) return settings;
+  scope.unhonoured('initial_stream_window_size', 'endpoints are given windows of 1 MiB at most');
+  return { ...settings, streamWindowBytes: MAX_UPSTREAM_WINDOW_BYTES };
 }
 
 /** Upstream, HTTP/1 has nothing to choose here: names keep their case, trailers pass. */

@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { forwardTo, testRoute } from './test-doubles.ts';
-import { answering, reply, World } from './test-world.ts';
+import { answering, reply, World, type UpstreamScript } from './test-world.ts';
 
 let world: World;
 beforeEach(() => {
@@ -99,6 +99,61 @@ test('a client that pipelines and does not read is not read either, and gets eve
   await world.log.until(count);
   await client.until(() => client.receivedBytes > count * page.length);
   expect(downstream.isOpen).toBe(true);
+});
+
+describe('behind answers that the client has not read', () => {
+  const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+  const answered = reply('x'.repeat(200_000));
+
+  /** A client that has asked for 20 MB and reads nothing until it is told to. */
+  async function stalled(script: UpstreamScript) {
+    const upstream = world.upstream((peer, text, number) => {
+      if (text.startsWith(get.slice(0, 16)) && !text.includes('pgrade') && text.endsWith('\r\n\r\n')) {
+        peer.clear();
+        peer.send(answered);
+      } else script(peer, text, number);
+    });
+    world.cluster('a', [upstream.port]);
+    const upgrades = new Map([['foo', true]]);
+    const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { upgrades }));
+    client.pause();
+    client.send(get.repeat(100));
+    while (world.accepted.length === 0) await new Promise((done) => setImmediate(done));
+    const downstream = world.accepted[0]!;
+    await settle(() => downstream.bytesWritten);
+    const reads = (end: string) =>
+      client.until(() => {
+        if (client.text.length > 1_000_000) client.text = client.text.slice(-1000);
+        return client.text.endsWith(end);
+      });
+    const waits = async (text: string): Promise<void> => {
+      client.send(text);
+      await settle(() => downstream.bytesWritten + downstream.bytesRead);
+      expect([downstream.isOpen, downstream.isWritable]).toEqual([true, false]);
+      client.resume();
+    };
+    return { client, reads, waits };
+  }
+
+  test('a request that expects 100 gets it in its turn', async () => {
+    const { client, reads, waits } = await stalled((peer, text) => {
+      if (text.endsWith('body')) peer.send(reply('posted'));
+    });
+    await waits('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n');
+    await reads('HTTP/1.1 100 Continue\r\n\r\n');
+    client.send('body');
+    await reads('posted');
+  });
+
+  test('an upgrade is made in its turn, with what came after it', async () => {
+    const { reads, waits } = await stalled((peer, text) => {
+      if (text.endsWith('ping')) peer.send('pong');
+      else if (text.endsWith('\r\n\r\n'))
+        peer.send('HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n');
+    });
+    await waits('GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\nping');
+    await reads('pong');
+  });
 });
 
 test('neighbours of a stalled exchange are served', async () => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'bun';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
+import { MAX_UPSTREAM_WINDOW_BYTES } from '../cluster/compile-protocol.ts';
 import { H2TestUpstream } from '../http/test-h2.ts';
 import type { H2Script } from '../http/test-h2.ts';
 import {
@@ -462,6 +463,40 @@ describe('a tunnel through a proxy of HTTP/2', () => {
     await client.untilClosed();
     await world.lines.until(2);
     expect(world.lines.lines[1]!.flags & FLAG.UC).toBe(FLAG.UC);
+    expectNothingHeld();
+  });
+
+  test('a slow client is owed a whole window of the largest kind, and gets it all', async () => {
+    const size = 24 * 1024 * 1024;
+    let taken = 0;
+    await proxy(({ stream }) => {
+      stream.respond({ ':status': 200 });
+      stream.on('error', () => {});
+      const block = Buffer.alloc(64 * 1024, 'z');
+      const fill = (): void => {
+        while (taken < size) {
+          taken += block.length;
+          if (!stream.write(block)) return void stream.once('drain', fill);
+        }
+        stream.end();
+      };
+      fill();
+    });
+    const cluster = world.clusters.get('proxy')!;
+    const http2 = { ...cluster.http2, streamWindowBytes: MAX_UPSTREAM_WINDOW_BYTES };
+    world.clusters.set('proxy', { ...cluster, http2 });
+    const client = await world.client(serve(connect));
+    client.pause();
+    for (let still = 0, before = 0; still < 200; still = taken === before ? still + 1 : 0) {
+      before = taken;
+      await tick();
+    }
+    expect(taken).toBeLessThan(size);
+    client.resume();
+    await client.untilClosed();
+    expect(client.receivedBytes).toBe(size);
+    client.reset();
+    await world.lines.until(1);
     expectNothingHeld();
   });
 
