@@ -2,6 +2,7 @@ import type { Socket } from 'bun';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
 import { MAX_UPSTREAM_WINDOW_BYTES } from '../cluster/compile-protocol.ts';
+import type { TestCluster } from '../http/test-doubles.ts';
 import { H2TestUpstream } from '../http/test-h2.ts';
 import type { H2Script } from '../http/test-h2.ts';
 import {
@@ -50,7 +51,8 @@ function serve(tunnel: TunnelConfig, more: Partial<TcpProxyConfig> = {}): number
 
 /** Everything that was borrowed is back. */
 function expectNothingHeld(): void {
-  const { limits, endpoints } = world.clusters.get('proxy')!;
+  const { limits, endpoints, stats } = world.clusters.get('proxy') as TestCluster;
+  expect(stats.counts['requestEnded']).toBe(stats.counts['requestStarted']!);
   expect(limits.requests.current).toBe(0);
   expect(limits.pendingRequests.current).toBe(0);
   for (const endpoint of endpoints) expect(endpoint.activeRequests).toBe(0);
@@ -300,6 +302,8 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       await client.untilClosed();
       expect(client.text).toBe('hibye');
     }
+    const { stats, endpoints } = world.clusters.get('proxy') as TestCluster;
+    expect([stats.counts['requestStarted'], endpoints[0]!.stats.requests]).toEqual([2, 2]);
     expect(bodies[1]).toBe(
       'POST /tcp HTTP/1.1\r\nhost: db.test:5432\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
     );

@@ -144,8 +144,7 @@ export class HttpTunnel implements ResponseSink, TcpSide {
       return;
     }
     this.#isOver = true;
-    const stream = this.#stream;
-    this.#stream = null;
+    const stream = this.#takeStream();
     if (stream !== null) stream.release();
     else {
       this.#cluster.stats.requestCancelled();
@@ -157,6 +156,8 @@ export class HttpTunnel implements ResponseSink, TcpSide {
 
   onUpstreamReady(stream: UpstreamStream): void {
     this.#stream = stream;
+    this.#endpoint.stats.requests++;
+    this.#cluster.stats.requestStarted();
     stream.sendHead(this.#request(stream), false);
   }
 
@@ -196,8 +197,7 @@ export class HttpTunnel implements ResponseSink, TcpSide {
 
   onUpstreamReset(reset: UpstreamReset, detail: string): void {
     if (this.#isOver) return;
-    const wasReused = this.#stream?.isReused === true;
-    this.#stream = null;
+    const wasReused = this.#takeStream()?.isReused === true;
     if (this.#isOpen) {
       // Who has said everything may go; before that, it must not look complete.
       this.#close(this.#hasPeerEnded ? 'remote' : 'reset');
@@ -231,19 +231,23 @@ export class HttpTunnel implements ResponseSink, TcpSide {
     };
   }
 
-  #fail(reset: UpstreamReset, detail: string): void {
-    this.#isOver = true;
+  /** Nothing is sent on it any more, and it counts no more. */
+  #takeStream(): UpstreamStream | null {
     const stream = this.#stream;
     this.#stream = null;
-    stream?.release();
+    if (stream !== null) this.#cluster.stats.requestEnded(0, 0);
+    return stream;
+  }
+
+  #fail(reset: UpstreamReset, detail: string): void {
+    this.#isOver = true;
+    this.#takeStream()?.release();
     this.#owner.onTunnelFailed(reset, detail);
   }
 
   #close(cause: CloseCause): void {
     this.#isOver = true;
-    const stream = this.#stream;
-    this.#stream = null;
-    stream?.release();
+    this.#takeStream()?.release();
     this.#owner.onClose(this, cause);
   }
 }

@@ -84,7 +84,7 @@ export class EndpointPools implements EndpointPool, PoolOwner {
   }
 
   onRoom(pool: ConnectionPool): void {
-    if (pool.isDraining && pool.isEmpty) this.#others = this.#others.filter((other) => other !== pool);
+    if (this.#others.length > 0) this.#others = this.#others.filter((other) => !other.isEmpty);
     for (const other of this.all) if (other !== pool) other.openForWaiting();
   }
 
