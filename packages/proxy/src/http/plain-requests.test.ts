@@ -149,6 +149,15 @@ describe('connections', () => {
     await client.untilClosed();
   });
 
+  test.each([4000, 8000, 20_000, 50_000])('a target of %d octets goes on whole', async (length) => {
+    const target = `/${'p'.repeat(length)}`;
+    const { port, upstream } = proxyTo(answering(reply('x')));
+    const client = await world.client(port);
+    client.send(plainGet.replace(' / ', ` ${target} `));
+    expect((await client.response()).status).toBe(200);
+    expect(upstream.receivedBytes).toBeGreaterThan(length);
+  });
+
   test('a client that goes away cancels upstream', async () => {
     const { port, upstream, cluster } = proxyTo(() => {});
     const client = await world.client(port);

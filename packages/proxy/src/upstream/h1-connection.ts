@@ -173,7 +173,8 @@ export class H1UpstreamConnection
       options,
     );
     if (end < 0) {
-      buffer = connection.reserve(2 * request.headers.byteSize + target.length + USUAL_HEAD_BYTES);
+      // The target may be written twice: as Host too.
+      buffer = connection.reserve(2 * (request.headers.byteSize + target.length) + USUAL_HEAD_BYTES);
       end = writeRequestHead(
         buffer,
         connection.writeOffset,
@@ -183,8 +184,12 @@ export class H1UpstreamConnection
         options,
       );
     }
-    if (end < 0) this.#fail('protocol-error', 'request head too large to write');
-    else connection.commit(end);
+    if (end >= 0) {
+      connection.commit(end);
+      return;
+    }
+    this.#fail('protocol-error', 'request head too large to write');
+    connection.terminate();
   }
 
   sendData(data: Uint8Array, start: number, end: number): void {
