@@ -25,6 +25,7 @@ import {
   type Secret,
 } from '@sluice/xds';
 import { DnsClusters } from './cluster/dns-clusters.ts';
+import { reservedLimitSlots } from './tcp/connection-limits.ts';
 import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
 import { systemResolver } from './cluster/system-resolver.ts';
 import type { CommandLine } from './command-line.ts';
@@ -86,7 +87,7 @@ export class ProxyProcess {
   readonly clusters: ClusterActivation;
   readonly #own = new MetricsRegistry();
   readonly #timers: TimerWheel;
-  readonly #slots = new LimitSlots();
+  readonly #slots: LimitSlots;
   readonly #limits = newLimitsMemory();
   readonly #dns: DnsClusters;
   readonly #fleet: Fleet;
@@ -112,6 +113,7 @@ export class ProxyProcess {
     const { bootstrap, options, logger } = deps;
     this.deps = deps;
     this.layers = runtimeLayers(bootstrap);
+    this.#slots = new LimitSlots(reservedLimitSlots(flatRuntime(this.layers)));
     this.node = nodeOf(bootstrap.node, options, deps.version);
     this.#timers = new TimerWheel(systemClock, undefined, (error) => {
       logger.error('unexpected error in a timer', { error: String(error) });
@@ -446,12 +448,8 @@ export class ProxyProcess {
 
   #compileFacts(): Pick<LoopInit, 'runtime' | 'hostname' | 'environment' | 'allowedLogPaths'> {
     const { hostname, environment, options } = this.deps;
-    return {
-      hostname,
-      environment,
-      runtime: flatRuntime(this.layers),
-      allowedLogPaths: options.allowedLogPaths,
-    };
+    const { allowedLogPaths } = options;
+    return { hostname, environment, allowedLogPaths, runtime: flatRuntime(this.layers) };
   }
 
   #createFleet(): Fleet {

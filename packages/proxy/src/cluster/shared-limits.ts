@@ -1,6 +1,6 @@
 /**
- * Circuit breakers and retry budgets that hold for the whole process: counters in shared memory, one
- * slot per cluster, a priority being four of its counters.
+ * Circuit breakers, retry budgets and limits of connections that hold for the whole process: counters in shared memory,
+ * one slot per cluster, a priority being four of its counters.
  *
  * A worker that crashes cannot give back what it holds. So each worker also counts its own share in a
  * row that only it writes; when it dies, the main thread subtracts that row (`reclaim`). The share costs
@@ -48,7 +48,12 @@ export function reclaim(total: SharedArrayBuffer, share: SharedArrayBuffer, slot
 export class LimitSlots {
   readonly #slots = new Map<string, number>();
   readonly #free: number[] = [];
-  #used = 0;
+  #used: number;
+
+  /** `reserved`: the lowest slots are somebody else's. */
+  constructor(reserved = 0) {
+    this.#used = reserved;
+  }
 
   get used(): number {
     return this.#used;
@@ -69,6 +74,12 @@ export class LimitSlots {
     this.#slots.delete(cluster);
     this.#free.push(slot);
   }
+}
+
+/** A limit of its own in a slot that no cluster has. */
+export function sharedLimit(memory: SharedLimitsMemory, slot: number, max: number): Limit {
+  const [totals, shares] = [new Int32Array(memory.total), new Int32Array(memory.share)];
+  return new SharedLimit(totals, shares, slot * countersPerSlot, max);
 }
 
 export function priorityLimits(

@@ -32,7 +32,7 @@ export interface Served {
 export interface AcceptDeps {
   readonly sockets: SocketProvider;
   /** Asked per connection; false = close it, it is beyond a cap. */
-  mayAccept(openCount: number): boolean;
+  mayAccept(): boolean;
   /** Takes the connection over: sets its handler. `onServed` names who is to be asked to drain. */
   serve(connection: Connection, onServed: (served: Served) => void): void;
 }
@@ -59,7 +59,7 @@ export function acceptOn(target: AcceptTarget, deps: AcceptDeps): AcceptHandle {
   const forget = (connection: CountedConnection): void => void open.delete(connection);
   let isDraining = false;
   const listener: SocketListener = deps.sockets.listen(target, (connection) => {
-    if (!deps.mayAccept(open.size)) {
+    if (!deps.mayAccept()) {
       connection.handler = refused;
       connection.terminate();
       return;

@@ -6,6 +6,7 @@ import type { ProblemScope } from '../config/problems.ts';
 import type { ListenerFilterBinding } from '../filter/filter.ts';
 import type { AccessLogger } from '../telemetry/record.ts';
 import { ChainMatcher } from './chain-match.ts';
+import { connectionLimitsOf } from './connection-limit.ts';
 import { compileAccessLoggers } from './compile-access-loggers.ts';
 import { compileChain } from './compile-chain.ts';
 import type { ListenerCompileContext } from './compile-context.ts';
@@ -116,19 +117,13 @@ export function compileListener(
     ...target,
     listenerFilters: compileListenerFilters(message.listenerFilters, scope),
     accessLoggers: compileAccessLoggers(message.accessLog, context.accessLog, scope),
-    maxConnections: connectionLimit(message.name, context),
+    maxConnections: connectionLimitsOf(context.routes.runtime).get(message.name) ?? 0,
     chains,
     matcher,
     defaultChain:
       defaultFilterChain === undefined ? null : compile(defaultFilterChain, scope.at('default_filter_chain')),
   };
   return new CompiledListener(parts, redirect);
-}
-
-/** Envoy's runtime key; 0 = unlimited. */
-function connectionLimit(name: string, context: ListenerCompileContext): number {
-  const limit = context.routes.runtime.get(`envoy.resource_limits.listener.${name}.connection_limit`);
-  return typeof limit === 'number' ? limit : 0;
 }
 
 function reportUnhonoured(message: ListenerMessage, scope: ProblemScope): void {

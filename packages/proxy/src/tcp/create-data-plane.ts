@@ -30,6 +30,7 @@ import { responseFlagBit } from '../telemetry/response-flags.ts';
 import { createConnector } from '../upstream/connector.ts';
 import type { DataPlane, DataPlaneDeps } from '../workers/data-plane.ts';
 import { createProtocolFallback } from './protocol-fallback.ts';
+import { ConnectionLimits } from './connection-limits.ts';
 import { createRefusedConnections } from './refused-connections.ts';
 import { createUnmatchedConnections } from './unmatched-connections.ts';
 import { ConnectionServer } from './serve-connection.ts';
@@ -38,7 +39,7 @@ import type { ServeServices } from './serve-services.ts';
 export interface DataPlaneOptions {
   readonly random?: Random;
   readonly sockets?: (loop: IoLoop) => SocketProvider;
-  /** Of downstream connections of this loop; below RLIMIT_NOFILE by default. */
+  /** Of downstream connections of the process; below RLIMIT_NOFILE by default. */
   readonly cap?: ConnectionCap;
   readonly upstreamFilters?: readonly UpstreamHttpFilter[];
 }
@@ -57,13 +58,10 @@ export function createDataPlane(deps: DataPlaneDeps, options: DataPlaneOptions =
       return connectionCount();
     },
     listen(listener, fd) {
-      const handle = acceptListener(
-        services,
-        server,
-        listener,
-        { bind: { fd }, highWaterBytes: bufferLimitOf(listener()) },
-        connectionCount,
-      );
+      const handle = acceptListener(services, server, listener, {
+        bind: { fd },
+        highWaterBytes: bufferLimitOf(listener()),
+      });
       accepting.add(handle);
       return { stop: () => handle.stopAccepting() };
     },
@@ -93,17 +91,16 @@ export function acceptListener(
   server: ConnectionServer,
   listener: () => ListenerRuntime | null,
   target: AcceptTarget,
-  totalCount: () => number,
 ): AcceptHandle {
   return acceptOn(target, {
     sockets: services.sockets,
-    mayAccept(openCount) {
+    mayAccept() {
       const current = listener();
       if (current === null) return false;
-      const isListenerFull = current.maxConnections > 0 && openCount >= current.maxConnections;
-      if (!isListenerFull && totalCount() < services.maxConnections) return true;
+      const reached = services.connectionLimits.take(current.name);
+      if (reached === null) return true;
       services.listenerStats(current).connectionOverflow();
-      services.connectionRefused(current, isListenerFull ? 'listener' : 'process');
+      services.connectionRefused(current, reached);
       return false;
     },
     serve(connection, onServed) {
@@ -112,11 +109,13 @@ export function acceptListener(
         connection.terminate();
         return;
       }
+      const { name } = current;
       const stats = services.listenerStats(current);
       const openedMs = services.clock.nowMs();
       const countedOut = connection.onceClosed;
       stats.connectionOpened();
       connection.onceClosed = (closed) => {
+        services.connectionLimits.release(name);
         stats.connectionClosed(services.clock.nowMs() - openedMs);
         countedOut?.(closed);
       };
@@ -180,7 +179,7 @@ function createServeServices(deps: DataPlaneDeps, options: DataPlaneOptions): Se
     date: createHttpDate(timers.clock),
     newRecord: () => createRequestRecord(processFacts),
     reportError,
-    maxConnections: cap.connections,
+    connectionLimits: new ConnectionLimits(init.limits, init.runtime, cap.connections),
     connectionRefused: createRefusedConnections(timers, logger, cap),
     findCluster: (name) => clusters.find(name),
     listenerStats(listener) {

@@ -24,9 +24,7 @@ test('the first refusal is told at once, the rest of a burst a minute later, and
   refuse('in', 'process', 500);
   expect(lines).toHaveLength(1);
   expect(lines[0]).toContain('connections were refused: a limit is reached');
-  expect(lines[0]).toContain(
-    'listener=in refused=1 limit=RLIMIT_NOFILE rlimitNofile=1024 connectionCapPerLoop=448',
-  );
+  expect(lines[0]).toContain('listener=in refused=1 limit=RLIMIT_NOFILE rlimitNofile=1024 connectionCap=448');
   expect(lines[0]).toContain('LimitNOFILE=');
   time.advance(59_999);
   expect(lines).toHaveLength(1);
@@ -60,7 +58,7 @@ test('listeners are told by themselves, and a limit of their own is named', () =
   refuse('in', 'process');
   refuse('out', 'listener');
   expect(lines).toHaveLength(2);
-  expect(lines[1]).toContain('listener=out refused=1 limit=listener listenerCapPerLoop=7');
+  expect(lines[1]).toContain('listener=out refused=1 limit=listener listenerCap=7');
   expect(lines[1]).toContain('envoy.resource_limits.listener.out.connection_limit');
   expect(lines[1]).not.toContain('RLIMIT_NOFILE');
 });
@@ -73,5 +71,5 @@ test('both limits within a minute are one line', () => {
   time.advance(60_000);
   expect(lines).toHaveLength(2);
   expect(lines[1]).toContain('refused=5 limit=RLIMIT_NOFILE');
-  expect(lines[1]).toContain('andLimit=listener listenerCapPerLoop=7');
+  expect(lines[1]).toContain('andLimit=listener listenerCap=7');
 });

@@ -70,10 +70,10 @@ function tell(logger: Logger, listener: string, { counts, listenerCap }: Refusal
     refused: counts.listener + counts.process,
     ...(counts.process === 0
       ? {}
-      : { limit: 'RLIMIT_NOFILE', rlimitNofile: cap.descriptorLimit, connectionCapPerLoop: cap.connections }),
+      : { limit: 'RLIMIT_NOFILE', rlimitNofile: cap.descriptorLimit, connectionCap: cap.connections }),
     ...(counts.listener === 0
       ? {}
-      : { [counts.process === 0 ? 'limit' : 'andLimit']: 'listener', listenerCapPerLoop: listenerCap }),
+      : { [counts.process === 0 ? 'limit' : 'andLimit']: 'listener', listenerCap: listenerCap }),
     remedy: remedies.join('; '),
   });
 }

@@ -8,6 +8,7 @@ import type { SocketProvider } from '../io/connection.ts';
 import type { ConnectionMetrics } from '../telemetry/metrics/istio-tcp.ts';
 import type { ListenerStats, ManagerStats, TcpStats } from '../telemetry/metrics/connection-stats.ts';
 import type { RequestMetrics } from '../telemetry/record.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
 import type { OnProtocolFallback } from './protocol-fallback.ts';
 import type { OnConnectionRefused } from './refused-connections.ts';
 import type { OnUnmatchedConnection } from './unmatched-connections.ts';
@@ -16,8 +17,7 @@ export interface ServeServices extends ExchangeServices {
   readonly sockets: SocketProvider;
   /** Sends what connections have written in the running turn of the event loop. */
   readonly flush: () => void;
-  /** Downstream connections that this loop may hold; kept below RLIMIT_NOFILE. */
-  readonly maxConnections: number;
+  readonly connectionLimits: ConnectionLimits;
   /** A connection was closed at once because a limit is reached. */
   readonly connectionRefused: OnConnectionRefused;
   listenerStats(listener: ListenerRuntime): ListenerStats;

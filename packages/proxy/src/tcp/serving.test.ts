@@ -4,7 +4,7 @@ import { forwardTo, testManager, testRoute } from '../http/test-doubles.ts';
 import { answering, reply } from '../http/test-world.ts';
 import { openFullListener } from '../io/test-full-listener.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
-import { chainOf, ServingWorld } from './test-serving.ts';
+import { chainOf, limitsOf, ServingWorld } from './test-serving.ts';
 
 let world: ServingWorld;
 beforeEach(() => {
@@ -322,7 +322,8 @@ describe('listeners', () => {
   });
 
   test('beyond the cap of a listener connections are refused, and counted', async () => {
-    const port = world.serve(() => chainOf(testManager(() => null)), { maxConnections: 1 });
+    Object.assign(world.serving, { connectionLimits: limitsOf(100, 1) });
+    const port = world.serve(() => chainOf(testManager(() => null)));
     const before = world.stats.counts['connectionOverflow'] ?? 0;
     const first = await world.client(port);
     first.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -336,8 +337,8 @@ describe('listeners', () => {
   });
 
   test('beyond the cap of the process, too, whatever the listener allows', async () => {
-    Object.assign(world.serving, { maxConnections: 1 });
-    const port = world.serve(() => chainOf(testManager(() => null)), { maxConnections: 5 });
+    Object.assign(world.serving, { connectionLimits: limitsOf(1, 5) });
+    const port = world.serve(() => chainOf(testManager(() => null)));
     const first = await world.client(port);
     first.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     expect((await first.response()).status).toBe(404);

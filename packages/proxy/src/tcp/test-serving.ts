@@ -7,6 +7,8 @@ import type { AcceptHandle } from '../io/accept.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { FilterChain, ListenerRuntime, TcpProxyConfig } from '../listener/listener.ts';
 import { acceptListener } from './create-data-plane.ts';
+import { newLimitsMemory } from '../cluster/shared-limits.ts';
+import { ConnectionLimits } from './connection-limits.ts';
 import { ConnectionServer } from './serve-connection.ts';
 import type { ServeServices } from './serve-services.ts';
 
@@ -33,7 +35,7 @@ export class ServingWorld extends World {
       ...this.services,
       sockets: this.sockets,
       flush() {},
-      maxConnections: 100,
+      connectionLimits: limitsOf(100),
       connectionRefused: (_listener, limit) => void this.overLimit.push(limit),
       listenerStats: () => stats,
       managerStats: () => stats,
@@ -99,13 +101,10 @@ export class ServingWorld extends World {
       accessLoggers: [],
       ...more,
     };
-    const handle = acceptListener(
-      this.serving,
-      this.server,
-      () => listener,
-      { bind: { address: '127.0.0.1', port: 0 }, highWaterBytes: 65_536 },
-      () => this.handles.reduce((sum, one) => sum + one.connectionCount, 0),
-    );
+    const handle = acceptListener(this.serving, this.server, () => listener, {
+      bind: { address: '127.0.0.1', port: 0 },
+      highWaterBytes: 65_536,
+    });
     this.handles.push(handle);
     return handle.port;
   }
@@ -124,6 +123,13 @@ export class ServingWorld extends World {
     }
     super.close();
   }
+}
+
+/** Of a process, and of the listener `l` of `serve`; 0 = it has none. */
+export function limitsOf(processCap: number, listenerCap = 0): ConnectionLimits {
+  const memory = { total: newLimitsMemory(), share: newLimitsMemory() };
+  const key = 'envoy.resource_limits.listener.l.connection_limit';
+  return new ConnectionLimits(memory, [[key, listenerCap]], processCap);
 }
 
 export function chainOf(
