@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { chainPem } from '@sluice/identity';
 import { TestAuthority } from '@sluice/testkit';
 import { proxyCommand } from '../packages/cli/src/process/proxy-bundle.ts';
 import { proxyEnvironment } from '../packages/cli/src/process/proxy-environment.ts';
@@ -19,6 +20,8 @@ const server = authority.leaf({ account: 'server', dnsSans: ['server.test'] });
 
 export const files = {
   ca: write('ca.pem', authority.rootPem),
+  /** With the intermediate: OpenSSL's s_time shows what leads from its leaf to a root that it trusts. */
+  authorities: write('authorities.pem', chainPem([authority.signing.certificate]) + authority.rootPem),
   client: write('client.pem', client.chainPem + client.keyPem),
   server: write('server.pem', server.chainPem + server.keyPem),
 };
@@ -139,6 +142,7 @@ async function envoyLike(
     stat_prefix: 'bench',
     generate_request_id: true,
     normalize_path: true,
+    http_protocol_options: { accept_http_10: true, default_host_for_http_10: 'bench' },
     route_config: {
       virtual_hosts: [
         {

@@ -32,16 +32,35 @@ interface Row {
   readonly bulk: Bulk;
 }
 
-/** Full handshakes with a client certificate, as many as one OpenSSL client manages. */
+/**
+ * Full handshakes with a client certificate, as many as one OpenSSL client manages, each with one request: a client
+ * of TLS 1.3 believes itself connected before the server has judged its certificate, its answer alone proves it.
+ */
 async function handshakes({ tlsPort, farPid }: Pair): Promise<number> {
-  const command = ['openssl', 's_time', '-connect', `127.0.0.1:${tlsPort}`, '-new', '-time', String(seconds)];
+  const command = ['openssl', 's_time', '-connect', `127.0.0.1:${tlsPort}`, '-new', '-www', '/'].concat([
+    '-time',
+    String(seconds),
+  ]);
   const before = cpuMicros([farPid]);
   const child = Bun.spawn(
-    ['taskset', '-c', '0', ...command, '-cert', files.client, '-key', files.client, '-CAfile', files.ca],
+    [
+      'taskset',
+      '-c',
+      '0',
+      ...command,
+      '-cert',
+      files.client,
+      '-key',
+      files.client,
+      '-CAfile',
+      files.authorities,
+    ],
     { stdout: 'pipe', stderr: 'ignore' },
   );
   const text = await new Response(child.stdout).text();
-  const count = Number(/(\d+) connections in \d+ real/.exec(text)?.[1] ?? Number.NaN);
+  const counted = /(\d+) connections in \d+ real seconds, (\d+) bytes read/.exec(text);
+  const [count, answerBytes] = [Number(counted?.[1]), Number(counted?.[2])];
+  if (!(answerBytes > 1024)) throw new Error(`the handshakes were refused: ${text.slice(-200)}`);
   return (cpuMicros([farPid]) - before) / count;
 }
 
