@@ -45,7 +45,7 @@ export class World {
   isDraining = false;
   readonly tunnels = { opened: 0, closed: 0 };
   #listeners: SocketListener[] = [];
-  #peers: { stop(force: boolean): void }[] = [];
+  #peers: { stop(force: boolean): unknown }[] = [];
 
   constructor() {
     this.clock.attach(this.wheel);
@@ -121,9 +121,13 @@ export class World {
 
   /** A scripted upstream; its endpoint is `127.0.0.1:port`. */
   upstream(script: UpstreamScript): ScriptedUpstream {
-    const upstream = new ScriptedUpstream(script);
-    this.#peers.push(upstream);
-    return upstream;
+    return this.owns(new ScriptedUpstream(script));
+  }
+
+  /** A peer of another kind, which ends with the world. */
+  owns<T extends { stop(force: boolean): unknown }>(peer: T): T {
+    this.#peers.push(peer);
+    return peer;
   }
 
   cluster(name: string, ports: readonly (number | Endpoint)[], more: Partial<Cluster> = {}): TestCluster {
@@ -144,8 +148,7 @@ export class World {
   async client(port: number): Promise<RawClient> {
     const client = new RawClient();
     await client.connect(port);
-    this.#peers.push(client);
-    return client;
+    return this.owns(client);
   }
 
   close(): void {

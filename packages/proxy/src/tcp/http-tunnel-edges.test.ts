@@ -1,43 +1,14 @@
 /** What a tunnel's proxy, its client and the values it is asked with can do wrong, and what must not follow from it. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { MAX_UPSTREAM_WINDOW_BYTES } from '../cluster/compile-protocol.ts';
-import type { TestCluster } from '../http/test-doubles.ts';
-import { H2TestUpstream } from '../http/test-h2.ts';
-import type { H2Script } from '../http/test-h2.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import { openFullListener } from '../io/test-full-listener.ts';
-import type { TcpProxyConfig, TunnelConfig } from '../listener/listener.ts';
-import type { RequestRecord } from '../telemetry/record.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
-import { chainOf, ServingWorld } from './test-serving.ts';
+import { connect, TunnelWorld } from './test-tunnels.ts';
 
-let world: ServingWorld;
-let failures: string[] = [];
-const stops: { stop(): unknown }[] = [];
-beforeEach(() => {
-  world = new ServingWorld();
-  failures = [];
-});
-afterEach(() => {
-  for (const one of stops.splice(0)) one.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
-
-const connect: TunnelConfig = { method: 'CONNECT', authority: 'db.test:5432', path: '', headers: [] };
-const tick = (): Promise<void> => new Promise((done) => setImmediate(done));
-
-function serve(tunnel: TunnelConfig, more: Partial<TcpProxyConfig> = {}): number {
-  const reasons = { log: (record: RequestRecord) => void failures.push(record.upstreamTransportFailure) };
-  const accessLoggers = [world.log, reasons];
-  return world.serve(chainOf(world.tcpTo('proxy', { tunnel, accessLoggers, ...more })));
-}
-
-function expectNothingHeld(): void {
-  const { limits, endpoints, stats } = world.clusters.get('proxy') as TestCluster;
-  expect([limits.requests.current, limits.pendingRequests.current]).toEqual([0, 0]);
-  expect(stats.counts['requestEnded']).toBe(stats.counts['requestStarted']!);
-  for (const endpoint of endpoints) expect(endpoint.activeRequests).toBe(0);
-}
+let world: TunnelWorld;
+freshWorlds(() => (world = new TunnelWorld()));
 
 describe('through a proxy of HTTP/1.1, a tunnel', () => {
   test.each(['a b', 'a\r\nX: y', 'a\u010d\u010aX', 'caf\u00e9', ''])(
@@ -45,12 +16,12 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
     async (made) => {
       const upstream = world.upstream((peer) => peer.send('HTTP/1.1 200 OK\r\n\r\n'));
       world.cluster('proxy', [upstream.port]);
-      await (await world.client(serve({ ...connect, authority: () => made }))).untilClosed();
+      await (await world.client(world.tunnel({ ...connect, authority: () => made }))).untilClosed();
       await world.lines.until(1);
       expect(world.lines.lines[0]!.flags).toBe(FLAG.UF | FLAG.URX);
-      expect(failures).toEqual(['the hostname of the tunnel has no value that can be sent']);
+      expect(world.failures).toEqual(['the hostname of the tunnel has no value that can be sent']);
       expect(upstream.connectionCount).toBe(0);
-      expectNothingHeld();
+      world.expectNothingHeld();
     },
   );
 
@@ -66,7 +37,7 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
       { ...add, name: 'X-Sni', format: () => 'a\r\nX: y' },
       { ...add, name: 'X-From', format: () => 'web' },
     ];
-    const client = await world.client(serve({ ...connect, headers }));
+    const client = await world.client(world.tunnel({ ...connect, headers }));
     await client.until(() => client.text === '!');
     expect(head).toBe('CONNECT db.test:5432 HTTP/1.1\r\nhost: db.test:5432\r\nX-From: web\r\n\r\n');
   });
@@ -80,7 +51,7 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
   ])('an answer that announces a length to CONNECT has none: %j', async (fields) => {
     const upstream = world.upstream((peer) => peer.send(`HTTP/1.1 200 OK\r\n${fields}\r\n\r\nhello`));
     world.cluster('proxy', [upstream.port]);
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     await Promise.race([client.untilClosed(), client.until(() => client.text === 'hello')]);
     expect(client.text).toBe('hello');
   });
@@ -89,12 +60,12 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
     const full = openFullListener();
     try {
       const cluster = world.cluster('proxy', [full.port]);
-      const client = await world.client(serve(connect));
-      while (cluster.limits.pendingRequests.current === 0) await tick();
+      const client = await world.client(world.tunnel(connect));
+      while (cluster.limits.pendingRequests.current === 0) await turns();
       client.reset();
       await world.lines.until(1);
       expect(cluster.stats.counts['requestCancelled']).toBe(1);
-      expectNothingHeld();
+      world.expectNothingHeld();
     } finally {
       full.close();
     }
@@ -106,15 +77,15 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
       peer.send(`HTTP/1.1 407 No\r\ncontent-length: ${2 * body.length}\r\n\r\n${body}`),
     );
     const { limits } = world.cluster('proxy', [upstream.port]);
-    const port = serve(connect);
+    const port = world.tunnel(connect);
     for (let turn = 0; turn < 3; turn++) {
       const client = await world.client(port);
       await client.untilClosed();
       expect(client.text).toBe('');
     }
-    while (limits.connections.current > 0) await tick();
+    while (limits.connections.current > 0) await turns();
     expect(upstream.connectionCount).toBe(3);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('outlives the times that its pool gives idle and old connections', async () => {
@@ -122,7 +93,7 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
       peer.send(text.endsWith('x') ? 'echo' : 'HTTP/1.1 200 OK\r\n\r\n!'),
     );
     world.cluster('proxy', [upstream.port], { poolIdleTimeoutMs: 500, maxConnectionDurationMs: 2000 });
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     await client.until(() => client.text === '!');
     world.clock.advance(5000);
     client.send('x');
@@ -131,17 +102,10 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
 });
 
 describe('through a proxy of HTTP/2, a tunnel', () => {
-  async function proxy(script: H2Script): Promise<H2TestUpstream> {
-    const upstream = await new H2TestUpstream(script).listen();
-    stops.push(upstream);
-    world.cluster('proxy', [upstream.port], { protocol: 'h2' });
-    return upstream;
-  }
-
   test('a slow client is owed a whole window of the largest kind, and gets it all', async () => {
     const size = 24 * 1024 * 1024;
     let taken = 0;
-    await proxy(({ stream }) => {
+    await world.h2Proxy(({ stream }) => {
       stream.respond({ ':status': 200 });
       stream.on('error', () => {});
       const block = Buffer.alloc(64 * 1024, 'z');
@@ -157,11 +121,11 @@ describe('through a proxy of HTTP/2, a tunnel', () => {
     const cluster = world.clusters.get('proxy')!;
     const http2 = { ...cluster.http2, streamWindowBytes: MAX_UPSTREAM_WINDOW_BYTES };
     world.clusters.set('proxy', { ...cluster, http2 });
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.pause();
     for (let still = 0, before = 0; still < 200; still = taken === before ? still + 1 : 0) {
       before = taken;
-      await tick();
+      await turns();
     }
     expect(taken).toBeLessThan(size);
     client.resume();
@@ -169,37 +133,37 @@ describe('through a proxy of HTTP/2, a tunnel', () => {
     expect(client.receivedBytes).toBe(size);
     client.reset();
     await world.lines.until(1);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('that is reset before its answer leaves the connection to the next', async () => {
     let asked = 0;
-    const upstream = await proxy(({ stream }) => {
+    const upstream = await world.h2Proxy(({ stream }) => {
       if (asked++ === 0) return stream.close(8);
       stream.respond({ ':status': 200, 'content-length': '2' });
       stream.write('hello');
     });
-    await (await world.client(serve(connect))).untilClosed();
-    const client = await world.client(serve(connect));
+    await (await world.client(world.tunnel(connect))).untilClosed();
+    const client = await world.client(world.tunnel(connect));
     await client.until(() => client.text === 'hello');
     expect(upstream.connectionCount).toBe(1);
     client.reset();
     await world.lines.until(2);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('outlives GOAWAY', async () => {
     let goAway: () => void = () => {};
-    await proxy(({ stream }) => {
+    await world.h2Proxy(({ stream }) => {
       stream.respond({ ':status': 200 });
       stream.on('data', (data: Buffer) => stream.write(data));
       goAway = () => stream.session!.goaway(0);
     });
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.send('a');
     await client.until(() => client.text === 'a');
     goAway();
-    for (let turn = 0; turn < 20; turn++) await tick();
+    await turns(20);
     client.send('b');
     await client.until(() => client.text === 'ab');
   });

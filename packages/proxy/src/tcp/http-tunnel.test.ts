@@ -1,9 +1,9 @@
 import type { Socket } from 'bun';
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { H2ErrorCode } from '@sluice/wire';
 import type { TestCluster } from '../http/test-doubles.ts';
-import { H2TestUpstream } from '../http/test-h2.ts';
-import type { H2Script } from '../http/test-h2.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import {
   ACK,
   DATA,
@@ -16,45 +16,16 @@ import {
   SETTINGS,
 } from '../http/test-h2-frames.ts';
 import type { UpstreamPeer } from '../http/test-world.ts';
-import type { TcpProxyConfig, TunnelConfig } from '../listener/listener.ts';
-import type { RequestRecord } from '../telemetry/record.ts';
+import type { TunnelConfig } from '../listener/listener.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
-import { chainOf, ServingWorld } from './test-serving.ts';
+import { connect, TunnelWorld } from './test-tunnels.ts';
 
-let world: ServingWorld;
-/** Why connections failed, as the access log says it; empty for those that did not. */
-let failures: string[] = [];
-const stops: { stop(): unknown }[] = [];
-beforeEach(() => {
-  world = new ServingWorld();
-  failures = [];
-});
-afterEach(() => {
-  for (const one of stops.splice(0)) one.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+let world: TunnelWorld;
+freshWorlds(() => (world = new TunnelWorld()));
 
 const internalError = Buffer.from([0, 0, 0, H2ErrorCode.INTERNAL_ERROR]);
-const connect: TunnelConfig = { method: 'CONNECT', authority: 'db.test:5432', path: '', headers: [] };
 const post: TunnelConfig = { ...connect, method: 'POST', path: '/tcp' };
 const count = (name: string): number => world.stats.counts[name] ?? 0;
-const tick = (): Promise<void> => new Promise((done) => setImmediate(done));
-
-function serve(tunnel: TunnelConfig, more: Partial<TcpProxyConfig> = {}): number {
-  const reasons = { log: (record: RequestRecord) => void failures.push(record.upstreamTransportFailure) };
-  const accessLoggers = [world.log, reasons];
-  return world.serve(chainOf(world.tcpTo('proxy', { tunnel, accessLoggers, ...more })));
-}
-
-/** Everything that was borrowed is back. */
-function expectNothingHeld(): void {
-  const { limits, endpoints, stats } = world.clusters.get('proxy') as TestCluster;
-  expect(stats.counts['requestEnded']).toBe(stats.counts['requestStarted']!);
-  expect(limits.requests.current).toBe(0);
-  expect(limits.pendingRequests.current).toBe(0);
-  for (const endpoint of endpoints) expect(endpoint.activeRequests).toBe(0);
-}
 
 describe('a tunnel through a proxy of HTTP/1.1', () => {
   test('carries what follows the answer to CONNECT, and nothing before it', async () => {
@@ -65,14 +36,14 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       if (text.endsWith('question')) peer.send('answer');
     });
     world.cluster('proxy', [upstream.port]);
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.send('question');
     await client.until(() => client.text === 'hello answer');
     expect(seen[0]).toBe('CONNECT db.test:5432 HTTP/1.1\r\nhost: db.test:5432\r\n\r\n');
     client.reset();
     await world.lines.until(1);
     expect(world.lines.lines[0]).toMatchObject({ bytesReceived: 8, bytesSent: 12, attempts: 1 });
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('says more to the proxy, from where the connection came and where it went', async () => {
@@ -82,7 +53,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       peer.send('HTTP/1.1 200 OK\r\n\r\n!');
     });
     world.cluster('proxy', [upstream.port]);
-    const port = serve({
+    const port = world.tunnel({
       ...connect,
       authority: () => '10.0.0.1:80',
       headers: [
@@ -111,9 +82,9 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
         },
       },
     });
-    stops.push({ stop: () => server.stop(true) });
+    world.owns(server);
     world.cluster('proxy', [server.port]);
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.send('all');
     client.end();
     await ended.promise;
@@ -121,7 +92,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
     expect(client.text).toBe('last words');
     await world.lines.until(1);
     expect(world.lines.lines[0]).toMatchObject({ bytesReceived: 3, bytesSent: 10, flags: 0 });
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a proxy that refuses is passed over for the next, and named when it was the last', async () => {
@@ -130,10 +101,10 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       if (text.endsWith('\r\n\r\n')) peer.send('HTTP/1.1 200 OK\r\n\r\nyes');
     });
     world.cluster('proxy', [refusing.port, willing.port]);
-    const client = await world.client(serve(connect, { maxConnectAttempts: 2 }));
+    const client = await world.client(world.tunnel(connect, { maxConnectAttempts: 2 }));
     await client.until(() => client.text === 'yes');
     world.cluster('proxy', [refusing.port]);
-    const refused = await world.client(serve(connect));
+    const refused = await world.client(world.tunnel(connect));
     refused.send('lost');
     await refused.untilClosed();
     expect(refused.text).toBe('');
@@ -143,19 +114,19 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       details: 'upstream_reset_before_response_started{connect-failed}',
       bytesReceived: 0,
     });
-    expect(failures).toEqual(['the proxy answered CONNECT with 403']);
-    expectNothingHeld();
+    expect(world.failures).toEqual(['the proxy answered CONNECT with 403']);
+    world.expectNothingHeld();
   });
 
   test('one that nobody answers at, and one that dies before it answers, fail', async () => {
     world.cluster('proxy', [await world.deadPort()]);
-    await (await world.client(serve(connect))).untilClosed();
+    await (await world.client(world.tunnel(connect))).untilClosed();
     const dying = world.upstream((peer) => peer.reset());
     world.cluster('proxy', [dying.port]);
-    await (await world.client(serve(connect))).untilClosed();
+    await (await world.client(world.tunnel(connect))).untilClosed();
     await world.lines.until(2);
     for (const line of world.lines.lines) expect(line.flags).toBe(FLAG.UF | FLAG.URX);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a reset of one side resets the other', async () => {
@@ -164,35 +135,35 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       else if (text.endsWith('\r\n\r\n')) peer.send('HTTP/1.1 200 OK\r\n\r\n');
     });
     world.cluster('proxy', [upstream.port]);
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.send('bye');
     await client.untilClosed();
     await world.lines.until(1);
     expect(world.lines.lines[0]!.flags & FLAG.UC).toBe(FLAG.UC);
-    const other = await world.client(serve(connect));
+    const other = await world.client(world.tunnel(connect));
     await upstream.until(() => upstream.openCount === 1);
-    await tick();
+    await turns();
     other.reset();
     await upstream.until(() => upstream.openCount === 0);
     await world.lines.until(2);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a client that leaves while the proxy thinks leaves nothing behind', async () => {
     const upstream = world.upstream(() => {});
     world.cluster('proxy', [upstream.port]);
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     await upstream.until(() => upstream.texts.join('').endsWith('\r\n\r\n'));
     client.reset();
     await upstream.until(() => upstream.openCount === 0);
     await world.lines.until(1);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a proxy that never answers is waited for no longer than an idle connection', async () => {
     const upstream = world.upstream(() => {});
     world.cluster('proxy', [upstream.port]);
-    const client = await world.client(serve(connect, { idleTimeoutMs: 1_000 }));
+    const client = await world.client(world.tunnel(connect, { idleTimeoutMs: 1_000 }));
     client.send('x');
     await upstream.until(() => upstream.texts.join('').endsWith('\r\n\r\n'));
     world.clock.advance(1_010);
@@ -200,14 +171,14 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
     await upstream.until(() => upstream.openCount === 0);
     await world.lines.until(1);
     expect(world.lines.lines[0]!.details).toBe('tcp_session_idle_timeout');
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('more tunnels than requests are allowed are refused', async () => {
     const upstream = world.upstream((peer) => peer.send('HTTP/1.1 200 OK\r\n\r\n!'));
     const cluster = world.cluster('proxy', [upstream.port]);
     cluster.limits.requests.max = 1;
-    const port = serve(connect);
+    const port = world.tunnel(connect);
     const first = await world.client(port);
     await first.until(() => first.text === '!');
     await (await world.client(port)).untilClosed();
@@ -215,7 +186,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
     expect(world.lines.lines[0]!.flags).toBe(FLAG.UO);
     first.reset();
     await world.lines.until(2);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('by POST, the bytes are bodies, and a connection that ended whole serves the next', async () => {
@@ -231,7 +202,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       peer.send('3\r\nbye\r\n0\r\n\r\n');
     });
     world.cluster('proxy', [upstream.port]);
-    const port = serve(post);
+    const port = world.tunnel(post);
     for (let turn = 0; turn < 2; turn++) {
       const client = await world.client(port);
       await client.until(() => client.text === 'hi');
@@ -247,7 +218,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
     );
     expect(upstream.connectionCount).toBe(1);
     await world.lines.until(2);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a kept connection that had ended meanwhile is no failure of the proxy', async () => {
@@ -258,7 +229,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
         peer.send('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n');
     });
     world.cluster('proxy', [upstream.port]);
-    const port = serve(post);
+    const port = world.tunnel(post);
     const first = await world.client(port);
     await first.until(() => first.text === 'hi');
     first.end();
@@ -268,7 +239,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
     expect(upstream.connectionCount).toBe(2);
     second.reset();
     await world.lines.until(2);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a slow client stops the proxy behind it', async () => {
@@ -290,20 +261,20 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
         drain: fill,
       },
     });
-    stops.push({ stop: () => server.stop(true) });
+    world.owns(server);
     world.cluster('proxy', [server.port]);
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.pause();
     for (let still = 0, before = 0; still < 200; still = sent === before ? still + 1 : 0) {
       before = sent;
-      await tick();
+      await turns();
     }
     expect(sent).toBeLessThan(wanted / 2);
     client.resume();
-    while (sent < wanted) await tick();
+    while (sent < wanted) await turns();
     client.reset();
     await world.lines.until(1);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a slow proxy stops the client, and all arrives', async () => {
@@ -315,12 +286,12 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
       peer.send('HTTP/1.1 200 OK\r\n\r\n!');
     });
     world.cluster('proxy', [upstream.port]);
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     await client.until(() => client.text === '!');
     const head = upstream.receivedBytes;
     const total = 24 * 1024 * 1024;
     client.send(new Uint8Array(total));
-    while (count('readingPaused') === 0) await tick();
+    while (count('readingPaused') === 0) await turns();
     reader!.resume();
     await upstream.until(() => upstream.receivedBytes === total + head);
     expect(count('readingResumed')).toBe(count('readingPaused'));
@@ -328,19 +299,12 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
 });
 
 describe('a tunnel through a proxy of HTTP/2', () => {
-  async function proxy(script: H2Script): Promise<H2TestUpstream> {
-    const upstream = await new H2TestUpstream(script).listen();
-    stops.push(upstream);
-    world.cluster('proxy', [upstream.port], { protocol: 'h2' });
-    return upstream;
-  }
-
   test('shares its connection with others', async () => {
-    const upstream = await proxy(({ stream }) => {
+    const upstream = await world.h2Proxy(({ stream }) => {
       stream.respond({ ':status': 200 });
       stream.on('data', (data: Buffer) => stream.write(`echo ${data.toString()}`));
     });
-    const port = serve(connect);
+    const port = world.tunnel(connect);
     const clients = [await world.client(port), await world.client(port), await world.client(port)];
     for (const [index, client] of clients.entries()) client.send(`${index}`);
     for (const [index, client] of clients.entries())
@@ -354,20 +318,20 @@ describe('a tunnel through a proxy of HTTP/2', () => {
     await clients[1]!.until(() => clients[1]!.text === 'echo 1echo more');
     for (const client of clients.slice(1)) client.reset();
     await world.lines.until(3);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test.each([
     ['CONNECT', connect, {}],
     ['POST', post, { ':path': '/tcp', ':scheme': 'http' }],
   ])('each side ends by itself, by %s', async (method, tunnel, more) => {
-    const upstream = await proxy(({ stream }) => {
+    const upstream = await world.h2Proxy(({ stream }) => {
       stream.respond({ ':status': 200 });
       let text = '';
       stream.on('data', (data: Buffer) => (text += data.toString()));
       stream.on('end', () => stream.end(`read ${text}`));
     });
-    const client = await world.client(serve(tunnel));
+    const client = await world.client(world.tunnel(tunnel));
     client.send('all');
     client.end();
     await client.untilClosed();
@@ -375,17 +339,17 @@ describe('a tunnel through a proxy of HTTP/2', () => {
     expect(upstream.requests[0]).toMatchObject({ ':method': method, ':authority': 'db.test:5432', ...more });
     await world.lines.until(1);
     expect(world.lines.lines[0]).toMatchObject({ bytesReceived: 3, bytesSent: 8, flags: 0 });
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('a refusal and a reset are told apart from an end', async () => {
-    await proxy(({ stream }) => {
+    await world.h2Proxy(({ stream }) => {
       stream.respond({ ':status': 502 }, { endStream: true });
     });
-    await (await world.client(serve(connect))).untilClosed();
+    await (await world.client(world.tunnel(connect))).untilClosed();
     await world.lines.until(1);
     expect(world.lines.lines[0]!.flags).toBe(FLAG.UF | FLAG.URX);
-    expect(failures).toEqual(['the proxy answered CONNECT with 502']);
+    expect(world.failures).toEqual(['the proxy answered CONNECT with 502']);
     const said = new Set<number>();
     const say = (peer: UpstreamPeer, type: number, bytes: Uint8Array): void => {
       if (!said.has(type)) peer.send(bytes);
@@ -400,27 +364,27 @@ describe('a tunnel through a proxy of HTTP/2', () => {
       }
     });
     world.cluster('proxy', [resetting.port], { protocol: 'h2' });
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.send('x');
     await client.untilClosed();
     await world.lines.until(2);
     expect(world.lines.lines[1]!.flags & FLAG.UC).toBe(FLAG.UC);
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 
   test('large transfers pass both ways, within their windows', async () => {
     const size = 3 * 1024 * 1024;
-    await proxy(({ stream }) => {
+    await world.h2Proxy(({ stream }) => {
       stream.respond({ ':status': 200 });
       stream.pipe(stream);
     });
-    const client = await world.client(serve(connect));
+    const client = await world.client(world.tunnel(connect));
     client.send(Buffer.alloc(size, 'y'));
     await client.until(() => client.text.length === size);
     client.end();
     await client.untilClosed();
     await world.lines.until(1);
     expect(world.lines.lines[0]).toMatchObject({ bytesReceived: size, bytesSent: size, flags: 0 });
-    expectNothingHeld();
+    world.expectNothingHeld();
   });
 });
