@@ -27,6 +27,7 @@ import { exchangePoolOf, type ExchangePool } from './exchange-pool.ts';
 import type { Exchange } from './exchange.ts';
 import { fillFromHead } from './h1-request-message.ts';
 import { MAX_PIPELINED_BYTES } from './h1-limits.ts';
+import { beginLinger, lingerEnded } from './linger.ts';
 import { h2cRequest, readH2cSettings, SWITCHING_TO_H2C, type UpgradeToH2 } from './h2c-upgrade.ts';
 import { frameResponse, writeHeadTo } from './h1-response-head.ts';
 import { requestReadersOf, type RequestReader, type RequestReaderPool } from './request-reader.ts';
@@ -289,7 +290,7 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   }
 
   onPhaseTimeout(): void {
-    if (this.#isLingering) this.#connection.terminate();
+    if (this.#isLingering) lingerEnded(this.#connection);
     else if (this.#isBetweenRequests) this.#idleEnded();
     else {
       this.#isClosing = true;
@@ -411,21 +412,13 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     }
   }
 
-  /** FIN first, and time for the client to read what it was sent: a close with unread octets would reset it. */
   #linger(): void {
     if (this.#isLingering) return;
     this.#isLingering = true;
     this.#held = null;
-    const connection = this.#connection;
-    if (!connection.isOpen) return;
-    connection.resume();
-    const lingerMs = this.#binding.config.delayedCloseTimeoutMs;
-    if (lingerMs <= 0) {
-      connection.close();
-      return;
-    }
-    connection.end();
-    this.#phaseDeadline.setIn(lingerMs, this.#services.clock.nowMs());
+    const { delayedCloseTimeoutMs } = this.#binding.config;
+    const nowMs = this.#services.clock.nowMs();
+    beginLinger(this.#connection, delayedCloseTimeoutMs, this.#phaseDeadline, nowMs);
   }
 
   #judgeClosing(isUntilClose: boolean, isTunnel: boolean): void {

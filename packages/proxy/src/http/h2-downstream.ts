@@ -23,6 +23,7 @@ import { H2DownstreamStream, type H2StreamOwner } from './h2-downstream-stream.t
 import { H2ServerSink, type H2ServerOwner } from './h2-server-sink.ts';
 import { serverSessionOptions } from './h2-settings.ts';
 import { logRequestWithoutHead } from './request-without-head.ts';
+import { beginLinger, lingerEnded } from './linger.ts';
 import { H2Watch, type H2WatchOwner } from './h2-watch.ts';
 import type { CodecOwner, RequestMessage } from './streams.ts';
 
@@ -207,7 +208,7 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
   }
 
   onPhaseTimeout(): void {
-    if (this.#isLingering) this.#connection.terminate();
+    if (this.#isLingering) lingerEnded(this.#connection);
     else if (this.#isDraining) {
       // The client did not answer the PING of the drain: it has had its time to learn of it.
       this.session.goAway(H2ErrorCode.NO_ERROR);
@@ -270,18 +271,14 @@ export class H2DownstreamConnection implements ConnectionHandler, H2ServerOwner,
     this.session.onTransportClosed();
   }
 
-  /** FIN first, and time for the client to read what it was sent: a close with unread octets would reset it. */
   #linger(): void {
     if (this.#isLingering) return;
     this.#isLingering = true;
-    if (!this.#connection.isOpen) return;
-    const lingerMs = this.#binding.config.delayedCloseTimeoutMs;
-    if (lingerMs <= 0) {
-      this.#connection.close();
-      return;
-    }
-    this.#connection.end();
-    this.#phaseDeadline.setIn(lingerMs, this.#services.clock.nowMs());
+    // Nothing is heard from now on, no answer to a PING either.
+    this.#watch.dispose();
+    const { delayedCloseTimeoutMs } = this.#binding.config;
+    const nowMs = this.#services.clock.nowMs();
+    beginLinger(this.#connection, delayedCloseTimeoutMs, this.#phaseDeadline, nowMs);
   }
 
   #phaseDeadlineOff(): void {
