@@ -61,7 +61,7 @@ export class AttemptSet {
   }
 
   /** One has come to rest: another may be alone now, and what was started in its place is gone. */
-  recount(): void {
+  recount(body: RequestBody): void {
     if (this.lone !== null) return;
     let left: Attempt | null = null;
     for (let i = 0; i < this.size; i++) {
@@ -72,6 +72,8 @@ export class AttemptSet {
     }
     this.lone = left ?? this.#first;
     this.lone.isSuperseded = false;
+    // What was kept for who has gone: nothing else lets go of it before more comes.
+    if (left !== null) body.trim(left.position);
   }
 
   /**

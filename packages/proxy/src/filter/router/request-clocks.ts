@@ -68,10 +68,11 @@ export class RequestClocks {
     if (routeMs > 0 && !isUpgrade) this.#route.setIn(routeMs, this.#services.clock.nowMs());
   }
 
-  startTry(attempt: Attempt): void {
+  /** `answers`: its response is being forwarded, so that it may only not fall silent. */
+  startTry(attempt: Attempt, answers: boolean): void {
     const { perTryMs, perTryIdleMs } = this.#timeouts;
     if (perTryMs > 0 || perTryIdleMs > 0)
-      attempt.setTimeouts(perTryMs, perTryIdleMs, this.#services.clock.nowMs());
+      attempt.setTimeouts(answers ? 0 : perTryMs, perTryIdleMs, this.#services.clock.nowMs());
   }
 
   clearRoute(): void {

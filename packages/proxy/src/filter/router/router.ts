@@ -112,7 +112,7 @@ export class Router implements AttemptHost {
     const attempts = this.#attempts;
     for (let i = 0; i < attempts.size; i++) {
       const attempt = attempts.at(i);
-      if (attempt.isOpen && attempt.hasSentHead) this.#clocks.startTry(attempt);
+      if (attempt.isOpen && attempt.hasSentHead) this.#clocks.startTry(attempt, this.#state === 'answering');
     }
     attempts.pump();
   }
@@ -154,7 +154,7 @@ export class Router implements AttemptHost {
 
   onAttemptSent(attempt: Attempt): void {
     this.#host.record.upstreamHeadSentMs = attempt.headSentMs;
-    if (this.body.hasEnded) this.#clocks.startTry(attempt);
+    if (this.body.hasEnded) this.#clocks.startTry(attempt, false);
   }
 
   onAttemptProgress(): void {
@@ -338,7 +338,7 @@ export class Router implements AttemptHost {
     if (retries) attempt.backOff(this.#tries.countRetry(attempt.endpoint!));
     else {
       attempt.rest();
-      this.#attempts.recount();
+      this.#attempts.recount(this.body);
     }
     // It may have been the one that the client waited for.
     if (hasOthers) this.#host.grantRequestCredit();
@@ -374,7 +374,7 @@ export class Router implements AttemptHost {
       this.#endOpen(attempt, 0);
       attempt.rest();
     }
-    attempts.recount();
+    attempts.recount(this.body);
     const { record } = this.#host;
     record.endpoint = winner.endpoint;
     record.upstreamLocalAddress = winner.stream!.localAddress;
