@@ -129,6 +129,11 @@ export class HttpTunnel implements ResponseSink, TcpSide {
   }
 
   close(): void {
+    // Before it is open there is nothing to end in order, and perhaps only a place among those who wait.
+    if (!this.#isOpen) {
+      this.terminate();
+      return;
+    }
     if (this.#isOver) return;
     if (!this.#hasEnded) {
       this.#hasEnded = true;
