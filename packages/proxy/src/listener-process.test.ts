@@ -1,6 +1,6 @@
 /** Listener filters of a running proxy: what the first bytes are decides who serves the connection. */
 import { afterEach, describe, expect, test } from 'bun:test';
-import { cleanUp, onCleanUp } from '@sluice/testkit';
+import { cleanUp, onCleanUp, turns } from '@sluice/testkit';
 import { httpManager, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
 
 afterEach(cleanUp);
@@ -75,7 +75,7 @@ async function exchange(address: string, pieces: readonly (string | Uint8Array)[
   socket.setNoDelay(true);
   for (const piece of pieces) {
     socket.write(piece);
-    await new Promise((done) => setImmediate(done));
+    await turns();
   }
   return closed.promise;
 }

@@ -3,7 +3,7 @@ export { FakeClock, createRandom } from '@sluice/runtime';
 export { cleanUp, onCleanUp } from './cleanup.ts';
 export { waitFor } from './poll.ts';
 export type { WaitOptions } from './poll.ts';
-export { turns } from './turns.ts';
+export { turns, untilStill } from './turns.ts';
 export { makeTempDir, withTempDir } from './temp-dir.ts';
 export { blackholePort, freePort, refusingPort } from './ports.ts';
 export { PeerConnection, connectPeer } from './peer-connection.ts';

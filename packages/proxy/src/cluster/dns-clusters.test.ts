@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { createLogger, FakeClock, TimerWheel } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import { ClusterLoadAssignmentTable, parseJsonMessage, type ClusterLoadAssignment } from '@sluice/xds';
 import type { DnsSettings } from './cluster-settings.ts';
 import { DnsClusters, type DnsAnswer } from './dns-clusters.ts';
@@ -54,7 +55,7 @@ function newDns() {
   });
   const turn = async (ms = 0): Promise<void> => {
     clock.advance(ms);
-    await new Promise((resolve) => setImmediate(resolve));
+    await turns();
   };
   const answer = (name: string, ...addresses: string[]): void =>
     void answers.set(name, { addresses, ttlMs: 30_000 });

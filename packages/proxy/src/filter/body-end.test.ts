@@ -1,17 +1,12 @@
 /** The end of a body: last data, trailers, what filters append there, and bodies collected with a cut. */
-import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { expect, test } from 'bun:test';
 import { forwardTo, routerBinding, testRoute } from '../http/test-doubles.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import { World, type UpstreamScript } from '../http/test-world.ts';
 import type { HttpFilter, HttpFilterBinding, HttpFilterContext } from './filter.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 function bind(name: string, filter: HttpFilter): HttpFilterBinding {
   const factory = {

@@ -1,5 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { forwardTo, routerBinding, testRoute } from '../http/test-doubles.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import { answering, reply, World } from '../http/test-world.ts';
 import { DISABLED } from '../route/route.ts';
 import type {
@@ -12,13 +14,7 @@ import type {
 } from './filter.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
@@ -179,17 +175,17 @@ describe('answering', () => {
     const { port, upstream } = proxyWith([waiting]);
     const client = await world.client(port);
     client.send(get);
-    while (context === null) await new Promise((done) => setImmediate(done));
+    while (context === null) await turns();
     (context as HttpFilterContext).answer(refusal);
     expect((await client.response()).status).toBe(403);
     const late = context as HttpFilterContext;
     context = null;
     client.send(get);
-    while (context === null) await new Promise((done) => setImmediate(done));
+    while (context === null) await turns();
     expect(context).not.toBe(late);
     late.resume();
     late.answer(refusal);
-    await new Promise((done) => setImmediate(done));
+    await turns();
     expect(client.text).toBe('');
     (context as HttpFilterContext).resume();
     expect((await client.response()).status).toBe(200);
@@ -218,9 +214,9 @@ describe('bodies', () => {
     );
     const client = await world.client(port);
     client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello');
-    while (context === null) await new Promise((done) => setImmediate(done));
+    while (context === null) await turns();
     client.send('world');
-    while (world.accepted[0]!.bytesRead < 55) await new Promise((done) => setImmediate(done));
+    while (world.accepted[0]!.bytesRead < 55) await turns();
     expect(upstream.connectionCount).toBe(0);
     (context as HttpFilterContext).resume();
     expect((await client.response()).body).toBe('helloworld');
@@ -258,8 +254,7 @@ describe('bodies', () => {
     const { port, upstream } = proxyWith([collecting], echo);
     const client = await world.client(port);
     client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello');
-    while (world.accepted.length === 0 || world.accepted[0]!.bytesRead < 50)
-      await new Promise((done) => setImmediate(done));
+    while (world.accepted.length === 0 || world.accepted[0]!.bytesRead < 50) await turns();
     expect(upstream.connectionCount).toBe(0);
     client.send('world');
     expect((await client.response()).body).toBe('HELLOWORLD!!');

@@ -1,27 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns, untilStill } from '@sluice/testkit';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { answering, reply, World, type UpstreamScript } from './test-world.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
-
-/** Lets the loop run until nothing moves any more; what is measured afterwards is bytes, not time. */
-async function settle(measure: () => number): Promise<number> {
-  let last = -1;
-  for (let quiet = 0; quiet < 20;) {
-    await new Promise((done) => setTimeout(done, 2));
-    const now = measure();
-    quiet = now === last ? quiet + 1 : 0;
-    last = now;
-  }
-  return last;
-}
+freshWorlds(() => (world = new World()));
 
 test('a client that does not read costs bounded memory, and gets everything when it reads', async () => {
   const total = 64 * 1024 * 1024;
@@ -34,9 +18,8 @@ test('a client that does not read costs bounded memory, and gets everything when
   const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
   client.pause();
   client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-  while (world.accepted.length === 0 || world.accepted[0]!.bytesWritten === 0)
-    await new Promise((done) => setImmediate(done));
-  await settle(() => world.accepted[0]!.bytesWritten);
+  while (world.accepted.length === 0 || world.accepted[0]!.bytesWritten === 0) await turns();
+  await untilStill(() => world.accepted[0]!.bytesWritten);
   const downstream = world.accepted[0]!;
   expect(downstream.isWritable).toBe(false);
   expect(downstream.bufferedBytes).toBeLessThan(1024 * 1024);
@@ -59,9 +42,8 @@ test('an upstream that does not read stops the client', async () => {
   const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
   client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
   client.send(new Uint8Array(total));
-  while (world.accepted.length === 0 || !world.accepted[0]!.isPaused)
-    await new Promise((done) => setImmediate(done));
-  const taken = await settle(() => world.accepted[0]!.bytesRead);
+  while (world.accepted.length === 0 || !world.accepted[0]!.isPaused) await turns();
+  const taken = await untilStill(() => world.accepted[0]!.bytesRead);
   expect(taken).toBeLessThan(total / 2);
   resume();
   expect((await client.response()).body).toBe('thanks');
@@ -90,9 +72,9 @@ test('a client that pipelines and does not read is not read either, and gets eve
   const client = await world.client(port);
   client.pause();
   client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(count));
-  while (world.accepted.length === 0) await new Promise((done) => setImmediate(done));
+  while (world.accepted.length === 0) await turns();
   const downstream = world.accepted[0]!;
-  await settle(() => downstream.bytesWritten + downstream.bytesRead);
+  await untilStill(() => downstream.bytesWritten + downstream.bytesRead);
   expect([downstream.isOpen, downstream.isWritable, downstream.isPaused]).toEqual([true, false, true]);
   expect(downstream.bufferedBytes).toBeLessThan(1024 * 1024);
   client.resume();
@@ -118,9 +100,9 @@ describe('behind answers that the client has not read', () => {
     const client = await world.client(world.listen(() => testRoute(forwardTo('a')), { upgrades }));
     client.pause();
     client.send(get.repeat(100));
-    while (world.accepted.length === 0) await new Promise((done) => setImmediate(done));
+    while (world.accepted.length === 0) await turns();
     const downstream = world.accepted[0]!;
-    await settle(() => downstream.bytesWritten);
+    await untilStill(() => downstream.bytesWritten);
     const reads = (end: string) =>
       client.until(() => {
         if (client.text.length > 1_000_000) client.text = client.text.slice(-1000);
@@ -128,7 +110,7 @@ describe('behind answers that the client has not read', () => {
       });
     const waits = async (text: string): Promise<void> => {
       client.send(text);
-      await settle(() => downstream.bytesWritten + downstream.bytesRead);
+      await untilStill(() => downstream.bytesWritten + downstream.bytesRead);
       expect([downstream.isOpen, downstream.isWritable]).toEqual([true, false]);
       client.resume();
     };

@@ -1,27 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { refusingPort } from '@sluice/testkit';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { openFullListener } from '../io/test-full-listener.ts';
 import { forwardTo, retryOn, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { answering, reply, World } from './test-world.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const post = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody';
-
-async function deadPort(): Promise<number> {
-  const upstream = world.upstream(() => {});
-  const { port } = upstream;
-  upstream.stop(true);
-  return port;
-}
 
 async function ask(port: number, request = get) {
   const client = await world.client(port);
@@ -31,15 +20,6 @@ async function ask(port: number, request = get) {
 
 function problem(body: string) {
   return JSON.parse(body) as Record<string, unknown>;
-}
-
-/** Moves the clock in steps until the condition holds, letting sockets run between steps. */
-async function advanceUntil(condition: () => boolean, stepMs = 10): Promise<void> {
-  for (let i = 0; !condition(); i++) {
-    if (i > 5000) throw new Error('never happened');
-    world.clock.advance(stepMs);
-    await new Promise((done) => setImmediate(done));
-  }
 }
 
 describe('replies of the proxy', () => {
@@ -129,7 +109,7 @@ describe('replies of the proxy', () => {
 
 describe('connecting', () => {
   test('a refused endpoint is UF when there is no other', async () => {
-    const cluster = world.cluster('a', [await deadPort()]);
+    const cluster = world.cluster('a', [refusingPort()]);
     const response = await ask(world.listen(() => testRoute(forwardTo('a'))));
     expect(response.status).toBe(503);
     expect(response.head).toContain('x-sluice-reason: upstream-connect-failed');
@@ -147,7 +127,7 @@ describe('connecting', () => {
 
   test('a refused endpoint is passed over at once when there is another', async () => {
     const good = world.upstream(answering(reply('ok')));
-    world.cluster('a', [await deadPort(), good.port]);
+    world.cluster('a', [refusingPort(), good.port]);
     const port = world.listen(() => testRoute(forwardTo('a')));
     expect((await ask(port)).body).toBe('ok');
     await world.log.until(1);
@@ -161,7 +141,7 @@ describe('connecting', () => {
       world.cluster('a', [full.port], { connectTimeoutMs: 250 });
       const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
       client.send(get);
-      await advanceUntil(() => client.text !== '');
+      await world.advanceUntil(() => client.text !== '');
       expect((await client.response()).head).toContain('x-sluice-reason: upstream-connect-timeout');
     } finally {
       full.close();
@@ -298,7 +278,7 @@ describe('retries', () => {
       world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))),
     );
     client.send(post);
-    await advanceUntil(() => client.text !== '');
+    await world.advanceUntil(() => client.text !== '');
     expect((await client.response()).body).toBe('good');
     await world.log.until(1);
     expect(world.log.lines[0]).toMatchObject({ status: 200, attempts: 3, flags: 0 });
@@ -320,7 +300,7 @@ describe('retries', () => {
       world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }, short) }))),
     );
     client.send(get);
-    await advanceUntil(() => client.text !== '');
+    await world.advanceUntil(() => client.text !== '');
     expect((await client.response()).body).toBe('good');
     const [first = 0, second = 0, third = 0] = arrivedMs;
     expect(second - first).toBeGreaterThanOrEqual(500);
@@ -335,7 +315,7 @@ describe('retries', () => {
       ),
     );
     client.send(get);
-    await advanceUntil(() => client.text !== '');
+    await world.advanceUntil(() => client.text !== '');
     expect(await client.response()).toMatchObject({ status: 503, body: 'bad' });
     await world.log.until(1);
     expect(world.log.lines[0]).toMatchObject({ attempts: 2, flags: FLAG.URX, details: 'via_upstream' });
@@ -361,7 +341,7 @@ describe('retries', () => {
       ),
     );
     client.send(get);
-    await advanceUntil(() => client.text !== '');
+    await world.advanceUntil(() => client.text !== '');
     expect((await client.response()).body).toBe('good');
     expect([bad.connectionCount, good.connectionCount]).toEqual([1, 1]);
   });
@@ -381,19 +361,19 @@ describe('retries', () => {
     const port = world.listen(route);
     const getter = await world.client(port);
     getter.send(get);
-    await advanceUntil(() => getter.text !== '');
+    await world.advanceUntil(() => getter.text !== '');
     expect((await getter.response()).status).toBe(200);
     const poster = await world.client(port);
     poster.send(post);
-    await advanceUntil(() => poster.text !== '');
+    await world.advanceUntil(() => poster.text !== '');
     expect((await poster.response()).status).toBe(503);
     const another = await world.client(port);
     another.send(get);
-    await advanceUntil(() => another.text !== '');
+    await world.advanceUntil(() => another.text !== '');
     expect((await another.response()).status).toBe(200);
     const keyed = await world.client(port);
     keyed.send('POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: 1\r\nContent-Length: 4\r\n\r\nbody');
-    await advanceUntil(() => keyed.text !== '');
+    await world.advanceUntil(() => keyed.text !== '');
     expect((await keyed.response()).status).toBe(200);
   });
 
@@ -421,7 +401,7 @@ describe('retries', () => {
       world.listen(() => testRoute(forwardTo('a', { retry: retryOn({ fiveXx: true }) }))),
     );
     client.send(post);
-    await advanceUntil(() => client.text !== '');
+    await world.advanceUntil(() => client.text !== '');
     expect((await client.response()).status).toBe(200);
     const sent = upstream.texts.join('').split('POST ').slice(1);
     expect(sent.length).toBe(2);

@@ -1,9 +1,11 @@
 /** A client's HTTP/2 connection: heads, resets, limits, drains. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { H2ErrorCode } from '@sluice/wire';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { defaultH2Settings } from './h2-settings.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream, answersWith, type H2Script } from './test-h2.ts';
 import {
   begin,
@@ -21,21 +23,10 @@ import {
 import { answering, reply, World, type UpstreamScript } from './test-world.ts';
 
 let world: World;
-let stops: { stop(): void }[];
-beforeEach(() => {
-  world = new World();
-  stops = [];
-});
-afterEach(() => {
-  for (const peer of stops) peer.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 function h2Client(port: number): H2TestClient {
-  const client = new H2TestClient(port);
-  stops.push(client);
-  return client;
+  return world.owns(new H2TestClient(port));
 }
 
 function proxy(script: UpstreamScript = answering(reply('ok')), more = {}) {
@@ -46,8 +37,7 @@ function proxy(script: UpstreamScript = answering(reply('ok')), more = {}) {
 }
 
 async function h2Proxy(script: H2Script, more = {}) {
-  const upstream = await new H2TestUpstream(script).listen();
-  stops.push(upstream);
+  const upstream = world.owns(await new H2TestUpstream(script).listen());
   const cluster = world.cluster('a', [upstream.port], { protocol: 'h2' });
   const port = world.listen(() => testRoute(forwardTo('a')), more);
   return { upstream, cluster, port, client: h2Client(port) };
@@ -225,7 +215,7 @@ describe('connections', () => {
       if (text.endsWith('\r\n\r\n')) answer = () => peer.send(reply('late'));
     });
     const call = client.call({ ':path': '/' });
-    while (answer.toString().length < 10) await new Promise((done) => setImmediate(done));
+    while (answer.toString().length < 10) await turns();
     const [connection] = world.connections;
     connection!.drain();
     await client.until(() => client.goAways.length > 0);
@@ -242,7 +232,7 @@ describe('connections', () => {
     const [connection] = world.connections;
     connection!.drain();
     await client.until(() => client.isClosed);
-    while (world.connections.size > 0) await new Promise((done) => setImmediate(done));
+    while (world.connections.size > 0) await turns();
   });
 
   test('end after so many requests', async () => {
@@ -308,8 +298,7 @@ describe('connections', () => {
     const client = await world.client(port);
     begin(client);
     client.send(headers(1, get).subarray(0, 20));
-    while (world.accepted.length === 0 || world.accepted[0]!.bytesRead < 62)
-      await new Promise((done) => setImmediate(done));
+    while (world.accepted.length === 0 || world.accepted[0]!.bytesRead < 62) await turns();
     world.clock.advance(1010);
     await client.untilClosed();
     expect(received(client).some(({ type }) => type === GOAWAY)).toBe(true);
@@ -333,7 +322,7 @@ test('a preface in pieces is still one', async () => {
   const client = await world.client(port);
   for (const octet of 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n') {
     client.send(octet);
-    await new Promise((done) => setImmediate(done));
+    await turns();
   }
   client.send(Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0));
   await client.until(() => client.receivedBytes > 9);
@@ -343,7 +332,7 @@ test('a client that begins like a preface and is none is read as HTTP/1.1', asyn
   const { port, upstream } = proxy();
   const client = await world.client(port);
   client.send('P');
-  await new Promise((done) => setImmediate(done));
+  await turns();
   client.send('ROPFIND /x HTTP/1.1\r\nHost: a\r\n\r\n');
   expect((await client.response()).body).toBe('ok');
   expect(upstream.texts[0]).toStartWith('PROPFIND /x');

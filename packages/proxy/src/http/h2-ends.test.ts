@@ -1,24 +1,16 @@
 /** Ends that come before their time, in the four pairings: early answers, deaths, cancellations, large heads. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import http2 from 'node:http2';
+import { turns } from '@sluice/testkit';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream } from './test-h2.ts';
 import { DATA, frame, framesOf, headers, HEADERS, PREFACE, RST_STREAM, SETTINGS } from './test-h2-frames.ts';
 import { World } from './test-world.ts';
 
 let world: World;
-let stops: { stop(): void }[];
-beforeEach(() => {
-  world = new World();
-  stops = [];
-});
-afterEach(() => {
-  for (const peer of stops) peer.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
-const tick = (): Promise<void> => new Promise((done) => setImmediate(done));
 const large = 'v'.repeat(30_000);
 
 /** An endpoint that behaves by path; `open` counts requests that have begun and not ended. */
@@ -66,7 +58,7 @@ async function h2Endpoint(): Promise<Endpoint> {
         stream.end();
     }
   }).listen();
-  stops.push(upstream);
+  world.owns(upstream);
   return { port: upstream.port, begun: () => begun, open: () => open };
 }
 
@@ -84,9 +76,7 @@ function dyingH2(): { port: number } {
 }
 
 function h2Client(port: number): H2TestClient {
-  const client = new H2TestClient(port);
-  stops.push(client);
-  return client;
+  return world.owns(new H2TestClient(port));
 }
 
 const pairings = [
@@ -145,14 +135,14 @@ for (const [down, up] of pairings) {
       if (down === 'h1') {
         const client = await world.client(port);
         client.send('GET /never HTTP/1.1\r\nHost: a\r\n\r\n');
-        while (endpoint.begun() === 0) await tick();
+        while (endpoint.begun() === 0) await turns();
         client.reset();
       } else {
         const call = h2Client(port).call({ ':path': '/never' });
-        while (endpoint.begun() === 0) await tick();
+        while (endpoint.begun() === 0) await turns();
         call.stream.close(http2.constants.NGHTTP2_CANCEL);
       }
-      while (endpoint.open() > 0) await tick();
+      while (endpoint.open() > 0) await turns();
       await world.log.until(1);
       expect(world.log.lines[0]!.status).toBe(0);
     });

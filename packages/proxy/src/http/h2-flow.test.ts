@@ -1,46 +1,23 @@
 /** Bodies by credit: who does not read holds back whoever sends to him, and nobody else. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns, untilStill } from '@sluice/testkit';
 import { defaultH2Settings } from './h2-settings.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream, type H2Script } from './test-h2.ts';
 import { World, type ScriptedUpstream } from './test-world.ts';
 
 const MB = 1024 * 1024;
 
 let world: World;
-let stops: { stop(): void }[];
-beforeEach(() => {
-  world = new World();
-  stops = [];
-});
-afterEach(() => {
-  for (const peer of stops) peer.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 function h2Client(port: number, initialWindowSize = 65_535): H2TestClient {
-  const client = new H2TestClient(port, { initialWindowSize });
-  stops.push(client);
-  return client;
+  return world.owns(new H2TestClient(port, { initialWindowSize }));
 }
 
 async function h2Upstream(script: H2Script): Promise<H2TestUpstream> {
-  const upstream = await new H2TestUpstream(script).listen();
-  stops.push(upstream);
-  return upstream;
-}
-
-/** Lets the loop run until nothing moves any more; what is measured afterwards is bytes, not time. */
-async function settle(measure: () => number): Promise<number> {
-  let last = -1;
-  for (let quiet = 0; quiet < 20;) {
-    await new Promise((done) => setTimeout(done, 2));
-    const now = measure();
-    quiet = now === last ? quiet + 1 : 0;
-    last = now;
-  }
-  return last;
+  return world.owns(await new H2TestUpstream(script).listen());
 }
 
 /** Sends `total` octets as fast as it may. */
@@ -134,7 +111,7 @@ describe('memory while one side stands still', () => {
       const call = client.call({ ':path': '/' }, { reads: false });
       await call.until(() => call.status === 200);
       const connected = world.connected();
-      const taken = await settle(() => connected.bytesRead);
+      const taken = await untilStill(() => connected.bytesRead);
       expect(taken).toBeLessThan(bound);
       expect(world.accepted[0]!.bufferedBytes).toBeLessThan(MB);
       call.read();
@@ -168,8 +145,8 @@ describe('memory while one side stands still', () => {
       const client = h2Client(world.listen(() => testRoute(forwardTo('a'))));
       const call = client.call({ ':method': 'POST', ':path': '/', 'content-length': total }, { end: false });
       call.stream.end(Buffer.alloc(total));
-      while (world.accepted.length === 0) await new Promise((done) => setImmediate(done));
-      const taken = await settle(() => world.accepted[0]!.bytesRead);
+      while (world.accepted.length === 0) await turns();
+      const taken = await untilStill(() => world.accepted[0]!.bytesRead);
       // Besides the window: what the kernel and the endpoint's own buffers take.
       expect(taken).toBeLessThan(bound + 8 * MB);
       resume();
@@ -185,10 +162,9 @@ describe('memory while one side stands still', () => {
     const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
     client.pause();
     client.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
-    while (world.accepted.length === 0 || world.accepted[0]!.bytesWritten === 0)
-      await new Promise((done) => setImmediate(done));
+    while (world.accepted.length === 0 || world.accepted[0]!.bytesWritten === 0) await turns();
     const connected = world.connected();
-    const taken = await settle(() => connected.bytesRead);
+    const taken = await untilStill(() => connected.bytesRead);
     expect(taken).toBeLessThan(bound + 8 * MB);
     expect(world.accepted[0]!.bufferedBytes).toBeLessThan(MB);
     client.resume();
@@ -211,9 +187,8 @@ describe('memory while one side stands still', () => {
     const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
     client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
     client.send(new Uint8Array(total));
-    while (world.accepted.length === 0 || !world.accepted[0]!.isPaused)
-      await new Promise((done) => setImmediate(done));
-    const taken = await settle(() => world.accepted[0]!.bytesRead);
+    while (world.accepted.length === 0 || !world.accepted[0]!.isPaused) await turns();
+    const taken = await untilStill(() => world.accepted[0]!.bytesRead);
     expect(taken).toBeLessThan(bound);
     resume();
     expect((await client.response()).status).toBe(200);

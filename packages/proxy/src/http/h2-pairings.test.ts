@@ -1,20 +1,12 @@
 /** The four pairings of HTTP/1.1 and HTTP/2 through one exchange: what goes in comes out, in either direction. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { echo, H2TestClient, H2TestUpstream, type H2Script } from './test-h2.ts';
 import { World, type RawClient, type UpstreamScript } from './test-world.ts';
 
 let world: World;
-let stops: { stop(): void }[];
-beforeEach(() => {
-  world = new World();
-  stops = [];
-});
-afterEach(() => {
-  for (const peer of stops) peer.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 interface Answer {
   status: number;
@@ -67,8 +59,7 @@ async function readChunked(client: RawClient): Promise<Answer> {
 }
 
 async function h2Client(port: number): Promise<Asker> {
-  const client = new H2TestClient(port);
-  stops.push(client);
+  const client = world.owns(new H2TestClient(port));
   return {
     async post(body, trailers = {}) {
       const call = client.call(
@@ -97,9 +88,7 @@ const h1Echo: UpstreamScript = (peer, text) => {
 };
 
 async function h2Upstream(script: H2Script = echo): Promise<H2TestUpstream> {
-  const upstream = await new H2TestUpstream(script).listen();
-  stops.push(upstream);
-  return upstream;
+  return world.owns(await new H2TestUpstream(script).listen());
 }
 
 const clients = { h1: h1Client, h2: h2Client };

@@ -1,9 +1,10 @@
 /** Nothing passes from one protocol into the other that would mean more there than it did here. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { defaultH2Settings } from './h2-settings.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream } from './test-h2.ts';
 import {
   begin,
@@ -27,16 +28,7 @@ import {
 import { answering, reply, World, type RawClient } from './test-world.ts';
 
 let world: World;
-let stops: { stop(): void }[];
-beforeEach(() => {
-  world = new World();
-  stops = [];
-});
-afterEach(() => {
-  for (const peer of stops) peer.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 async function rawTo(more = {}): Promise<{ client: RawClient; texts: () => string }> {
   const upstream = world.upstream(answering(reply('ok')));
@@ -178,7 +170,7 @@ describe('HTTP/1.1 → HTTP/2', () => {
         stream.end(body);
       });
     }).listen();
-    stops.push(upstream);
+    world.owns(upstream);
     world.cluster('a', [upstream.port], { protocol: 'h2' });
     const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
     client.send(
@@ -200,8 +192,7 @@ describe('HTTP/1.1 → HTTP/2', () => {
   });
 
   test('a host that would be no authority is refused', async () => {
-    const upstream = await new H2TestUpstream(() => {}).listen();
-    stops.push(upstream);
+    const upstream = world.owns(await new H2TestUpstream(() => {}).listen());
     world.cluster('a', [upstream.port], { protocol: 'h2' });
     const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
     client.send('GET / HTTP/1.1\r\nHost: b@a\r\n\r\n');
@@ -284,8 +275,7 @@ describe('responses of HTTP/2 endpoints that are malformed', () => {
       peer.send(frame(DATA, END_STREAM, 1, 'HTTP/1.1 200 OK\r\n\r\n'));
     });
     world.cluster('a', [upstream.port], { protocol: 'h2' });
-    const client = new H2TestClient(world.listen(() => testRoute(forwardTo('a'))));
-    stops.push(client);
+    const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a')))));
     const call = await client.get();
     expect(call.body).not.toContain('HTTP/1.1');
     expect(call.resetCode).not.toBe(0);

@@ -1,8 +1,9 @@
 /** WebSockets, other upgrades and CONNECT where HTTP/2 is on one side or both; h2c by Upgrade. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { createHash } from 'node:crypto';
 import { defaultH2Settings } from './h2-settings.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream, type H2Call, type H2Received, type H2Script } from './test-h2.ts';
 import {
   ACK,
@@ -19,16 +20,7 @@ import {
 import { answering, reply, World, type UpstreamScript } from './test-world.ts';
 
 let world: World;
-let stops: { stop(): void }[];
-beforeEach(() => {
-  world = new World();
-  stops = [];
-});
-afterEach(() => {
-  for (const peer of stops) peer.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const upgrades = new Map([['websocket', true]]);
 const http2 = { ...defaultH2Settings, allowConnect: true };
@@ -70,9 +62,7 @@ const h2Socket: H2Script = ({ stream, headers: head }) => {
 };
 
 function client(port: number): H2TestClient {
-  const made = new H2TestClient(port);
-  stops.push(made);
-  return made;
+  return world.owns(new H2TestClient(port));
 }
 
 async function connect(port: number, fields = {}): Promise<H2Call> {
@@ -94,9 +84,7 @@ async function connect(port: number, fields = {}): Promise<H2Call> {
 }
 
 async function h2Upstream(script: H2Script = h2Socket): Promise<H2TestUpstream> {
-  const upstream = await new H2TestUpstream(script, { enableConnectProtocol: true }).listen();
-  stops.push(upstream);
-  return upstream;
+  return world.owns(await new H2TestUpstream(script, { enableConnectProtocol: true }).listen());
 }
 
 const listen = (more = {}, forward = {}): number =>
@@ -181,8 +169,7 @@ describe('WebSocket', () => {
   });
 
   test('an endpoint of HTTP/2 that does not offer it fails the request, not the connection', async () => {
-    const upstream = await new H2TestUpstream(h2Socket).listen();
-    stops.push(upstream);
+    const upstream = world.owns(await new H2TestUpstream(h2Socket).listen());
     world.cluster('a', [upstream.port], { protocol: 'h2' });
     const call = await connect(listen());
     await call.until(() => call.hasEnded);

@@ -1,17 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { createRandom } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { answering, reply, World } from './test-world.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 function proxy() {
   const upstream = world.upstream(answering(reply('ok')));
@@ -68,7 +64,7 @@ describe('what a client may send', () => {
     const client = await world.client(port);
     for (const octet of 'GET / HTTP/1.1\r\nHost: a\r\n\r\n') {
       client.send(octet);
-      await new Promise((done) => setImmediate(done));
+      await turns();
     }
     expect((await client.response()).body).toBe('ok');
   });
@@ -85,11 +81,11 @@ describe('what a client may send', () => {
       for (const end of ['end', 'reset'] as const) {
         const client = await world.client(port);
         client.send(part);
-        await new Promise((done) => setImmediate(done));
+        await turns();
         client[end]();
       }
     }
-    while (world.connections.size > 0) await new Promise((done) => setImmediate(done));
+    while (world.connections.size > 0) await turns();
     expect(cluster.limits.requests.current).toBe(0);
     expect(cluster.limits.pendingRequests.current).toBe(0);
   });
@@ -117,11 +113,11 @@ test('resets at random points of requests and responses leave counters at zero a
     const client = await world.client(port);
     const request = whole[random.int(2)]!;
     client.send(request.slice(0, 1 + random.int(request.length)));
-    for (let turn = random.int(4); turn > 0; turn--) await new Promise((done) => setImmediate(done));
+    for (let turn = random.int(4); turn > 0; turn--) await turns();
     if (random.int(2) === 0) client.reset();
     else client.end();
   }
-  while (world.connections.size > 0) await new Promise((done) => setImmediate(done));
+  while (world.connections.size > 0) await turns();
   await upstream.until(() => cluster.limits.connections.current <= upstream.openCount);
   expect(cluster.limits.requests.current).toBe(0);
   expect(cluster.limits.pendingRequests.current).toBe(0);

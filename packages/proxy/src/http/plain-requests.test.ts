@@ -1,17 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { answering, reply, World } from './test-world.ts';
 import type { HttpManagerConfig } from '../listener/listener.ts';
 import type { UpstreamScript } from './test-world.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const plainGet = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
@@ -89,7 +85,7 @@ describe('connections', () => {
     const one = `GET /later HTTP/1.1\r\nHost: a\r\nX-Pad: ${'p'.repeat(1000)}\r\n\r\n`;
     client.send(one.repeat(400));
     const served = world.accepted[0]!;
-    while (!served.isPaused) await new Promise((done) => setImmediate(done));
+    while (!served.isPaused) await turns();
     const [downstream] = world.connections;
     expect(downstream!.heldBytes).toBeLessThan(64 * 1024 + 512 * 1024 + 1);
     await upstream.until(() => upstream.connectionCount === 1 && upstream.texts[0] !== '');

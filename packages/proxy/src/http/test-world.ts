@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'bun';
 import { createRandom, FakeClock, TimerWheel } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import type { Cluster, Endpoint } from '../cluster/cluster.ts';
 import { httpChainOf } from '../filter/http-chain.ts';
 import type { UpstreamHttpFilter } from '../filter/filter.ts';
@@ -138,6 +139,15 @@ export class World {
     );
     this.clusters.set(name, cluster);
     return cluster;
+  }
+
+  /** Moves the clock in steps until the condition holds, letting sockets run between steps. */
+  async advanceUntil(condition: () => boolean, stepMs = 10): Promise<void> {
+    for (let i = 0; !condition(); i++) {
+      if (i > 5000) throw new Error('never happened');
+      this.clock.advance(stepMs);
+      await turns();
+    }
   }
 
   /** The last connection that the proxy has opened. */

@@ -1,27 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { forwardTo, retryOn, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { World } from './test-world.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
-
-/** Moves the clock in steps until the condition holds, letting sockets run between steps. */
-async function advanceUntil(condition: () => boolean, stepMs = 10): Promise<void> {
-  for (let i = 0; !condition(); i++) {
-    if (i > 5000) throw new Error('never happened');
-    world.clock.advance(stepMs);
-    await new Promise((done) => setImmediate(done));
-  }
-}
 
 describe('timeouts', () => {
   const silent = () => world.upstream(() => {});
@@ -67,7 +54,7 @@ describe('timeouts', () => {
     const retry = retryOn({ fiveXx: true }, { perTryTimeoutMs: 100, maxRetries: 1 });
     const client = await world.client(world.listen(() => testRoute(forwardTo('a', { retry }))));
     client.send(get);
-    await advanceUntil(() => client.text !== '');
+    await world.advanceUntil(() => client.text !== '');
     expect((await client.response()).head).toContain('x-sluice-reason: per-try-timeout');
     await world.log.until(1);
     expect(world.log.lines[0]).toMatchObject({ attempts: 2, flags: FLAG.UT | FLAG.URX });
@@ -101,14 +88,13 @@ describe('timeouts', () => {
   test('an idle connection is closed, a head that dribbles in gets 408', async () => {
     const port = world.listen(() => null, { connectionIdleTimeoutMs: 2000, requestHeadersTimeoutMs: 300 });
     const idle = await world.client(port);
-    await new Promise((done) => setImmediate(done));
+    await turns();
     const slow = await world.client(port);
     slow.send('GET / HT');
-    while (world.accepted.length < 2 || world.accepted[1]!.bytesRead === 0)
-      await new Promise((done) => setImmediate(done));
+    while (world.accepted.length < 2 || world.accepted[1]!.bytesRead === 0) await turns();
     world.clock.advance(150);
     slow.send('TP/1.1\r\n');
-    while (world.accepted[1]!.bytesRead < 12) await new Promise((done) => setImmediate(done));
+    while (world.accepted[1]!.bytesRead < 12) await turns();
     world.clock.advance(160);
     expect((await slow.response()).status).toBe(408);
     world.clock.advance(2000);

@@ -1,16 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { forwardTo, testRoute } from './test-doubles.ts';
+import { freshWorlds } from './test-fresh-world.ts';
 import { reply, World } from './test-world.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const upgrade =
   'GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';

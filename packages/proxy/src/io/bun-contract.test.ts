@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test';
 import type { Socket } from 'bun';
+import { turns } from '@sluice/testkit';
 import { nativeSockets } from './native-socket.ts';
 import { openFullListener } from './test-full-listener.ts';
 
@@ -82,7 +83,7 @@ test('an established descriptor can be adopted within the call, and the socket i
     },
   });
   client.write('one');
-  while (events.length < 2) await new Promise(setImmediate);
+  while (events.length < 2) await turns();
   client.write('two');
   expect(await heard.promise).toBe('two');
   expect(events).toEqual([`open ${client.localPort}`, 'returned']);

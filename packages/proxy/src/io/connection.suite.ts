@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeClock, TimerWheel } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import type { ConnectTarget, Connection, SocketListener, SocketProvider } from './connection.ts';
 import { IoLoop } from './io-loop.ts';
 import { openFullListener } from './test-full-listener.ts';
@@ -223,7 +224,7 @@ export function connectionSuite(
       sockets.connect(target(full.port, { connectTimeoutMs: 700 }), client);
       const cancelled = new Recorder();
       sockets.connect(target(full.port, { connectTimeoutMs: 600 }), cancelled).terminate();
-      await new Promise((done) => setImmediate(done));
+      await turns();
       clock.advance(690);
       expect(client.failure).toBeNull();
       clock.advance(20);

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'bun:test';
 import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createTcpServer, type Server } from 'node:net';
 import { FakeClock, TimerWheel } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import { frameGrpcMessage, GrpcMessageDecoder, GrpcStatus, type GrpcStreamSink } from '@sluice/wire';
 import { http2Transport, type Http2Transport } from './grpc-http2.ts';
 
@@ -128,7 +129,7 @@ test('a peer that has gone silent is found by a ping', async () => {
   transport.open('/a.B/C', [], sink);
   while (sink.status === null) {
     clock.advance(100);
-    await new Promise((done) => setImmediate(done));
+    await turns();
   }
   expect(sink.status.code).toBe(GrpcStatus.unavailable);
 });

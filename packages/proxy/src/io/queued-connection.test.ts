@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { FakeClock, TimerWheel } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import { IoLoop } from './io-loop.ts';
 import { QueuedConnection } from './queued-connection.ts';
 import { Recorder } from './test-recorder.ts';
@@ -91,7 +92,7 @@ async function closing(byteCount: number) {
   connection.write(new Uint8Array(byteCount), 0, byteCount);
   connection.close();
   loop.leave();
-  await new Promise(setImmediate);
+  await turns();
   return { clock, wheel, handler, connection };
 }
 

@@ -1,6 +1,7 @@
 /** What TLS must do on every implementation of `SocketProvider`, beyond what holds for plain connections too. */
 import { describe, expect, test } from 'bun:test';
 import { FakeClock, TimerWheel } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import type { ConnectTarget, Connection, SocketListener } from './connection.ts';
 import type { ProviderUnderTest } from './connection.suite.ts';
 import { IoLoop } from './io-loop.ts';
@@ -261,7 +262,7 @@ export function tlsConnectionSuite(name: string, create: (loop: IoLoop) => Provi
       await quiet.recorder.until(() => quiet.recorder.isConnected);
       send(quiet.connection, '\x16\x03\x01');
       // The server's timer is armed at accept, which both ends of a loopback connection see together.
-      while (wheel.size === 0) await new Promise((done) => setImmediate(done));
+      while (wheel.size === 0) await turns();
       clock.advance(310);
       expect((await at.next()).failure!.kind).toBe('timeout');
       expect(wheel.size).toBe(0);
@@ -335,7 +336,7 @@ export function tlsConnectionSuite(name: string, create: (loop: IoLoop) => Provi
       const { recorder, connection } = dial(listener.port, calling);
       const cancelled = dial(listener.port, client());
       while (connection.localPort === 0 || !isSecuring(connection) || !isSecuring(cancelled.connection))
-        await new Promise((done) => setImmediate(done));
+        await turns();
       cancelled.connection.terminate();
       clock.advance(1010);
       await recorder.until(() => recorder.failure !== null);

@@ -1,6 +1,7 @@
 /** Broken, cut and bit-flipped hellos: each connection ends, none reaches anybody, and the next client is served. */
 import { expect, test } from 'bun:test';
 import { createRandom, FakeClock, TimerWheel } from '@sluice/runtime';
+import { turns } from '@sluice/testkit';
 import { bunSockets } from './bun-sockets.ts';
 import type { ConnectTarget, Connection } from './connection.ts';
 import { IoLoop } from './io-loop.ts';
@@ -52,7 +53,7 @@ test('hostile handshakes end, and cost the next client nothing', async () => {
     await client.until(() => client.closeCause !== null || client.failure !== null);
   }
   clock.advance(1100);
-  while (open.size > 0) await new Promise((done) => setImmediate(done));
+  while (open.size > 0) await turns();
   expect([bugs, secured, wheel.size]).toEqual([[], 0, 0]);
   const client = new Recorder();
   const last = sockets.connect(target(new TestTls(testSettings('client', { trustedPem: null }))), client);

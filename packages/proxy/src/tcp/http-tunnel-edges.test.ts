@@ -1,6 +1,6 @@
 /** What a tunnel's proxy, its client and the values it is asked with can do wrong, and what must not follow from it. */
 import { describe, expect, test } from 'bun:test';
-import { turns } from '@sluice/testkit';
+import { turns, untilStill } from '@sluice/testkit';
 import { MAX_UPSTREAM_WINDOW_BYTES } from '../cluster/compile-protocol.ts';
 import { freshWorlds } from '../http/test-fresh-world.ts';
 import { openFullListener } from '../io/test-full-listener.ts';
@@ -123,10 +123,7 @@ describe('through a proxy of HTTP/2, a tunnel', () => {
     world.clusters.set('proxy', { ...cluster, http2 });
     const client = await world.client(world.tunnel(connect));
     client.pause();
-    for (let still = 0, before = 0; still < 200; still = taken === before ? still + 1 : 0) {
-      before = taken;
-      await turns();
-    }
+    await untilStill(() => taken);
     expect(taken).toBeLessThan(size);
     client.resume();
     await client.untilClosed();

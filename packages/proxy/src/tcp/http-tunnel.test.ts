@@ -1,6 +1,6 @@
 import type { Socket } from 'bun';
 import { describe, expect, test } from 'bun:test';
-import { turns } from '@sluice/testkit';
+import { refusingPort, turns, untilStill } from '@sluice/testkit';
 import { H2ErrorCode } from '@sluice/wire';
 import type { TestCluster } from '../http/test-doubles.ts';
 import { freshWorlds } from '../http/test-fresh-world.ts';
@@ -119,7 +119,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
   });
 
   test('one that nobody answers at, and one that dies before it answers, fail', async () => {
-    world.cluster('proxy', [await world.deadPort()]);
+    world.cluster('proxy', [refusingPort()]);
     await (await world.client(world.tunnel(connect))).untilClosed();
     const dying = world.upstream((peer) => peer.reset());
     world.cluster('proxy', [dying.port]);
@@ -265,10 +265,7 @@ describe('a tunnel through a proxy of HTTP/1.1', () => {
     world.cluster('proxy', [server.port]);
     const client = await world.client(world.tunnel(connect));
     client.pause();
-    for (let still = 0, before = 0; still < 200; still = sent === before ? still + 1 : 0) {
-      before = sent;
-      await turns();
-    }
+    await untilStill(() => sent);
     expect(sent).toBeLessThan(wanted / 2);
     client.resume();
     while (sent < wanted) await turns();

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { PP2, writeProxyV1, writeProxyV2 } from '@sluice/wire';
 import { parseJsonMessage, ProxyProtocolTable } from '@sluice/xds';
 import { newProblems } from '../config/problems.ts';
@@ -49,7 +50,7 @@ async function connect(
   const client = await world.client(port);
   for (const piece of sent) {
     client.send(piece);
-    await new Promise((done) => setImmediate(done));
+    await turns();
   }
   await Promise.race([client.until(() => client.text.endsWith('>')), client.untilClosed()]).catch(() => {});
   return { facts, echoed: client.text };

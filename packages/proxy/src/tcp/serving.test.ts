@@ -1,19 +1,15 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { refusingPort, turns } from '@sluice/testkit';
 import type { ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
 import { forwardTo, testManager, testRoute } from '../http/test-doubles.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import { answering, reply } from '../http/test-world.ts';
 import { openFullListener } from '../io/test-full-listener.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { chainOf, limitsOf, ServingWorld } from './test-serving.ts';
 
 let world: ServingWorld;
-beforeEach(() => {
-  world = new ServingWorld();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new ServingWorld()));
 
 describe('TCP proxy', () => {
   test('octets go both ways, half-closes are passed on, bytes are counted', async () => {
@@ -47,7 +43,7 @@ describe('TCP proxy', () => {
 
   test('a refused endpoint is followed by the next, up to the limit', async () => {
     const good = world.upstream((peer) => peer.send('here'));
-    world.cluster('db', [await world.deadPort(), good.port]);
+    world.cluster('db', [refusingPort(), good.port]);
     const client = await world.client(world.serve(chainOf(world.tcpTo('db', { maxConnectAttempts: 2 }))));
     client.send('x');
     await client.until(() => client.text === 'here');
@@ -57,7 +53,7 @@ describe('TCP proxy', () => {
   });
 
   test('UF when none accepts, UH when there is none, NC without a cluster', async () => {
-    world.cluster('dead', [await world.deadPort()]);
+    world.cluster('dead', [refusingPort()]);
     world.cluster('empty', []);
     for (const name of ['dead', 'empty', 'missing'])
       await (await world.client(world.serve(chainOf(world.tcpTo(name))))).untilClosed();
@@ -111,8 +107,7 @@ describe('TCP proxy', () => {
     world.cluster('db', [upstream.port]);
     const client = await world.client(world.serve(chainOf(world.tcpTo('db'))));
     client.send(new Uint8Array(32 * 1024 * 1024));
-    while (world.stats.counts['connectionOpened'] === undefined)
-      await new Promise((done) => setImmediate(done));
+    while (world.stats.counts['connectionOpened'] === undefined) await turns();
     let last = -1;
     for (let quiet = 0; quiet < 20;) {
       await new Promise((done) => setTimeout(done, 2));
@@ -127,7 +122,7 @@ describe('TCP proxy', () => {
     try {
       const cluster = world.cluster('hole', [full.port]);
       const client = await world.client(world.serve(chainOf(world.tcpTo('hole'))));
-      while (cluster.limits.connections.current === 0) await new Promise((done) => setImmediate(done));
+      while (cluster.limits.connections.current === 0) await turns();
       client.reset();
       await world.lines.until(1);
       expect(cluster.limits.connections.current).toBe(0);
@@ -170,7 +165,7 @@ describe('listeners', () => {
     );
     const asHttp = await world.client(port);
     asHttp.send('GE');
-    await new Promise((done) => setImmediate(done));
+    await turns();
     asHttp.send('T / HTTP/1.1\r\nHost: a\r\n\r\n');
     expect((await asHttp.response()).body).toBe('as http');
     const asTcp = await world.client(port);
@@ -199,7 +194,7 @@ describe('listeners', () => {
       }),
     );
     client.send('ab');
-    while (!asked.includes('on peeks 2')) await new Promise((done) => setImmediate(done));
+    while (!asked.includes('on peeks 2')) await turns();
     client.send('cd');
     await client.until(() => client.text === 'abcd');
     expect(asked).toEqual(['off', 'on', 'on peeks 2', 'on peeks 4']);
@@ -225,8 +220,7 @@ describe('listeners', () => {
         continueOnListenerFiltersTimeout: true,
       }),
     );
-    while (world.handles.some((handle) => handle.connectionCount === 0))
-      await new Promise((done) => setImmediate(done));
+    while (world.handles.some((handle) => handle.connectionCount === 0)) await turns();
     world.clock.advance(1010);
     await silent.untilClosed();
     await patient.until(() => patient.text === 'hi');
@@ -268,7 +262,7 @@ describe('listeners', () => {
     begun.send('he');
     other.send('no');
     while (!seen.has('he') || !seen.has('no') || world.handles.some((one) => one.connectionCount === 0))
-      await new Promise((done) => setImmediate(done));
+      await turns();
     world.clock.advance(1010);
     await other.until(() => other.text === 'tcp no');
     begun.send('lo');
@@ -291,10 +285,9 @@ describe('listeners', () => {
     const silent = await world.client(
       world.serve(() => null, { listenerFilters: [inspector], continueOnListenerFiltersTimeout: true }),
     );
-    while (world.handles.some((handle) => handle.connectionCount === 0))
-      await new Promise((done) => setImmediate(done));
+    while (world.handles.some((handle) => handle.connectionCount === 0)) await turns();
     world.clock.advance(1010);
-    await new Promise((done) => setImmediate(done));
+    await turns();
     expect(world.refused).toEqual([]);
     world.clock.advance(15_010);
     await silent.untilClosed();

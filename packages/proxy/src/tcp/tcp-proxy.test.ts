@@ -1,20 +1,15 @@
 import type { Socket } from 'bun';
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { forwardTo, testManager, testRoute } from '../http/test-doubles.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import { plainTransport } from '../tls/transport.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { chainOf, ServingWorld } from './test-serving.ts';
 
 let world: ServingWorld;
-beforeEach(() => {
-  world = new ServingWorld();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new ServingWorld()));
 
-const tick = (): Promise<void> => new Promise((done) => setImmediate(done));
 const count = (name: string): number => world.stats.counts[name] ?? 0;
 
 describe('a TCP connection', () => {
@@ -116,7 +111,7 @@ describe('a TCP connection', () => {
     await upstream.until(() => upstream.receivedBytes === 2);
     const total = 24 * 1024 * 1024;
     client.send(new Uint8Array(total));
-    while (count('readingPaused') === 0) await tick();
+    while (count('readingPaused') === 0) await turns();
     reader!.resume();
     await upstream.until(() => upstream.receivedBytes === total + 2);
     expect(count('readingResumed')).toBe(count('readingPaused'));
@@ -168,7 +163,7 @@ describe('a TCP connection', () => {
     const count = (): number => world.handles.reduce((sum, one) => sum + one.connectionCount, 0);
     while (count() > 0) {
       world.clock.advance(510);
-      await new Promise((done) => setImmediate(done));
+      await turns();
     }
     await world.lines.until(1);
     expect(world.lines.lines[0]).toMatchObject({ details: 'tcp_session_idle_timeout' });
@@ -255,7 +250,7 @@ describe('a retired chain', () => {
     world.server.retireChains([chain], 40_000);
     world.clock.advance(30_001);
     world.clock.advance(5_000);
-    await tick();
+    await turns();
     const open = world.handles[0]!.connectionCount;
     expect(open).toBeGreaterThan(2);
     expect(open).toBeLessThan(18);

@@ -109,13 +109,6 @@ export class ServingWorld extends World {
     return handle.port;
   }
 
-  /** A port that refuses. */
-  async deadPort(): Promise<number> {
-    const upstream = this.upstream(() => {});
-    upstream.stop(true);
-    return upstream.port;
-  }
-
   override close(): void {
     for (const handle of this.handles) {
       handle.stopAccepting();

@@ -1,20 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { forwardTo, testRoute } from '../http/test-doubles.ts';
 import { createRandom } from '@sluice/runtime';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { StreamWish, UpstreamStream } from '../http/streams.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import { answering, reply, World } from '../http/test-world.ts';
 import { plainTransport } from '../tls/transport.ts';
 import { EndpointPools } from './endpoint-pools.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 
@@ -66,7 +62,7 @@ test('an idle connection that its peer ends is taken out', async () => {
   await ask();
   end();
   await upstream.until(() => upstream.openCount === 0);
-  while (pool().idleCount > 0) await new Promise((done) => setImmediate(done));
+  while (pool().idleCount > 0) await turns();
   expect(cluster.limits.connections.current).toBe(0);
   await ask();
   expect(upstream.connectionCount).toBe(2);
@@ -107,7 +103,7 @@ test('a waiting request takes the connection that falls idle first', async () =>
   one.send(get);
   await upstream.until(() => held.length === 1);
   two.send(get);
-  while (cluster.limits.pendingRequests.current === 0) await new Promise((done) => setImmediate(done));
+  while (cluster.limits.pendingRequests.current === 0) await turns();
   held[0]!();
   await one.response();
   await upstream.until(() => held.length === 2);
@@ -120,7 +116,7 @@ test('a cancelled wait gives its place back, and the connection is kept', async 
   const { client, cluster, pool, upstream, port } = await setup();
   client.send(get);
   client.reset();
-  while (world.connections.size > 0) await new Promise((done) => setImmediate(done));
+  while (world.connections.size > 0) await turns();
   expect(cluster.limits.pendingRequests.current).toBe(0);
   const other = await world.client(port);
   other.send(get);
@@ -216,7 +212,7 @@ test('pools that drain are forgotten with their last connection', async () => {
   expect(pools.all).toEqual([next, old!]);
   answer();
   await client.response();
-  while (!old!.isEmpty) await new Promise((done) => setImmediate(done));
+  while (!old!.isEmpty) await turns();
   expect(pools.all).toEqual([next]);
 });
 
@@ -247,7 +243,7 @@ describe('at the connection limit', () => {
     askInH2(cluster, heard);
     askInH2(cluster, heard);
     expect(cluster.limits.pendingRequests.current).toBe(2);
-    while (heard.length < 2) await new Promise((done) => setImmediate(done));
+    while (heard.length < 2) await turns();
     expect(heard).toEqual(['ready', 'ready']);
     expect(upstream.connectionCount).toBeLessThanOrEqual(2);
     expect(cluster.limits.pendingRequests.current).toBe(0);

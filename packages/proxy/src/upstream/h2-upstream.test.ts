@@ -1,8 +1,10 @@
 /** HTTP/2 towards endpoints: how many connections, whose streams, and what may be tried again when one ends. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { H2ErrorCode } from '@sluice/wire';
 import { defaultH2Settings } from '../http/h2-settings.ts';
 import { forwardTo, retryOn, testEndpoint, testRoute } from '../http/test-doubles.ts';
+import { freshWorlds } from '../http/test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream, answersWith, type H2Script } from '../http/test-h2.ts';
 import {
   ACK,
@@ -22,26 +24,13 @@ import { FLAG } from '../telemetry/response-flags.ts';
 import type { EndpointPools } from './endpoint-pools.ts';
 
 let world: World;
-let stops: { stop(): void }[];
-beforeEach(() => {
-  world = new World();
-  stops = [];
-});
-afterEach(() => {
-  for (const peer of stops) peer.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
-
-const tick = (): Promise<void> => new Promise((done) => setImmediate(done));
+freshWorlds(() => (world = new World()));
 
 async function setup(script: H2Script, more = {}, action = {}, settings = {}) {
-  const upstream = await new H2TestUpstream(script, settings).listen();
-  stops.push(upstream);
+  const upstream = world.owns(await new H2TestUpstream(script, settings).listen());
   const cluster = world.cluster('a', [upstream.port], { protocol: 'h2', ...more });
   const port = world.listen(() => testRoute(forwardTo('a', action)));
-  const client = new H2TestClient(port);
-  stops.push(client);
+  const client = world.owns(new H2TestClient(port));
   const pool = () => (cluster.endpoints[0]!.pool as EndpointPools).all[0]!;
   return { upstream, cluster, client, port, pool };
 }
@@ -189,7 +178,7 @@ describe('connections', () => {
     expect(pool().idleCount).toBe(1);
     world.clock.advance(510);
     await upstream.until(() => upstream.openCount === 0);
-    while (pool().connectionCount > 0) await tick();
+    while (pool().connectionCount > 0) await turns();
     expect((await client.get()).status).toBe(200);
     expect(upstream.connectionCount).toBe(2);
   });
@@ -225,8 +214,7 @@ describe('connections', () => {
       protocol: 'h2',
       http2: { ...defaultH2Settings, keepalive },
     });
-    const client = new H2TestClient(world.listen(() => testRoute(forwardTo('a'))));
-    stops.push(client);
+    const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a')))));
     const call = client.call({ ':path': '/' });
     await upstream.until(() => (upstream.texts[0] ?? '').length > 60);
     world.clock.advance(1010);
@@ -245,13 +233,12 @@ describe('what was provably not processed', () => {
   async function retried(script: (peer: UpstreamPeer, one: Frame, connection: number) => void) {
     const upstream = framed(script);
     world.cluster('a', [upstream.port], { protocol: 'h2' });
-    const client = new H2TestClient(world.listen(() => testRoute(forwardTo('a', policy))));
-    stops.push(client);
+    const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a', policy)))));
     const call = client.call({ ':method': 'POST', ':path': '/' }, { end: false });
     call.stream.end('body');
     while (!call.isClosed) {
       world.clock.advance(5);
-      await tick();
+      await turns();
     }
     return { call, upstream };
   }
@@ -288,11 +275,10 @@ describe('what was provably not processed', () => {
       release = () => peer.send(answer(one.stream));
     });
     world.cluster('a', [upstream.port], { protocol: 'h2' });
-    const client = new H2TestClient(world.listen(() => testRoute(forwardTo('a'))));
-    stops.push(client);
+    const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a')))));
     const first = client.call({ ':path': '/1' });
     const toldBytes = 9 + 9 + goAway(0).length;
-    while (world.opened.length === 0 || world.connected().bytesRead < toldBytes) await tick();
+    while (world.opened.length === 0 || world.connected().bytesRead < toldBytes) await turns();
     expect((await client.get('/2')).status).toBe(200);
     expect(upstream.connectionCount).toBe(2);
     release();
@@ -322,12 +308,10 @@ describe('what was provably not processed', () => {
 
 describe('protocols', () => {
   test('as the client: HTTP/1.1 and HTTP/2 side by side', async () => {
-    const h2 = await new H2TestUpstream(answersWith('two')).listen();
-    stops.push(h2);
+    const h2 = world.owns(await new H2TestUpstream(answersWith('two')).listen());
     world.cluster('a', [h2.port], { protocol: 'downstream' });
     const port = world.listen(() => testRoute(forwardTo('a')));
-    const client = new H2TestClient(port);
-    stops.push(client);
+    const client = world.owns(new H2TestClient(port));
     expect((await client.get()).body).toBe('two');
     const old = await world.client(port);
     old.send('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
@@ -341,8 +325,7 @@ describe('protocols', () => {
       if (text.endsWith('\r\n\r\n')) peer.send('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none');
     });
     world.cluster('a', [upstream.port], { protocol: 'auto' });
-    const client = new H2TestClient(world.listen(() => testRoute(forwardTo('a'))));
-    stops.push(client);
+    const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a')))));
     const calls = await Promise.all([client.get('/1'), client.get('/2'), client.get('/3')]);
     for (const call of calls) expect(call.body).toBe('one');
     expect(upstream.connectionCount).toBe(3);
@@ -350,12 +333,10 @@ describe('protocols', () => {
 });
 
 test('the authority is the host that the last edit left', async () => {
-  const upstream = await new H2TestUpstream(answersWith('x')).listen();
-  stops.push(upstream);
+  const upstream = world.owns(await new H2TestUpstream(answersWith('x')).listen());
   world.cluster('a', [testEndpoint(upstream.port, '127.0.0.1', 'endpoint.test')], { protocol: 'h2' });
   const port = world.listen(() => testRoute(forwardTo('a', { hostRewrite: { kind: 'auto' } })));
-  const client = new H2TestClient(port);
-  stops.push(client);
+  const client = world.owns(new H2TestClient(port));
   await client.get('/', { ':authority': 'asked.test' });
   const old = await world.client(port);
   old.send('GET / HTTP/1.1\r\nHost: asked.test\r\n\r\n');

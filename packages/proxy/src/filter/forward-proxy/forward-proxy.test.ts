@@ -1,19 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { createMessage, ForwardProxyFilterTable } from '@sluice/xds';
 import { forwardTo, routerBinding, testEndpoint, testRoute } from '../../http/test-doubles.ts';
+import { freshWorlds } from '../../http/test-fresh-world.ts';
 import { answering, reply, World } from '../../http/test-world.ts';
 import type { ConfigProblem, HttpFilterBinding } from '../filter.ts';
 import { forwardProxyFactory, type ResolveName } from './forward-proxy.ts';
 import { compileRefused } from './refused-addresses.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 function binding(resolve: ResolveName, refusedAddresses: string[] = []): HttpFilterBinding {
   const factory = forwardProxyFactory(resolve, () => 0);

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { forwardTo, routerBinding, testRoute } from '../../http/test-doubles.ts';
+import { freshWorlds } from '../../http/test-fresh-world.ts';
 import { World, type UpstreamScript } from '../../http/test-world.ts';
 import type { GrpcStats } from '@sluice/xds';
 import type { ConfigProblem } from '../filter.ts';
@@ -7,13 +8,7 @@ import { grpcStatsFactory } from './grpc-stats-factory.ts';
 import { compileGrpcStats } from './stats-config.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 type Fields = Partial<GrpcStats>;
 

@@ -1,17 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { forwardTo, routerBinding, testRoute } from '../../http/test-doubles.ts';
+import { freshWorlds } from '../../http/test-fresh-world.ts';
 import { World, type UpstreamScript } from '../../http/test-world.ts';
 import type { HttpFilterBinding } from '../filter.ts';
 import { grpcWebFactory } from './grpc-web-factory.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const grpcWeb: HttpFilterBinding = {
   name: grpcWebFactory.name,
@@ -49,7 +45,7 @@ async function exchange(
   const client = await world.client(port);
   client.send(`POST /s.S/M HTTP/1.1\r\nHost: a\r\n${requestHead}${chunked}`);
   for (const piece of pieces) {
-    await new Promise((done) => setImmediate(done));
+    await turns();
     client.send(Buffer.from(chunk(piece), 'latin1'));
   }
   client.send('0\r\n\r\n');

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import * as fc from 'fast-check';
 import { retryOn } from '../../http/test-doubles.ts';
+import { expectNothingHeld } from '../../http/test-fresh-world.ts';
 import { STREAM_WINDOW_BYTES } from '../../http/streams.ts';
 import type { UpstreamHttpFilter } from '../filter.ts';
 import type { Hedging } from './hedging.ts';
@@ -24,13 +25,6 @@ function two(isEnd: boolean, options: RouterWorldOptions = {}) {
   return { made, first, second };
 }
 
-function expectNothingHeld({ cluster }: RouterWorld): void {
-  const { limits, stats, endpoints } = cluster;
-  expect([limits.requests.current, limits.retries.current]).toEqual([0, 0]);
-  expect(endpoints.map((endpoint) => endpoint.activeRequests)).toEqual(endpoints.map(() => 0));
-  expect(stats.counts['requestEnded'] ?? 0).toBe(stats.counts['requestStarted'] ?? 0);
-}
-
 describe('the loser, once the other has answered', () => {
   test('is released, and nothing it still says is heard', () => {
     const { made, first, second } = two(true);
@@ -47,7 +41,7 @@ describe('the loser, once the other has answered', () => {
     second.data(5);
     second.end();
     expect([made.receivedBytes, made.ends, made.replies.length]).toEqual([5, 1, 0]);
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 
   test('is heard no more after the end of the request either', () => {
@@ -61,7 +55,7 @@ describe('the loser, once the other has answered', () => {
     }
     expect([made.begun, made.receivedBytes, made.ends]).toEqual([[200], 0, 1]);
     expect([made.replies, made.aborts]).toEqual([[], []]);
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 
   test('gives back at once a stream that it is handed too late', () => {
@@ -75,7 +69,7 @@ describe('the loser, once the other has answered', () => {
     expect([second.isReleased, second.request]).toEqual([true, null]);
     expect(made.record.attempts).toBe(1);
     first.end();
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 
   test('does not end the request by a timeout of its own', () => {
@@ -84,7 +78,7 @@ describe('the loser, once the other has answered', () => {
     made.clock.advance(5000);
     expect([made.replies, made.aborts]).toEqual([[], []]);
     second.end();
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 });
 
@@ -98,7 +92,7 @@ test('the winner gets its credit when the client reads again', () => {
   made.router.onDownstreamWritable();
   expect(second.credited).toBe(3000);
   second.end();
-  expectNothingHeld(made);
+  expectNothingHeld(made.cluster);
 });
 
 describe('an attempt that has another in its place', () => {
@@ -120,7 +114,7 @@ describe('an attempt that has another in its place', () => {
       expect(made.streams).toHaveLength(2);
       second.head(200, true);
       expect(made.begun).toEqual([200]);
-      expectNothingHeld(made);
+      expectNothingHeld(made.cluster);
     }
   });
 
@@ -133,7 +127,7 @@ describe('an attempt that has another in its place', () => {
     made.streams[2]!.ready();
     made.streams[2]!.head(200, true);
     expect([made.begun, made.record.attempts, made.replies.length]).toEqual([[200], 3, 0]);
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 
   test('has its tries back in the next request', () => {
@@ -146,7 +140,7 @@ describe('an attempt that has another in its place', () => {
     made.clock.advance(400);
     expect(made.live).toHaveLength(1);
     made.finish();
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 });
 
@@ -190,7 +184,7 @@ describe('credit for the body', () => {
       expect([made.owedBytes, made.router.body.keptBytes]).toEqual([0, 0]);
       expect(second.body).toEqual(bodyOf(0, made.sentBytes));
       made.finish();
-      expectNothingHeld(made);
+      expectNothingHeld(made.cluster);
     }
   });
 });
@@ -209,7 +203,7 @@ test('a lone attempt that takes nothing keeps what comes, past the replay limit 
   expect(stream.body).toEqual(bodyOf(0, 101_000));
   expect([made.router.body.keptBytes, made.owedBytes]).toEqual([0, 0]);
   made.finish();
-  expectNothingHeld(made);
+  expectNothingHeld(made.cluster);
 });
 
 test('one that is tried again from the first octet is waited for', () => {
@@ -224,7 +218,7 @@ test('one that is tried again from the first octet is waited for', () => {
   expect([made.owedBytes, made.router.body.keptBytes]).toEqual([0, 0]);
   expect([second.body, third.body]).toEqual([bodyOf(0, made.sentBytes), bodyOf(0, made.sentBytes)]);
   made.finish();
-  expectNothingHeld(made);
+  expectNothingHeld(made.cluster);
 });
 
 test('what one has sent before it is tried again is kept for it, though others are further', () => {
@@ -238,7 +232,7 @@ test('what one has sent before it is tried again is kept for it, though others a
   third.ready();
   expect([second.body, third.body]).toEqual([bodyOf(0, made.sentBytes), bodyOf(0, made.sentBytes)]);
   made.finish();
-  expectNothingHeld(made);
+  expectNothingHeld(made.cluster);
 });
 
 test('a body that is no longer whole leaves those that live, and no third', () => {
@@ -249,7 +243,7 @@ test('a body that is no longer whole leaves those that live, and no third', () =
   second.reset();
   expect(made.streams).toHaveLength(2);
   expect(made.replies.map(({ code }) => code)).toEqual(['upstream-stream-reset']);
-  expectNothingHeld(made);
+  expectNothingHeld(made.cluster);
 });
 
 test('with no policy there is one attempt', () => {
@@ -259,7 +253,7 @@ test('with no policy there is one attempt', () => {
   made.streams[0]!.ready();
   made.streams[0]!.head(200, true);
   expect(made.ends).toBe(1);
-  expectNothingHeld(made);
+  expectNothingHeld(made.cluster);
 });
 
 test('attempts beside each other are used again, and hold on to nothing meanwhile', () => {
@@ -270,7 +264,7 @@ test('attempts beside each other are used again, and hold on to nothing meanwhil
     for (const stream of made.live) stream.ready();
     for (const { sink } of made.live) sinks.add(sink);
     made.live[i % 2]!.head(200, true);
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   }
   expect(made.ends).toBe(5);
   expect(sinks.size).toBe(2);
@@ -403,7 +397,7 @@ test('whatever happens in whatever order, one answer comes, all get the body, an
       expect(made.begun.length + made.replies.length).toBeLessThanOrEqual(1);
       expect(made.live).toEqual([]);
       expect(heads).toBe(ends);
-      expectNothingHeld(made);
+      expectNothingHeld(made.cluster);
       made.router.dispose();
       expect(made.wheel.size).toBe(0);
     }),
@@ -442,7 +436,7 @@ describe('upstream_rq_cancelled counts what was given up before it had a connect
     made.finish();
     expect([made.streams[0]!.isReleased, made.streams[1]!.isCancelled]).toEqual([true, true]);
     expect(cancelled(made)).toBe(1);
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 
   test('by the answer of the other attempt', () => {
@@ -451,7 +445,7 @@ describe('upstream_rq_cancelled counts what was given up before it had a connect
     made.streams[1]!.ready();
     made.streams[1]!.head(200, true);
     expect(cancelled(made)).toBe(1);
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 
   test('by the route timeout', () => {
@@ -460,7 +454,7 @@ describe('upstream_rq_cancelled counts what was given up before it had a connect
     made.clock.advance(1010);
     expect(made.replies.map(({ status }) => status)).toEqual([504]);
     expect(cancelled(made)).toBe(1);
-    expectNothingHeld(made);
+    expectNothingHeld(made.cluster);
   });
 
   test('and not what its pool could not connect or refused', () => {
@@ -469,7 +463,7 @@ describe('upstream_rq_cancelled counts what was given up before it had a connect
       made.start(true);
       made.streams[0]!.reset(reset);
       expect([made.replies.length, cancelled(made)]).toEqual([1, 0]);
-      expectNothingHeld(made);
+      expectNothingHeld(made.cluster);
     }
   });
 });

@@ -1,7 +1,8 @@
 /** gRPC over HTTP/2: refused streams, calls that are cut after their response has begun, gRPC-Web on both sides. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
 import { forwardTo, routerBinding, testRoute } from '../../http/test-doubles.ts';
+import { freshWorlds } from '../../http/test-fresh-world.ts';
 import { H2TestClient } from '../../http/test-h2.ts';
 import {
   ACK,
@@ -21,16 +22,7 @@ import type { ForwardAction } from '../../route/route.ts';
 import { grpcWebFactory } from '../grpc-web/grpc-web-factory.ts';
 
 let world: World;
-let clients: H2TestClient[];
-beforeEach(() => {
-  world = new World();
-  clients = [];
-});
-afterEach(() => {
-  for (const client of clients) client.stop();
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const message = Buffer.from([0, 0, 0, 0, 2, 104, 105]);
 /** HPACK: 200 and the content type, by the static table. */
@@ -76,8 +68,7 @@ function proxyTo(
     read = Math.max(1, frames.length);
   });
   world.cluster('a', [upstream.port], { protocol: 'h2' });
-  const client = new H2TestClient(world.listen(() => testRoute(forwardTo('a', action)), manager));
-  clients.push(client);
+  const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a', action)), manager)));
   return { upstream, client, state };
 }
 

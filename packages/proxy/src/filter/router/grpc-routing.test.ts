@@ -1,19 +1,15 @@
 /** gRPC in the router: deadlines, retries by status, what counts as a failed call. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import { grpcStatusOfHttp } from '@sluice/wire';
 import { proxyErrors } from '../../errors.ts';
 import { forwardTo, retryOn, testRoute } from '../../http/test-doubles.ts';
+import { freshWorlds } from '../../http/test-fresh-world.ts';
 import { answering, World, type UpstreamScript } from '../../http/test-world.ts';
 import type { ForwardAction, GrpcTimeoutRule } from '../../route/route.ts';
 
 let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new World()));
 
 const trailersOnly = (status: number): string =>
   `HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nGrpc-Status: ${status}\r\nContent-Length: 0\r\n\r\n`;
@@ -164,7 +160,7 @@ describe('deadlines', () => {
     await upstreams[0]!.until(() => upstreams[0]!.receivedBytes > 0);
     while (upstreams[1]!.receivedBytes === 0) {
       world.clock.advance(1);
-      await new Promise((done) => setImmediate(done));
+      await turns();
     }
     await client.response();
     expect(upstreams[0]!.texts[0]).toContain('grpc-timeout: 1000m');
@@ -184,7 +180,7 @@ describe('retries', () => {
     const upstream = upstreams[0]!;
     while (world.log.lines.length === 0) {
       world.clock.advance(10);
-      await new Promise((done) => setImmediate(done));
+      await turns();
     }
     const [head] = upstream.texts;
     client.stop();

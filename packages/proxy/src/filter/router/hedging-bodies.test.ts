@@ -1,16 +1,12 @@
 /** The body of a request that has two attempts: each gets all of it, and the client is held back by the slower one. */
-import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
+import { expectNothingHeld, freshWorlds } from '../../http/test-fresh-world.ts';
 import { reply, type ScriptedUpstream } from '../../http/test-world.ts';
-import { atOnce, expectNothingHeld, HedgedWorld, onTimeout, turns } from './test-hedged.ts';
+import { atOnce, HedgedWorld, onTimeout } from './test-hedged.ts';
 
 let world: HedgedWorld;
-beforeEach(() => {
-  world = new HedgedWorld();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new HedgedWorld()));
 
 const post = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody';
 
@@ -53,7 +49,7 @@ test('waits for the slower reader, and no longer once that one has lost', async 
   const client = await world.client(port);
   client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
   client.send(new Uint8Array(total));
-  while (world.accepted.length === 0 || !world.accepted[0]!.isPaused) await turns(1);
+  while (world.accepted.length === 0 || !world.accepted[0]!.isPaused) await turns();
   await turns(200);
   expect(world.accepted[0]!.isPaused).toBe(true);
   expect(quick.upstream.receivedBytes).toBeLessThan(total / 2);
@@ -78,7 +74,7 @@ test('goes on to the quick reader when the slow one dies', async () => {
   client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
   client.send(new Uint8Array(total));
   await slow.upstream.until(() => slow.upstream.receivedBytes > 0);
-  while (!world.accepted[0]!.isPaused) await turns(1);
+  while (!world.accepted[0]!.isPaused) await turns();
   slow.peer.reset();
   expect((await client.response()).body).toBe('done');
   await world.log.until(1);

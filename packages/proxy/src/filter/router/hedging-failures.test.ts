@@ -1,18 +1,14 @@
 /** Two attempts of one request at a time: what fails, is refused, is cancelled or waits, and what is left behind. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
+import { expectNothingHeld, freshWorlds } from '../../http/test-fresh-world.ts';
 import { reply } from '../../http/test-world.ts';
 import { openFullListener } from '../../io/test-full-listener.ts';
 import { FLAG } from '../../telemetry/response-flags.ts';
-import { expectNothingHeld, expectQuiet, get, HedgedWorld, onTimeout, turns } from './test-hedged.ts';
+import { expectQuiet, get, HedgedWorld, onTimeout } from './test-hedged.ts';
 
 let world: HedgedWorld;
-beforeEach(() => {
-  world = new HedgedWorld();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new HedgedWorld()));
 
 const bad = reply('bad', 'HTTP/1.1 503 Unavailable');
 
@@ -43,7 +39,7 @@ describe('failure', () => {
     await first.asked();
     world.clock.advance(100);
     await first.upstream.until(() => cluster.limits.requests.current === 2);
-    while (cluster.limits.requests.current === 2) await turns(1);
+    while (cluster.limits.requests.current === 2) await turns();
     await expectQuiet(client);
     first.peer.send(reply('first'));
     expect((await client.response()).body).toBe('first');
@@ -138,14 +134,14 @@ describe('a second attempt that backs off while the first lives', () => {
     const { client, cluster, first, second } = await world.pair(setup);
     second.peer.reset();
     await second.gone();
-    while (cluster.limits.requests.current === 2) await turns(1);
+    while (cluster.limits.requests.current === 2) await turns();
     expect(cluster.limits.retries.current).toBe(1);
     first.peer.send(reply('first'));
     expect((await client.response()).body).toBe('first');
     await world.log.until(1);
     expectNothingHeld(cluster);
     world.clock.advance(60_000);
-    await turns();
+    await turns(20);
     expect([first.upstream.connectionCount, second.upstream.connectionCount]).toEqual([1, 1]);
   });
 
@@ -154,7 +150,7 @@ describe('a second attempt that backs off while the first lives', () => {
     const { client, cluster, first, second } = await world.pair(setup);
     second.peer.send(bad);
     second.peer.clear();
-    while (cluster.limits.requests.current === 2) await turns(1);
+    while (cluster.limits.requests.current === 2) await turns();
     first.peer.reset();
     await first.gone();
     await expectQuiet(client);

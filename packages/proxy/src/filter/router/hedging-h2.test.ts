@@ -1,6 +1,7 @@
 /** Two attempts of one request as streams of one HTTP/2 connection: the loser's stream is reset, nothing else. */
-import { afterEach, beforeEach, expect, test } from 'bun:test';
+import { expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
+import { expectNothingHeld, freshWorlds } from '../../http/test-fresh-world.ts';
 import {
   ACK,
   DATA,
@@ -15,16 +16,10 @@ import {
   type Frame,
 } from '../../http/test-h2-frames.ts';
 import type { UpstreamPeer } from '../../http/test-world.ts';
-import { expectNothingHeld, get, HedgedWorld, onTimeout } from './test-hedged.ts';
+import { get, HedgedWorld, onTimeout } from './test-hedged.ts';
 
 let world: HedgedWorld;
-beforeEach(() => {
-  world = new HedgedWorld();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new HedgedWorld()));
 
 /** `:status: 200`, by the static table. */
 const ok = Buffer.from([0x88]);

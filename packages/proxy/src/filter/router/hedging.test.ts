@@ -2,22 +2,18 @@
  * Two attempts of one request at a time, between real sockets: which response wins, what becomes of the other
  * attempt, and what the record tells.
  */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
+import { turns } from '@sluice/testkit';
+import { expectNothingHeld, freshWorlds } from '../../http/test-fresh-world.ts';
 import { reply } from '../../http/test-world.ts';
 import { compileRoutes } from '../../route/route-requests.test-double.ts';
 import { FLAG } from '../../telemetry/response-flags.ts';
 import type { UpstreamHttpFilter } from '../filter.ts';
 import { routerFactory } from './router-factory.ts';
-import { expectNothingHeld, expectQuiet, get, HedgedWorld, onTimeout, turns } from './test-hedged.ts';
+import { expectQuiet, get, HedgedWorld, onTimeout } from './test-hedged.ts';
 
 let world: HedgedWorld;
-beforeEach(() => {
-  world = new HedgedWorld();
-});
-afterEach(() => {
-  world.close();
-  expect(world.errors).toEqual([]);
-});
+freshWorlds(() => (world = new HedgedWorld()));
 
 const bad = reply('bad', 'HTTP/1.1 503 Unavailable');
 
@@ -156,7 +152,7 @@ describe('what belongs to one attempt', () => {
     await client.until(() => client.text === 'HTTP/1.1 100 Continue\r\n\r\n');
     second.peer.reset();
     await second.gone();
-    await turns();
+    await turns(20);
     first.peer.send('HTTP/1.1 103 Early Hints\r\nLink: </only>\r\n\r\n');
     first.peer.send(reply('first'));
     await client.until(() => client.text.endsWith('first'));

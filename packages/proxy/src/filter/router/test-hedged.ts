@@ -3,8 +3,9 @@
  * endpoints that answer when the test says so.
  */
 import { expect } from 'bun:test';
+import { turns } from '@sluice/testkit';
 import type { Endpoint } from '../../cluster/cluster.ts';
-import { forwardTo, retryOn, routerBinding, testRoute, type TestCluster } from '../../http/test-doubles.ts';
+import { forwardTo, retryOn, routerBinding, testRoute } from '../../http/test-doubles.ts';
 import {
   World,
   type RawClient,
@@ -105,19 +106,7 @@ export class HedgedWorld extends World {
   }
 }
 
-export function expectNothingHeld({ limits, stats, endpoints }: TestCluster): void {
-  expect([limits.requests, limits.pendingRequests, limits.retries].map((limit) => limit.current)).toEqual([
-    0, 0, 0,
-  ]);
-  expect(endpoints.map((endpoint) => endpoint.activeRequests)).toEqual(endpoints.map(() => 0));
-  expect(stats.counts['requestEnded']).toBe(stats.counts['requestStarted']!);
-}
-
-export async function turns(count = 20): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise((done) => setImmediate(done));
-}
-
 export async function expectQuiet(client: RawClient): Promise<void> {
-  await turns();
+  await turns(20);
   expect(client.text).toBe('');
 }
