@@ -8,7 +8,7 @@ import type { FilterChain, Init, Listener } from '@sluice/xds';
 import type { MeshService, MeshServicePort } from '../model/service.ts';
 import { connectionChains, rangeOf } from './connection-routes.ts';
 import type { ConnectionChains, ConnectionRoutes } from './connection-routes.ts';
-import { httpManagerFilter, tcpProxyFilter } from './http-manager.ts';
+import { httpManagerFilter, tcpProxyFilter, type ManagerOptions } from './http-manager.ts';
 import { httpInspector, inspected, sniffedProtocols, tlsInspector } from './inspectors.ts';
 import { blackHoleCluster, passthroughCluster, portRoutes } from './names.ts';
 import type { MeshSettings } from './node.ts';
@@ -60,7 +60,7 @@ export function catchAllListener(
     address: { socketAddress: { address: '0.0.0.0', portValue: port } },
     bindToPort: false,
     trafficDirection: 'OUTBOUND',
-    filterChains: [...chains, ...(hasHttp ? [httpChain(port, translatesGrpcWeb, mesh)] : [])],
+    filterChains: [...chains, ...(hasHttp ? [httpChain(port, { knowsHttp2, translatesGrpcWeb }, mesh)] : [])],
     defaultFilterChain: { name: 'PassthroughFilterChain', filters: [own?.rest ?? unknown] },
     // Where silence leads nowhere there is nothing to gain by taking it for an answer.
     ...inspected(inspectors, own === null && policy === 'REGISTRY_ONLY' ? null : mesh.detectionTimeoutMs),
@@ -70,11 +70,15 @@ export function catchAllListener(
 }
 
 /** Requests, HTTP/2 ones included: the route table's clusters say which version goes upstream. */
-function httpChain(port: number, translatesGrpcWeb: boolean, mesh: MeshSettings): Init<FilterChain> {
+function httpChain(
+  port: number,
+  facts: Pick<ManagerOptions, 'knowsHttp2' | 'translatesGrpcWeb'>,
+  mesh: MeshSettings,
+): Init<FilterChain> {
   const options = {
+    ...facts,
     statPrefix: `outbound_0.0.0.0_${port};`,
     routes: { rds: portRoutes(port) },
-    translatesGrpcWeb,
   };
   return { filterChainMatch: sniffedProtocols(true), filters: [httpManagerFilter(options, mesh)] };
 }

@@ -72,6 +72,8 @@ export interface ManagerOptions {
   readonly routes: { readonly rds: string } | { readonly inline: Init<RouteConfiguration> };
   /** Who is meant by a request of HTTP/1.0 that names no host; without it such a request is refused. */
   readonly defaultHost?: string;
+  /** The proxy speaks HTTP/2, by which WebSockets and CONNECT may come, too. */
+  readonly knowsHttp2: boolean;
   /** Tells the application, in x-forwarded-client-cert, whose certificate the client showed. */
   readonly tellsClientCertificate?: boolean;
   /** The port is declared gRPC-Web, and goes on as gRPC over HTTP/2. */
@@ -94,6 +96,8 @@ export function httpManagerFilter(options: ManagerOptions, mesh: MeshSettings): 
     },
     // Old clients and health checks speak it (`ab`, HAProxy's httpchk): a sidecar must not be what refuses them.
     httpProtocolOptions: { acceptHttp10: true, defaultHostForHttp10: options.defaultHost ?? '' },
+    // Without it a sidecar of HTTP/2 could not pass on the WebSocket of a client of HTTP/1 (RFC 8441).
+    ...(options.knowsHttp2 ? { http2ProtocolOptions: { allowConnect: true } } : {}),
     requestHeadersTimeout: headTimeoutMs,
     streamIdleTimeout: streamIdleMs,
     useRemoteAddress: false,

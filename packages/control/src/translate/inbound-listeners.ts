@@ -147,6 +147,7 @@ function portChains(
     statPrefix: `inbound_${name};`,
     routes: { inline: inboundRouteTable(appPort) },
     defaultHost: inbound.services[0]?.hostname ?? 'localhost',
+    knowsHttp2,
     translatesGrpcWeb: knowsHttp2 && inbound.protocol === 'grpc-web',
   };
   const target = {
@@ -176,6 +177,7 @@ function passthroughChains(
   const manager = {
     statPrefix: `${inboundPassthroughCluster};`,
     routes: { inline: inboundPassthroughTable() },
+    knowsHttp2: node.capabilities.has(http2Streams),
     tellsClientCertificate: true,
   };
   const target = {

@@ -196,6 +196,7 @@ function serviceChains(
         statPrefix: `outbound_${place.name};`,
         routes: { rds: serviceRoutes(place.hostname, port.number) },
         defaultHost: place.hostname,
+        knowsHttp2,
         translatesGrpcWeb: knowsHttp2 && port.protocol === 'grpc-web',
       },
       mesh,
@@ -246,6 +247,7 @@ function forwardProxyListener(port: number, node: ProxyNode, mesh: MeshSettings)
   const options = {
     statPrefix: `${httpProxyRoutes};`,
     routes: { rds: httpProxyRoutes },
+    knowsHttp2: node.capabilities.has(http2Streams),
     forwardProxy: { refusedAddresses: node.refusedAddresses },
   };
   return {

@@ -13,6 +13,8 @@ export type UpstreamVersion = 'http1' | 'http2' | 'downstream';
 const optionsName = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 /** Envoy asks for one wherever keep-alive is on; Istio leaves it to the user. */
 const pingTimeoutMs = 20_000;
+/** Envoy asks for it where WebSockets go on over HTTP/2 (RFC 8441). */
+const tunnels: Init<Http2ProtocolOptions> = { allowConnect: true };
 
 export function upstreamVersion(
   port: Pick<MeshServicePort, 'protocol'>,
@@ -52,7 +54,7 @@ interface CommonOptions {
 export function httpOptions(
   common: CommonOptions,
   version: UpstreamVersion,
-  http2: Init<Http2ProtocolOptions> = {},
+  http2: Init<Http2ProtocolOptions> = tunnels,
   tlsNames: Init<UpstreamTlsNameOptions> | null = null,
 ): Record<string, Any> {
   return {
@@ -73,6 +75,7 @@ function http2Options(pool: ConnectionPoolSettings | undefined): Init<Http2Proto
   const { maxConcurrentStreams, http2KeepAlive } = pool?.http ?? {};
   const interval = ms(http2KeepAlive?.interval);
   return {
+    ...tunnels,
     ...member('maxConcurrentStreams', maxConcurrentStreams || undefined),
     ...(interval === undefined
       ? {}
