@@ -46,6 +46,51 @@ describe('the command line', () => {
     ).toHaveLength(2);
   });
 
+  test('what starts an Envoy in an Istio sidecar starts this proxy, and hears what has no effect', () => {
+    const given =
+      '-c a --drain-time-s 45 --drain-strategy immediate --local-address-ip-version v4 ' +
+      '--file-flush-interval-msec 1000 --disable-hot-restart --allow-unknown-static-fields -l warning ' +
+      '--component-log-level misc:error --skip-deprecated-logs --log-format %T\t%v --concurrency 0 -- --anything';
+    const options = run(...given.split(' '));
+    expect(options).toMatchObject({
+      drainTimeMs: 45_000,
+      logFormat: 'text',
+      concurrency: 1,
+      hotRestart: null,
+    });
+    expect(options.notices.map((notice) => notice.split(' ')[0])).toEqual([
+      '--drain-strategy',
+      '--local-address-ip-version',
+      '--file-flush-interval-msec',
+      '--allow-unknown-static-fields',
+      '--skip-deprecated-logs',
+      '--log-format',
+    ]);
+  });
+
+  test('what would change the configuration or the metrics is refused in words, a word of JavaScript as unknown', () => {
+    expect(
+      parseCommandLine([
+        '-c',
+        'a',
+        '--disable-extensions',
+        'x',
+        '--stats-tag=a:b',
+        'constructor',
+        '--toString',
+      ]),
+    ).toEqual({
+      kind: 'error',
+      problems: [
+        '--disable-extensions is not supported: leave them out of the configuration',
+        '--stats-tag is not supported: add the label where the metrics are scraped',
+        'unknown argument "constructor"',
+        'unknown argument "--toString"',
+      ],
+    });
+    expect(parseCommandLine(['--hot-restart-version'])).toEqual({ kind: 'hot-restart-version' });
+  });
+
   test('hot restart is off unless asked for', () => {
     expect(run('-c', 'a').hotRestart).toBeNull();
     expect(run('-c', 'a', '--base-id', '3', '--restart-epoch=2').hotRestart).toEqual({
@@ -83,7 +128,7 @@ describe('the command line', () => {
         'unknown argument "--what"',
         '--config-path or --config-yaml must be given',
         '--mode must be one of serve, validate, not "run"',
-        '--concurrency must be a whole number of at least 1, not "many"',
+        '--concurrency must be a whole number of at least 0, not "many"',
         '--health-address must be address:port, not "15021"',
         '--log-level: "loud" is not a log level',
       ],

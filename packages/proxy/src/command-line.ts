@@ -1,10 +1,11 @@
 /**
  * Envoy's command line, as far as it means something here. Flags take `--flag value` or `--flag=value`.
- * Flags of Envoy's that have no effect are accepted with a notice, never in silence.
+ * Flags of Envoy's that have no effect are accepted with a notice, never in silence (`envoy-flags.ts`).
  */
 import { parseLogLevel, type LogFormat, type LogLevel } from '@sluice/runtime';
 import type { BindAddress } from './admin/server.ts';
 import type { UnsupportedFields } from './config/verdict.ts';
+import { inertSwitches, inertValued, isLogPattern, refusedValued } from './envoy-flags.ts';
 import {
   identityFlags,
   identityUsage,
@@ -56,13 +57,14 @@ export type ParsedCommandLine =
   | { readonly kind: 'run'; readonly options: CommandLine }
   | { readonly kind: 'help' }
   | { readonly kind: 'version' }
+  | { readonly kind: 'hot-restart-version' }
   | { readonly kind: 'error'; readonly problems: readonly string[] };
 
-const short: Readonly<Record<string, string>> = {
-  '-c': '--config-path',
-  '-l': '--log-level',
-  '-h': '--help',
-};
+const short: ReadonlyMap<string, string> = new Map([
+  ['-c', '--config-path'],
+  ['-l', '--log-level'],
+  ['-h', '--help'],
+]);
 
 const valued: ReadonlySet<string> = new Set([
   'config-path',
@@ -86,13 +88,10 @@ const valued: ReadonlySet<string> = new Set([
   'allow-secret-path',
   ...identityFlags,
   ...hotRestartFlags,
+  ...inertValued.keys(),
+  ...refusedValued.keys(),
 ]);
-const switches: ReadonlySet<string> = new Set(hotRestartSwitches);
-/** Envoy's flags that are taken and do nothing, with the reason. */
-const inertValued: Readonly<Record<string, string>> = {
-  'drain-strategy': 'connections are told to close at once when draining begins',
-  'file-flush-interval-msec': 'logs are flushed every 100 ms',
-};
+const switches: ReadonlySet<string> = new Set([...hotRestartSwitches, ...inertSwitches.keys()]);
 
 /** Envoy's defaults, seconds. */
 const defaultDrainS = 600;
@@ -118,7 +117,9 @@ export const usage = `Usage: sluice proxy -c FILE [options]
       --unsupported-fields reject|warn   configuration fields without effect (default reject)
       --allow-access-log-path FILE       repeatable: files that remote configuration may log to
       --allow-secret-path PATH  repeatable: files or folders that remote configuration may read secrets from
-${identityUsage}${hotRestartUsage}      --version   --help
+${identityUsage}${hotRestartUsage}      --hot-restart-version   --version   --help
+
+Envoy's other flags are taken with a notice, or refused in words. What follows -- is not read.
 `;
 
 export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
@@ -130,22 +131,28 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
   for (let i = 0; i < args.length; i++) {
     const arg = args[i] ?? '';
     const equals = arg.startsWith('--') ? arg.indexOf('=') : -1;
-    const flag = short[arg] ?? (equals < 0 ? arg : arg.slice(0, equals));
+    const flag = short.get(arg) ?? (equals < 0 ? arg : arg.slice(0, equals));
     const name = flag.startsWith('--') ? flag.slice(2) : '';
     if (name === 'help') return { kind: 'help' };
     if (name === 'version') return { kind: 'version' };
+    if (name === 'hot-restart-version') return { kind: 'hot-restart-version' };
+    if (arg === '--' || name === 'ignore_rest') break;
+    const inert = inertSwitches.get(name) ?? inertValued.get(name);
+    if (inert !== undefined) notices.push(`--${name} has no effect: ${inert}`);
     if (switches.has(name)) {
       given.add(name);
       continue;
     }
-    const inert = inertValued[name];
-    if (inert !== undefined) notices.push(`--${name} has no effect: ${inert}`);
-    if (!valued.has(name) && inertValued[name] === undefined) {
+    if (!valued.has(name)) {
       problems.push(`unknown argument "${arg}"`);
       continue;
     }
     const value = equals < 0 ? args[++i] : arg.slice(equals + 1);
-    if (value === undefined) problems.push(`--${name} needs a value`);
+    const refusal = refusedValued.get(name);
+    if (refusal !== undefined) problems.push(`--${name} is not supported: ${refusal}`);
+    else if (value === undefined) problems.push(`--${name} needs a value`);
+    else if (name === 'log-format' && isLogPattern(value))
+      notices.push('--log-format has no effect as a pattern: lines are text, or json where it says so');
     else if (name === 'allow-access-log-path' || name === 'allow-secret-path') repeated[name].push(value);
     else values.set(name, value);
   }
@@ -184,7 +191,8 @@ function readOptions(
     serviceNode: values.get('service-node') ?? null,
     serviceCluster: values.get('service-cluster') ?? null,
     serviceZone: values.get('service-zone') ?? null,
-    concurrency: count('concurrency', 1, 1),
+    // Envoy takes 0 for 1.
+    concurrency: Math.max(1, count('concurrency', 1, 0)),
     adminAddressPath: values.get('admin-address-path') ?? null,
     prometheusAddress: readAddress('prometheus-address', values, problems),
     healthAddress: readAddress('health-address', values, problems),

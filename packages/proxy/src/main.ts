@@ -18,6 +18,7 @@ import { flatRuntime, runtimeLayers } from './config/runtime-layers.ts';
 import { trustBundleSecret, workloadSecret, type ClientTransport } from './identity/start-identity.ts';
 import type { TlsClientContext } from './io/tls-context.ts';
 import { ProxyProcess } from './proxy-process.ts';
+import { HANDOVER_PROTOCOL } from './restart/handover-messages.ts';
 import { HotRestart } from './restart/hot-restart.ts';
 import { DEFAULT_ROTATION } from './telemetry/log-file.ts';
 import { FileLogSinks } from './telemetry/log-sinks.ts';
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const parsed = parseCommandLine(args);
   if (parsed.kind === 'help') return print(usage);
   if (parsed.kind === 'version') return print(`sluice ${version} (bun ${Bun.version})\n`);
+  if (parsed.kind === 'hot-restart-version') return print(`sluice.${HANDOVER_PROTOCOL}\n`);
   if (parsed.kind === 'error') return fail(2, [...parsed.problems, 'try --help']);
   const { options } = parsed;
   try {
@@ -59,6 +61,7 @@ async function run(options: CommandLine): Promise<void> {
   const problems = checkStatic(bootstrap, checker, { agentSecrets, environment, nowWallMs: Date.now() });
   if (problems.length > 0) return fail(1, problems);
   if (options.mode === 'validate') {
+    for (const notice of options.notices) print(`notice: ${notice}\n`);
     for (const warning of warnings) print(`warning: ${warning}\n`);
     return print(`configuration '${options.configPath ?? '--config-yaml'}' OK\n`);
   }
