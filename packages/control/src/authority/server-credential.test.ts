@@ -66,6 +66,33 @@ describe('the control plane’s own certificate', () => {
     expect(leaf?.account).toBe('sluice-control');
   });
 
+  test('does not end while the disk is full, however long that takes', () => {
+    const fixture = open();
+    const keeper = new ServerCredentialKeeper(fixture.authority, none, 'istio-system', () =>
+      fixture.clock.wallMs(),
+    );
+    const recorded = keeper.current;
+    (fixture.file as { transact: (work: () => void) => void }).transact = () => {
+      throw localError('state-unwritable', 'no room');
+    };
+    const check = (): void => {
+      try {
+        keeper.check();
+      } catch (error) {
+        expect((error as Error).message).toBe('no room');
+      }
+    };
+    let shown = 0;
+    for (let minute = 0; minute < 26 * 60; minute++) {
+      fixture.clock.advance(60_001);
+      check();
+      expect(keeper.current.notAfterMs).toBeGreaterThan(fixture.clock.wallMs() + 60_001);
+      if (keeper.current === recorded) shown = minute;
+    }
+    // What is recorded, and can be revoked, serves for as long as it is good.
+    expect(shown).toBeGreaterThan(22 * 60);
+  });
+
   test('is renewed at half its life, and follows the root and the bundle', () => {
     const fixture = open();
     const keeper = new ServerCredentialKeeper(fixture.authority, none, 'istio-system', () =>

@@ -78,19 +78,23 @@ export class ServerCredentialKeeper {
     this.#names = names;
     this.#namespace = namespace;
     this.#wallMs = wallMs;
-    this.#current = this.#issueFirst();
+    this.#current = this.#issueInTime(0);
   }
 
   get current(): ServerCredential {
     return this.#current;
   }
 
-  /** A control plane that starts on a full disk serves what it has, and records its next certificate. */
-  #issueFirst(): ServerCredential {
+  /**
+   * A control plane on a full disk serves what it has: where nothing else is good for long (`endsMs`; 0 = there is none),
+   * a certificate that is not recorded, until one can be.
+   */
+  #issueInTime(endsMs: number): ServerCredential {
     try {
       return this.#issue();
     } catch (error) {
-      if (!hasErrorCode(error, 'state-unwritable')) throw error;
+      const isEnding = endsMs - this.#wallMs() <= unrecordedTtlMs / 2;
+      if (!isEnding || !hasErrorCode(error, 'state-unwritable')) throw error;
       const unrecorded = this.#issue({ ttlMs: unrecordedTtlMs, isUnrecorded: true });
       this.#renewAtMs = this.#wallMs() + retryMs;
       return unrecorded;
@@ -104,7 +108,7 @@ export class ServerCredentialKeeper {
     if (isDue) {
       // However this ends, it is not tried again at once.
       this.#renewAtMs = this.#wallMs() + retryMs;
-      this.#current = this.#issue();
+      this.#current = this.#issueInTime(this.#current.notAfterMs);
     } else if (this.#current.trustedPem === this.#authority.bundle.rootsPem) return false;
     else this.#current = { ...this.#current, trustedPem: this.#authority.bundle.rootsPem };
     return true;
