@@ -32,12 +32,7 @@ describe('failure', () => {
   });
 
   test('of the second one, where it never got a connection, leaves the first alone', async () => {
-    const first = world.held();
-    const { cluster, port } = world.hedged([first.upstream.port, 1], { hedging: onTimeout });
-    const client = await world.client(port);
-    client.send(get);
-    await first.asked();
-    world.clock.advance(100);
+    const { client, cluster, first } = await world.first([1], { hedging: onTimeout });
     await first.upstream.until(() => cluster.limits.requests.current === 2);
     while (cluster.limits.requests.current === 2) await turns();
     await expectQuiet(client);
@@ -49,13 +44,8 @@ describe('failure', () => {
   });
 
   test('by the circuit breaker keeps the second one out, and costs the first nothing', async () => {
-    const first = world.held();
-    const { cluster, port } = world.hedged([first.upstream.port], { hedging: onTimeout });
-    cluster.limits.requests.max = 1;
-    const client = await world.client(port);
-    client.send(get);
-    await first.asked();
-    world.clock.advance(100);
+    const limits = { requests: 1 };
+    const { client, cluster, first } = await world.first([], { hedging: onTimeout }, { limits });
     first.peer.send(reply('first'));
     expect((await client.response()).body).toBe('first');
     await world.log.until(1);
@@ -69,13 +59,8 @@ describe('failure', () => {
       [{}, 'skipped: retry budget spent'],
       [{ maxRetries: 0 }, 'limit of 0 reached'],
     ] as const) {
-      const first = world.held();
-      const { cluster, port } = world.hedged([first.upstream.port], { hedging: onTimeout, retry });
-      cluster.limits.retries.max = 0;
-      const client = await world.client(port);
-      client.send(get);
-      await first.asked();
-      world.clock.advance(100);
+      const limits = { retries: 0 };
+      const { client, cluster, first } = await world.first([], { hedging: onTimeout, retry }, { limits });
       first.peer.send(reply('first'));
       expect((await client.response()).body).toBe('first');
       const count = world.log.lines.length;
@@ -112,12 +97,7 @@ describe('failure', () => {
   test('of the client also takes back an attempt that waits for its connection', async () => {
     const full = openFullListener();
     try {
-      const first = world.held();
-      const { cluster, port } = world.hedged([first.upstream.port, full.port], { hedging: onTimeout });
-      const client = await world.client(port);
-      client.send(get);
-      await first.asked();
-      world.clock.advance(100);
+      const { client, cluster } = await world.first([full.port], { hedging: onTimeout });
       expect(cluster.limits.pendingRequests.current).toBe(1);
       client.reset();
       await world.log.until(1);

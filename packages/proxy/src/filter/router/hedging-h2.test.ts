@@ -48,18 +48,24 @@ function h2Endpoint() {
   return { held, frames, streamsOf, until };
 }
 
-test('what the loser says after its reset is dropped, and the connection goes on', async () => {
-  const { held, frames, streamsOf, until } = h2Endpoint();
-  const { cluster, port } = world.hedged([held.upstream.port], {
+/** A client that has asked, and both attempts of its request. */
+async function twoStreams() {
+  const endpoint = h2Endpoint();
+  const { cluster, port } = world.hedged([endpoint.held.upstream.port], {
     hedging: onTimeout,
     cluster: { protocol: 'h2' },
   });
   const client = await world.client(port);
   client.send(get);
-  await until(HEADERS, 1);
+  await endpoint.until(HEADERS, 1);
   world.clock.advance(100);
-  await until(HEADERS, 2);
-  const [first, second] = streamsOf(HEADERS) as [number, number];
+  await endpoint.until(HEADERS, 2);
+  const [first, second] = endpoint.streamsOf(HEADERS) as [number, number];
+  return { ...endpoint, client, cluster, first, second };
+}
+
+test('what the loser says after its reset is dropped, and the connection goes on', async () => {
+  const { client, cluster, held, frames, streamsOf, until, first, second } = await twoStreams();
   answer(held.peer, second, 'second');
   await client.until(() => client.text.includes('second'));
   await until(RST_STREAM, 1);
@@ -82,17 +88,7 @@ test('what the loser says after its reset is dropped, and the connection goes on
 });
 
 test('both answers in one chunk: the first is the answer', async () => {
-  const { held, streamsOf, until } = h2Endpoint();
-  const { cluster, port } = world.hedged([held.upstream.port], {
-    hedging: onTimeout,
-    cluster: { protocol: 'h2' },
-  });
-  const client = await world.client(port);
-  client.send(get);
-  await until(HEADERS, 1);
-  world.clock.advance(100);
-  await until(HEADERS, 2);
-  const [first, second] = streamsOf(HEADERS) as [number, number];
+  const { client, cluster, held, first, second } = await twoStreams();
   held.peer.send(
     Buffer.concat(
       [first, second].flatMap((stream) => [
@@ -110,16 +106,7 @@ test('both answers in one chunk: the first is the answer', async () => {
 });
 
 test('a client that leaves resets both', async () => {
-  const { held, streamsOf, until } = h2Endpoint();
-  const { cluster, port } = world.hedged([held.upstream.port], {
-    hedging: onTimeout,
-    cluster: { protocol: 'h2' },
-  });
-  const client = await world.client(port);
-  client.send(get);
-  await until(HEADERS, 1);
-  world.clock.advance(100);
-  await until(HEADERS, 2);
+  const { client, cluster, streamsOf, until } = await twoStreams();
   client.reset();
   await until(RST_STREAM, 2);
   expect(streamsOf(RST_STREAM).sort()).toEqual(streamsOf(HEADERS).sort());

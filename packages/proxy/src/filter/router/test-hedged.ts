@@ -91,18 +91,33 @@ export class HedgedWorld extends World {
     return { cluster, port, seen };
   }
 
-  /** Two endpoints and a client that has asked; the second attempt is under way. */
-  async pair(setup: HedgedSetup, request = get) {
+  /** An endpoint that has been asked, and where a timeout starts another attempt, has let it pass; `limits`: the most. */
+  async first(
+    others: readonly number[],
+    setup: HedgedSetup,
+    {
+      request = get,
+      limits = {},
+    }: { request?: string; limits?: { requests?: number; retries?: number } } = {},
+  ) {
     const first = this.held();
-    const second = this.held();
-    const made = this.hedged([first.upstream.port, second.upstream.port], setup);
+    const made = this.hedged([first.upstream.port, ...others], setup);
+    const { requests, retries } = made.cluster.limits;
+    requests.max = limits.requests ?? requests.max;
+    retries.max = limits.retries ?? retries.max;
     const client = await this.client(made.port);
     client.send(request);
-    const end = request.slice(-4);
-    await first.asked(end);
+    await first.asked(request.slice(-4));
     if (setup.hedging.onPerTryTimeout) this.clock.advance(100);
-    await second.asked(end);
-    return { ...made, first, second, client };
+    return { ...made, first, client };
+  }
+
+  /** Two endpoints and a client that has asked; the second attempt is under way. */
+  async pair(setup: HedgedSetup, request = get) {
+    const second = this.held();
+    const made = await this.first([second.upstream.port], setup, { request });
+    await second.asked(request.slice(-4));
+    return { ...made, second };
   }
 }
 
