@@ -20,7 +20,8 @@ export type H2CodecStat =
   | 'tx_reset'
   | 'tx_flush_timeout'
   | 'goaway_sent'
-  /** Without a twin in Envoy: floods of resets, CONTINUATION, PING, SETTINGS and frames without effect. */
+  /** Without a twin in Envoy: streams beyond the limit, floods of resets, CONTINUATION, PING, SETTINGS and the rest. */
+  | 'streams_refused'
   | 'inbound_reset_flood'
   | 'inbound_continuation_flood'
   | 'inbound_control_flood';
@@ -37,12 +38,13 @@ export class H2StatsReporter {
   #sent = 0;
   #errors = 0;
   #overflows = 0;
+  #refused = 0;
 
   constructor(stats: H2CodecStats) {
     this.#stats = stats;
   }
 
-  /** Resets, malformed messages and too large heads since the last call. */
+  /** Resets, malformed messages, too large heads and refused streams since the last call. */
   report(now: H2Stats): void {
     if (now.resetsReceived !== this.#received) {
       this.#stats.count('rx_reset', now.resetsReceived - this.#received);
@@ -59,6 +61,10 @@ export class H2StatsReporter {
     if (now.headerListsTooLarge !== this.#overflows) {
       this.#stats.count('header_overflow', now.headerListsTooLarge - this.#overflows);
       this.#overflows = now.headerListsTooLarge;
+    }
+    if (now.refusedStreams !== this.#refused) {
+      this.#stats.count('streams_refused', now.refusedStreams - this.#refused);
+      this.#refused = now.refusedStreams;
     }
   }
 

@@ -8,9 +8,11 @@ const help: Readonly<Record<H2CodecStat, string>> = {
   inbound_empty_frames_flood: 'Connections ended for too many empty frames.',
   inbound_priority_frames_flood: 'Connections ended for too many PRIORITY frames.',
   inbound_window_update_frames_flood: 'Connections ended for too many WINDOW_UPDATE frames.',
+  streams_refused: 'Streams refused: more at a time than their peer was allowed.',
   inbound_reset_flood: 'Connections ended for too many early resets, or too many provoked ones.',
   inbound_continuation_flood: 'Connections ended for too many CONTINUATION frames.',
-  inbound_control_flood: 'Connections ended for too many PING, SETTINGS or meaningless frames.',
+  inbound_control_flood:
+    'Connections ended for too many PING, SETTINGS or meaningless frames, refused streams among them.',
   outbound_control_flood: 'Connections ended because their peer reads no control frames.',
   outbound_flood: 'Connections ended because their peer reads no frames.',
   keepalive_timeout: 'Connections ended because a PING was not answered.',
