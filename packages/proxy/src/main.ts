@@ -15,6 +15,7 @@ import { BootstrapError, loadBootstrap, type BootstrapSource } from './config/bo
 import { checkStatic } from './config/check-static.ts';
 import { ConfigChecker } from './config/checker.ts';
 import { flatRuntime, runtimeLayers } from './config/runtime-layers.ts';
+import { staticLogPaths } from './config/static-log-paths.ts';
 import { trustBundleSecret, workloadSecret, type ClientTransport } from './identity/start-identity.ts';
 import type { TlsClientContext } from './io/tls-context.ts';
 import { ProxyProcess } from './proxy-process.ts';
@@ -47,8 +48,9 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-async function run(options: CommandLine): Promise<void> {
-  const { bootstrap, warnings } = loadBootstrap(sourcesOf(options), options.unsupportedFields);
+async function run(given: CommandLine): Promise<void> {
+  const { bootstrap, warnings } = loadBootstrap(sourcesOf(given), given.unsupportedFields);
+  const options = { ...given, allowedLogPaths: [...given.allowedLogPaths, ...staticLogPaths(bootstrap)] };
   const environment = definedEnvironment();
   const facts = {
     hostname: hostname(),
