@@ -5,7 +5,7 @@ import { turns } from '@sluice/testkit';
 import { forwardTo, testRoute } from './test-doubles.ts';
 import { freshWorlds } from './test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream } from './test-h2.ts';
-import { DATA, frame, framesOf, headers, HEADERS, PREFACE, RST_STREAM, SETTINGS } from './test-h2-frames.ts';
+import { DATA, frame, framed, headers, HEADERS, ok, reset } from './test-h2-frames.ts';
 import { World } from './test-world.ts';
 
 let world: World;
@@ -64,15 +64,14 @@ async function h2Endpoint(): Promise<Endpoint> {
 
 /** The runtime's own server ends a stream in order before it resets it; this one does not. */
 function dyingH2(): { port: number } {
-  return world.upstream((peer, text) => {
-    const frames = framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length));
-    if (!frames.some(({ type }) => type === HEADERS)) return;
-    peer.clear();
-    peer.send(frame(SETTINGS, 0, 0));
-    peer.send(headers(1, [[':status', '200']], 0));
-    peer.send(frame(DATA, 0, 1, 'half'));
-    peer.send(frame(RST_STREAM, 0, 1, Buffer.from([0, 0, 0, 2])));
-  });
+  return world.upstream(
+    framed((peer, { type, stream }) => {
+      if (type !== HEADERS) return;
+      peer.send(headers(stream, ok, 0));
+      peer.send(frame(DATA, 0, stream, 'half'));
+      peer.send(reset(stream, 2));
+    }),
+  );
 }
 
 function h2Client(port: number): H2TestClient {

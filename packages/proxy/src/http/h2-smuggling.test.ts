@@ -8,21 +8,18 @@ import { freshWorlds } from './test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream } from './test-h2.ts';
 import {
   begin,
-  block,
   DATA,
-  END_HEADERS,
   END_STREAM,
   frame,
-  framesOf,
+  framed,
   get,
   GOAWAY,
-  headers,
   HEADERS,
-  PREFACE,
+  headers,
+  ok,
   received,
   resetCode,
   RST_STREAM,
-  SETTINGS,
   type Field,
 } from './test-h2-frames.ts';
 import { answering, reply, World, type RawClient } from './test-world.ts';
@@ -237,14 +234,11 @@ describe('responses of HTTP/2 endpoints that are malformed', () => {
   ];
   for (const [what, fields] of cases) {
     test(`${what}: 502, for a client of either protocol`, async () => {
-      const upstream = world.upstream((peer, text) => {
-        const frames = framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length));
-        const head = frames.find(({ type }) => type === HEADERS);
-        if (head === undefined) return;
-        peer.clear();
-        peer.send(frame(SETTINGS, 0, 0));
-        peer.send(frame(HEADERS, END_HEADERS | END_STREAM, head.stream, block(fields)));
-      });
+      const upstream = world.upstream(
+        framed((peer, { type, stream }) => {
+          if (type === HEADERS) peer.send(headers(stream, fields));
+        }),
+      );
       world.cluster('a', [upstream.port], { protocol: 'h2' });
       const port = world.listen(() => testRoute(forwardTo('a')));
       const raw = await world.client(port);
@@ -256,24 +250,14 @@ describe('responses of HTTP/2 endpoints that are malformed', () => {
   }
 
   test('content beyond the length is cut off with the stream', async () => {
-    const upstream = world.upstream((peer, text) => {
-      const frames = framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length));
-      if (!frames.some(({ type }) => type === HEADERS)) return;
-      peer.clear();
-      peer.send(frame(SETTINGS, 0, 0));
-      peer.send(
-        headers(
-          1,
-          [
-            [':status', '200'],
-            ['content-length', '2'],
-          ],
-          0,
-        ),
-      );
-      peer.send(frame(DATA, 0, 1, 'ok'));
-      peer.send(frame(DATA, END_STREAM, 1, 'HTTP/1.1 200 OK\r\n\r\n'));
-    });
+    const upstream = world.upstream(
+      framed((peer, { type, stream }) => {
+        if (type !== HEADERS) return;
+        peer.send(headers(stream, [...ok, ['content-length', '2']], 0));
+        peer.send(frame(DATA, 0, stream, 'ok'));
+        peer.send(frame(DATA, END_STREAM, stream, 'HTTP/1.1 200 OK\r\n\r\n'));
+      }),
+    );
     world.cluster('a', [upstream.port], { protocol: 'h2' });
     const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a')))));
     const call = await client.get();

@@ -2,7 +2,7 @@
  * HTTP/2 octet by octet, for what no library would send: frames made by hand, header blocks as literals
  * without Huffman or table, and a reader of the frames that come back.
  */
-import type { RawClient } from './test-world.ts';
+import type { RawClient, UpstreamPeer, UpstreamScript } from './test-world.ts';
 
 export const DATA = 0;
 export const HEADERS = 1;
@@ -71,6 +71,28 @@ export const get: readonly Field[] = [
   [':authority', 'a'],
   [':path', '/'],
 ];
+
+export const ok: readonly Field[] = [[':status', '200']];
+
+export function reset(stream: number, code: number): Buffer {
+  return frame(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, code]));
+}
+
+/** What an endpoint does with a frame that has come whole. */
+export type FrameScript = (peer: UpstreamPeer, one: Frame, connectionNumber: number) => void;
+
+/** An endpoint that greets as it must, and leaves the rest to `script`. */
+export function framed(script: FrameScript): UpstreamScript {
+  const seen = new Map<number, number>();
+  return (peer, text, connectionNumber) => {
+    if (text.length < PREFACE.length) return;
+    const from = seen.get(connectionNumber);
+    if (from === undefined) for (const flags of [0, ACK]) peer.send(frame(SETTINGS, flags, 0));
+    const frames = framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length));
+    seen.set(connectionNumber, frames.length);
+    for (const one of frames.slice(from ?? 0)) script(peer, one, connectionNumber);
+  };
+}
 
 /** Those frames that have come whole so far. */
 export function framesOf(octets: Buffer): Frame[] {

@@ -4,18 +4,7 @@ import { refusingPort, turns, untilStill } from '@sluice/testkit';
 import { H2ErrorCode } from '@sluice/wire';
 import type { TestCluster } from '../http/test-doubles.ts';
 import { freshWorlds } from '../http/test-fresh-world.ts';
-import {
-  ACK,
-  DATA,
-  END_HEADERS,
-  frame,
-  framesOf,
-  HEADERS,
-  PREFACE,
-  RST_STREAM,
-  SETTINGS,
-} from '../http/test-h2-frames.ts';
-import type { UpstreamPeer } from '../http/test-world.ts';
+import { DATA, framed, headers, HEADERS, ok, reset } from '../http/test-h2-frames.ts';
 import type { TunnelConfig } from '../listener/listener.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { connect, TunnelWorld } from './test-tunnels.ts';
@@ -23,7 +12,6 @@ import { connect, TunnelWorld } from './test-tunnels.ts';
 let world: TunnelWorld;
 freshWorlds(() => (world = new TunnelWorld()));
 
-const internalError = Buffer.from([0, 0, 0, H2ErrorCode.INTERNAL_ERROR]);
 const post: TunnelConfig = { ...connect, method: 'POST', path: '/tcp' };
 const count = (name: string): number => world.stats.counts[name] ?? 0;
 
@@ -347,19 +335,12 @@ describe('a tunnel through a proxy of HTTP/2', () => {
     await world.lines.until(1);
     expect(world.lines.lines[0]!.flags).toBe(FLAG.UF | FLAG.URX);
     expect(world.failures).toEqual(['the proxy answered CONNECT with 502']);
-    const said = new Set<number>();
-    const say = (peer: UpstreamPeer, type: number, bytes: Uint8Array): void => {
-      if (!said.has(type)) peer.send(bytes);
-      said.add(type);
-    };
-    const resetting = world.upstream((peer, text) => {
-      if (text.length < PREFACE.length) return;
-      say(peer, SETTINGS, Buffer.concat([frame(SETTINGS, 0, 0), frame(SETTINGS, ACK, 0)]));
-      for (const { type, stream } of framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length))) {
-        if (type === HEADERS) say(peer, type, frame(HEADERS, END_HEADERS, stream, Buffer.from([0x88])));
-        if (type === DATA) say(peer, type, frame(RST_STREAM, 0, stream, internalError));
-      }
-    });
+    const resetting = world.upstream(
+      framed((peer, { type, stream }) => {
+        if (type === HEADERS) peer.send(headers(stream, ok, 0));
+        if (type === DATA) peer.send(reset(stream, H2ErrorCode.INTERNAL_ERROR));
+      }),
+    );
     world.cluster('proxy', [resetting.port], { protocol: 'h2' });
     const client = await world.client(world.tunnel(connect));
     client.send('x');

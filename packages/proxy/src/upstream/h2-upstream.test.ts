@@ -7,19 +7,17 @@ import { forwardTo, retryOn, testEndpoint, testRoute } from '../http/test-double
 import { freshWorlds } from '../http/test-fresh-world.ts';
 import { H2TestClient, H2TestUpstream, answersWith, type H2Script } from '../http/test-h2.ts';
 import {
-  ACK,
   END_HEADERS,
-  END_STREAM,
   frame,
-  framesOf,
+  framed,
   GOAWAY,
   HEADERS,
-  PREFACE,
-  RST_STREAM,
-  SETTINGS,
-  type Frame,
+  headers,
+  ok,
+  reset,
+  type FrameScript,
 } from '../http/test-h2-frames.ts';
-import { World, type UpstreamPeer } from '../http/test-world.ts';
+import { World } from '../http/test-world.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import type { EndpointPools } from './endpoint-pools.ts';
 
@@ -35,35 +33,12 @@ async function setup(script: H2Script, more = {}, action = {}, settings = {}) {
   return { upstream, cluster, client, port, pool };
 }
 
-const OK = Buffer.from([0x88]);
-
-/** An endpoint that speaks frames; told of each, by connection. */
-function framed(script: (peer: UpstreamPeer, one: Frame, connection: number) => void) {
-  const seen = new Map<number, number>();
-  return world.upstream((peer, text, connection) => {
-    const octets = Buffer.from(text, 'latin1').subarray(PREFACE.length);
-    const frames = framesOf(octets);
-    const from = seen.get(connection) ?? 0;
-    if (from === 0 && text.length >= PREFACE.length) {
-      peer.send(frame(SETTINGS, 0, 0));
-      peer.send(frame(SETTINGS, ACK, 0));
-    }
-    seen.set(connection, Math.max(1, frames.length));
-    for (const one of frames.slice(from)) script(peer, one, connection);
-  });
-}
-
-const answer = (stream: number): Buffer => frame(HEADERS, END_HEADERS | END_STREAM, stream, OK);
+const answer = (stream: number): Buffer => headers(stream, ok);
 const goAway = (last: number, code: number = H2ErrorCode.NO_ERROR): Buffer => {
   const payload = Buffer.alloc(8);
   payload.writeUInt32BE(last, 0);
   payload.writeUInt32BE(code, 4);
   return frame(GOAWAY, 0, 0, payload);
-};
-const reset = (stream: number, code: number): Buffer => {
-  const payload = Buffer.alloc(4);
-  payload.writeUInt32BE(code, 0);
-  return frame(RST_STREAM, 0, stream, payload);
 };
 
 describe('connections', () => {
@@ -208,7 +183,7 @@ describe('connections', () => {
   });
 
   test('that do not answer PING are given up, and their requests fail', async () => {
-    const upstream = framed(() => {});
+    const upstream = world.upstream(framed(() => {}));
     const keepalive = { intervalMs: 1000, timeoutMs: 500, jitterPercent: 0, idleIntervalMs: 0 };
     const cluster = world.cluster('a', [upstream.port], {
       protocol: 'h2',
@@ -230,8 +205,8 @@ describe('connections', () => {
 describe('what was provably not processed', () => {
   const policy = { retry: retryOn({ refusedStream: true }, { backoffBaseMs: 1, backoffMaxMs: 1 }) };
 
-  async function retried(script: (peer: UpstreamPeer, one: Frame, connection: number) => void) {
-    const upstream = framed(script);
+  async function retried(script: FrameScript) {
+    const upstream = world.upstream(framed(script));
     world.cluster('a', [upstream.port], { protocol: 'h2' });
     const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a', policy)))));
     const call = client.call({ ':method': 'POST', ':path': '/' }, { end: false });
@@ -265,15 +240,17 @@ describe('what was provably not processed', () => {
 
   test('a stream that GOAWAY leaves alone is finished, and the connection closed', async () => {
     let release: () => void = () => {};
-    const upstream = framed((peer, one, connection) => {
-      if (one.type !== HEADERS) return;
-      if (connection > 1) {
-        peer.send(answer(one.stream));
-        return;
-      }
-      peer.send(goAway(one.stream));
-      release = () => peer.send(answer(one.stream));
-    });
+    const upstream = world.upstream(
+      framed((peer, one, connection) => {
+        if (one.type !== HEADERS) return;
+        if (connection > 1) {
+          peer.send(answer(one.stream));
+          return;
+        }
+        peer.send(goAway(one.stream));
+        release = () => peer.send(answer(one.stream));
+      }),
+    );
     world.cluster('a', [upstream.port], { protocol: 'h2' });
     const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a')))));
     const first = client.call({ ':path': '/1' });

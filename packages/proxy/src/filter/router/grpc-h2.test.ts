@@ -4,18 +4,7 @@ import { H2ErrorCode } from '@sluice/wire';
 import { forwardTo, routerBinding, testRoute } from '../../http/test-doubles.ts';
 import { freshWorlds } from '../../http/test-fresh-world.ts';
 import { H2TestClient } from '../../http/test-h2.ts';
-import {
-  ACK,
-  DATA,
-  END_HEADERS,
-  END_STREAM,
-  frame,
-  framesOf,
-  HEADERS,
-  PREFACE,
-  RST_STREAM,
-  SETTINGS,
-} from '../../http/test-h2-frames.ts';
+import { DATA, END_HEADERS, END_STREAM, frame, framed, HEADERS, reset } from '../../http/test-h2-frames.ts';
 import { World, type UpstreamPeer } from '../../http/test-world.ts';
 import type { HttpManagerConfig } from '../../listener/listener.ts';
 import type { ForwardAction } from '../../route/route.ts';
@@ -43,7 +32,7 @@ const begins = (peer: UpstreamPeer, stream: number, more: Buffer = Buffer.alloc(
   peer.send(frame(DATA, 0, stream, message));
 };
 const resets = (peer: UpstreamPeer, stream: number, code: H2ErrorCode): void =>
-  peer.send(frame(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, code])));
+  peer.send(reset(stream, code));
 /** One message and status 0. */
 const answers: CallScript = (peer, stream) => {
   begins(peer, stream);
@@ -55,18 +44,12 @@ function proxyTo(
   action: Partial<ForwardAction> = {},
   manager: Partial<HttpManagerConfig> = {},
 ) {
-  let read = 0;
   const state = { calls: 0 };
-  const upstream = world.upstream((peer, text) => {
-    const frames = framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length));
-    if (read === 0) {
-      peer.send(frame(SETTINGS, 0, 0));
-      peer.send(frame(SETTINGS, ACK, 0));
-    }
-    for (const { type, stream } of frames.slice(read))
+  const upstream = world.upstream(
+    framed((peer, { type, stream }) => {
       if (type === HEADERS) script(peer, stream, ++state.calls);
-    read = Math.max(1, frames.length);
-  });
+    }),
+  );
   world.cluster('a', [upstream.port], { protocol: 'h2' });
   const client = world.owns(new H2TestClient(world.listen(() => testRoute(forwardTo('a', action)), manager)));
   return { upstream, client, state };

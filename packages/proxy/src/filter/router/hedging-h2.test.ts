@@ -3,16 +3,15 @@ import { expect, test } from 'bun:test';
 import { H2ErrorCode } from '@sluice/wire';
 import { expectNothingHeld, freshWorlds } from '../../http/test-fresh-world.ts';
 import {
-  ACK,
   DATA,
-  END_HEADERS,
   END_STREAM,
   frame,
-  framesOf,
+  framed,
   HEADERS,
-  PREFACE,
+  headers,
+  ok,
+  resetCode,
   RST_STREAM,
-  SETTINGS,
   type Frame,
 } from '../../http/test-h2-frames.ts';
 import type { UpstreamPeer } from '../../http/test-world.ts';
@@ -21,26 +20,15 @@ import { get, HedgedWorld, onTimeout } from './test-hedged.ts';
 let world: HedgedWorld;
 freshWorlds(() => (world = new HedgedWorld()));
 
-/** `:status: 200`, by the static table. */
-const ok = Buffer.from([0x88]);
-
 function answer(peer: UpstreamPeer, stream: number, body: string): void {
-  peer.send(frame(HEADERS, END_HEADERS, stream, ok));
+  peer.send(headers(stream, ok, 0));
   peer.send(frame(DATA, END_STREAM, stream, body));
 }
 
 /** An endpoint that takes requests and answers none by itself. */
 function h2Endpoint() {
   const frames: Frame[] = [];
-  let hasGreeted = false;
-  const held = world.held((peer, text) => {
-    if (!hasGreeted) {
-      hasGreeted = true;
-      peer.send(frame(SETTINGS, 0, 0));
-      peer.send(frame(SETTINGS, ACK, 0));
-    }
-    frames.splice(0, frames.length, ...framesOf(Buffer.from(text, 'latin1').subarray(PREFACE.length)));
-  });
+  const held = world.held(framed((_peer, one) => void frames.push(one)));
   const streamsOf = (type: number): number[] =>
     frames.filter((each) => each.type === type).map(({ stream }) => stream);
   const until = (type: number, count: number): Promise<void> =>
@@ -70,7 +58,7 @@ test('what the loser says after its reset is dropped, and the connection goes on
   await client.until(() => client.text.includes('second'));
   await until(RST_STREAM, 1);
   const reset = frames.find(({ type }) => type === RST_STREAM)!;
-  expect([reset.stream, reset.payload.readUInt32BE(0)]).toEqual([first, H2ErrorCode.CANCEL]);
+  expect([reset.stream, resetCode(reset)]).toEqual([first, H2ErrorCode.CANCEL]);
   answer(held.peer, first, 'too late');
   client.text = '';
   client.send(get);
@@ -92,7 +80,7 @@ test('both answers in one chunk: the first is the answer', async () => {
   held.peer.send(
     Buffer.concat(
       [first, second].flatMap((stream) => [
-        frame(HEADERS, END_HEADERS, stream, ok),
+        headers(stream, ok, 0),
         frame(DATA, END_STREAM, stream, `of ${stream}`),
       ]),
     ),
