@@ -37,14 +37,14 @@ describe('hosts', () => {
   });
 
   test('a service is called by all its names', () => {
-    expect(hostAliases('r.n.svc.cluster.local', 'n')).toEqual([
+    expect(hostAliases('r.n.svc.cluster.local', 'n', 'cluster.local')).toEqual([
       'r',
       'r.n',
       'r.n.svc',
       'r.n.svc.cluster.local',
     ]);
-    expect(hostAliases('r.n.svc.cluster.local', 'm')[0]).toBe('r.n');
-    expect(hostAliases('example.com', 'm')).toEqual(['example.com']);
+    expect(hostAliases('r.n.svc.cluster.local', 'm', 'cluster.local')[0]).toBe('r.n');
+    expect(hostAliases('example.com', 'm', 'cluster.local')).toEqual(['example.com']);
   });
 });
 

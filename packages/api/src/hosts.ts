@@ -93,7 +93,7 @@ export function mostSpecificHost(host: string, patterns: Iterable<string>): stri
 export function hostAliases(
   hostname: string,
   clientNamespace: string,
-  clusterDomain = defaultClusterDomain,
+  clusterDomain: string,
 ): readonly string[] {
   const suffix = `.svc.${clusterDomain}`;
   if (!hostname.endsWith(suffix)) return [hostname];

@@ -61,17 +61,23 @@ export function makeHostEntry(
     defaultRetry: settings.defaultRetry,
   };
   const names = [service, ...aliases];
+  const { clusterDomain } = settings;
   return {
     service,
     port,
     isHttp: isHttp(port.protocol, facts.knowsHttp2),
-    domains: [...new Set(names.flatMap((one) => domainsOf(one, facts.namespace, settings.clusterDomain)))],
-    shared: serviceRoutesOf({ service, port, calledAs: null }, compiled, facts, shared),
+    domains: [...new Set(names.flatMap((one) => domainsOf(one, facts.namespace, clusterDomain)))],
+    shared: serviceRoutesOf({ service, port, clusterDomain, calledAs: null }, compiled, facts, shared),
     explicit:
       facts.mode === 'NONE' && !service.hostname.startsWith('*')
         ? names.map(({ hostname }) => ({
             hostname,
-            routes: serviceRoutesOf({ service, port, calledAs: hostname }, compiled, facts, shared),
+            routes: serviceRoutesOf(
+              { service, port, clusterDomain, calledAs: hostname },
+              compiled,
+              facts,
+              shared,
+            ),
           }))
         : [],
     connect: connectTarget(service, port, connections),

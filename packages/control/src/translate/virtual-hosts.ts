@@ -32,10 +32,11 @@ export interface CalledService {
   readonly service: MeshService;
   readonly port: MeshServicePort;
   readonly calledAs: string | null;
+  readonly clusterDomain: string;
 }
 
 export function serviceRoutesOf(
-  { service, port, calledAs }: CalledService,
+  { service, port, calledAs, clusterDomain }: CalledService,
   compiled: CompiledRules,
   client: ClientFacts,
   facts: Omit<RouteContext, 'hostRewrite'>,
@@ -48,7 +49,7 @@ export function serviceRoutesOf(
       rule,
       port.number,
       client,
-      calledAs === null ? null : authorityNames(calledAs, port, client.namespace),
+      calledAs === null ? null : authorityNames(calledAs, port, client.namespace, clusterDomain),
     );
     return matches === null ? [] : routeMessages(rule, matches, context);
   });
@@ -175,8 +176,13 @@ function authorityOf(hostname: string, port: number): string {
   return port === 80 ? hostname : `${hostname}:${port}`;
 }
 
-function authorityNames(hostname: string, port: MeshServicePort, clientNamespace: string): string[] {
-  const names = hostAliases(hostname, clientNamespace);
+function authorityNames(
+  hostname: string,
+  port: MeshServicePort,
+  clientNamespace: string,
+  clusterDomain: string,
+): string[] {
+  const names = hostAliases(hostname, clientNamespace, clusterDomain);
   return names.flatMap((name) => [name, `${name}:${port.number}`]);
 }
 
