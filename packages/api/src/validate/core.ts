@@ -1,11 +1,10 @@
 /** Service, Endpoints, EndpointSlice and Pod. */
-import { isIP } from 'node:net';
 import type { Path } from '../position.ts';
 import type { Endpoints, EndpointSlice, Pod, Service } from '../resource-types.ts';
 import type { ServiceSpec } from '../schema/core/service.ts';
 import type { Findings } from './findings.ts';
 import { checkLabels } from './metadata.ts';
-import { hostnameProblem, labelNameProblem } from './names.ts';
+import { addressFamily, hostnameProblem, labelNameProblem } from './names.ts';
 
 export function checkService(object: Service, findings: Findings): void {
   const spec = object.spec;
@@ -29,7 +28,7 @@ export function checkService(object: Service, findings: Findings): void {
 }
 
 function checkClusterIp(address: string, path: Path, findings: Findings): void {
-  if (address === '' || address === 'None' || isIP(address) !== 0) return;
+  if (address === '' || address === 'None' || addressFamily(address) !== 0) return;
   findings.add('invalid-value', path, 'must be an IP address or None');
 }
 
@@ -77,7 +76,8 @@ export function checkEndpoints(object: Endpoints, findings: Findings): void {
   findings.each(object.subsets, ['subsets'], (subset, path) => {
     for (const field of ['addresses', 'notReadyAddresses'] as const) {
       findings.each(subset[field], [...path, field], (address, at) => {
-        if (isIP(address.ip) === 0) findings.add('invalid-value', [...at, 'ip'], 'must be an IP address');
+        if (addressFamily(address.ip) === 0)
+          findings.add('invalid-value', [...at, 'ip'], 'must be an IP address');
       });
     }
     if ((subset.ports ?? []).length > 1) {
@@ -97,7 +97,7 @@ export function checkEndpointSlice(object: EndpointSlice, findings: Findings): v
   findings.each(object.endpoints, ['endpoints'], (endpoint, path) => {
     for (const [index, address] of endpoint.addresses.entries()) {
       const at = [...path, 'addresses', index];
-      if (family !== undefined && isIP(address) !== family) {
+      if (family !== undefined && addressFamily(address) !== family) {
         findings.add('invalid-value', at, `must be an address of type ${object.addressType}`);
       } else if (family === undefined && hostnameProblem(address) !== undefined) {
         findings.add('invalid-value', at, 'must be a host name');
@@ -125,7 +125,7 @@ export function checkPod(object: Pod, findings: Findings): void {
     names.add(container.name);
   });
   const address = object.status?.podIP;
-  if (typeof address === 'string' && address !== '' && isIP(address) === 0) {
+  if (typeof address === 'string' && address !== '' && addressFamily(address) === 0) {
     findings.add('invalid-value', ['status', 'podIP'], 'must be an IP address');
   }
 }

@@ -1,12 +1,11 @@
 /** ServiceEntry, WorkloadEntry and WorkloadGroup: resolution and endpoints that fit each other. */
-import { isIP } from 'node:net';
 import type { Path } from '../position.ts';
 import type { ServiceEntry, WorkloadEntry, WorkloadGroup } from '../resource-types.ts';
 import type { ServiceEntrySpec, WorkloadEntrySpec, WorkloadProbe } from '../schema/istio/workload.ts';
 import type { Findings } from './findings.ts';
 import { checkExportTo, checkSelectorNotEmpty } from './istio-common.ts';
 import { checkLabels } from './metadata.ts';
-import { addressProblem, hostnameProblem, hostProblem, labelNameProblem } from './names.ts';
+import { addressFamily, addressProblem, hostnameProblem, hostProblem, labelNameProblem } from './names.ts';
 
 const protocols = new Set([
   'HTTP',
@@ -97,7 +96,7 @@ function checkResolution(spec: ServiceEntrySpec, path: Path, findings: Findings)
   if (resolution === 'STATIC') {
     for (const [index, endpoint] of endpoints.entries()) {
       const address = endpoint.address ?? '';
-      if (isIP(address) === 0 && !address.startsWith('unix://') && endpoint.network === undefined) {
+      if (addressFamily(address) === 0 && !address.startsWith('unix://') && endpoint.network === undefined) {
         const message = 'must be an IP address or unix:// socket with resolution STATIC';
         findings.add('invalid-value', [...path, 'endpoints', index, 'address'], message, {
           suggestion: 'use DNS for names',
@@ -157,7 +156,7 @@ export function checkEndpoint(endpoint: WorkloadEntrySpec, path: Path, findings:
         part: 'key',
       });
     }
-  } else if (isIP(address) === 0 && hostnameProblem(address) !== undefined) {
+  } else if (addressFamily(address) === 0 && hostnameProblem(address) !== undefined) {
     findings.add('invalid-value', [...path, 'address'], 'must be an IP address, host name or unix:// socket');
   }
   checkLabels(endpoint.labels, [...path, 'labels'], findings);

@@ -25,6 +25,11 @@ export function hostnameProblem(host: string): string | undefined {
   return isName ? undefined : 'is not a host name';
 }
 
+/** 4 or 6; 0 = no address. One with a zone (fe80::1%eth0) is none here: it means something on one machine only. */
+export function addressFamily(text: string): number {
+  return text.includes('%') ? 0 : isIP(text);
+}
+
 export interface HostRules {
   readonly wildcard?: boolean;
   readonly address?: boolean;
@@ -35,7 +40,7 @@ export interface HostRules {
 /** A host as Istio's kinds write it, with what the place allows. */
 export function hostProblem(host: string, rules: HostRules): string | undefined {
   if (host === '*') return rules.all === true ? undefined : 'must name a host: * alone is not allowed here';
-  if (isIP(host) !== 0) return rules.address === true ? undefined : 'must be a name, not an address';
+  if (addressFamily(host) !== 0) return rules.address === true ? undefined : 'must be a name, not an address';
   if (host.includes('*')) {
     if (rules.wildcard !== true) return 'must not be a wildcard';
     if (!host.startsWith('*.') || host.indexOf('*', 1) > 0) {
@@ -49,7 +54,7 @@ export function hostProblem(host: string, rules: HostRules): string | undefined 
 /** An IP address or a range of them. */
 export function addressProblem(address: string): string | undefined {
   const slash = address.indexOf('/');
-  const family = isIP(slash < 0 ? address : address.slice(0, slash));
+  const family = addressFamily(slash < 0 ? address : address.slice(0, slash));
   if (family === 0) return 'must be an IP address or CIDR range';
   if (slash < 0) return undefined;
   const bits = address.slice(slash + 1);
