@@ -7,6 +7,8 @@ const removed = '[removed]';
 /** Names of fields, variables and headers whose values are secret. */
 const secretName =
   /(?:token|secret|passw(?:or)?d|passphrase|authorization|cookie|credential|api[-_]?key|private[-_]?key|client[-_]?key)/i;
+/** A flag of a command line; its value is the next word, or follows `=`. */
+const flag = /^--?[a-z][\w-]*$/i;
 /** Shorter than this a known value would hit innocent text. */
 const minSecretLength = 8;
 
@@ -20,6 +22,11 @@ export function redactText(text: string, known: readonly string[]): string {
     .replaceAll(/\b(Bearer|Basic)\s+[\w.~+/=-]+/gi, `$1 ${removed}`)
     .replaceAll(/([?&](?:login|token|access_token|api_key|password|secret)=)[^&\s"'<>]+/gi, `$1${removed}`)
     .replaceAll(/(\w+:\/\/[^\s:/@]+:)[^\s@/]+@/g, `$1${removed}@`)
+    .replaceAll(
+      /(?<=^|\s)(--?[a-z][\w-]*)(\s+|=)("[^"\n]*"|'[^'\n]*'|[^\s"'-][^\s"']*)/gim,
+      (whole, name: string, between: string) =>
+        secretName.test(name) ? `${name}${between}${removed}` : whole,
+    )
     .replaceAll(/\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g, removed)
     .replaceAll(
       /^(\s*["']?([\w.-]+)["']?\s*[:=]\s*)(?!\s*[[{])("[^"\n]*"|'[^'\n]*'|[^\s,}\n]+)/gm,
@@ -30,7 +37,11 @@ export function redactText(text: string, known: readonly string[]): string {
 /** A copy of JSON data without secrets. */
 export function redactJson(value: unknown, known: readonly string[]): unknown {
   if (typeof value === 'string') return redactText(value, known);
-  if (Array.isArray(value)) return value.map((item) => redactJson(item, known));
+  if (Array.isArray(value)) {
+    return value.map((item, index) =>
+      typeof item === 'string' && isSecretFlag(value[index - 1]) ? removed : redactJson(item, known),
+    );
+  }
   if (typeof value !== 'object' || value === null) return value;
   const isSecretObject = (value as { kind?: unknown }).kind === 'Secret';
   const entries = Object.entries(value);
@@ -46,4 +57,9 @@ export function redactJson(value: unknown, known: readonly string[]): unknown {
       return [name, isSecret ? removed : redactJson(item, known)];
     }),
   );
+}
+
+/** Of a command line word by word. */
+function isSecretFlag(word: unknown): boolean {
+  return typeof word === 'string' && flag.test(word) && secretName.test(word);
 }
