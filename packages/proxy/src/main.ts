@@ -60,11 +60,11 @@ async function run(given: CommandLine): Promise<void> {
   };
   const agentSecrets = options.identity === null ? [] : [workloadSecret, trustBundleSecret];
   const checker = new ConfigChecker(facts, options.unsupportedFields);
-  const problems = checkStatic(bootstrap, checker, { agentSecrets, environment, nowWallMs: Date.now() });
-  if (problems.length > 0) return fail(1, problems);
+  const verdict = checkStatic(bootstrap, checker, { agentSecrets, environment, nowWallMs: Date.now() });
+  if (verdict.problems.length > 0) return fail(1, verdict.problems);
   if (options.mode === 'validate') {
     for (const notice of options.notices) print(`notice: ${notice}\n`);
-    for (const warning of warnings) print(`warning: ${warning}\n`);
+    for (const warning of [...warnings, ...verdict.unhonoured]) print(`warning: ${warning}\n`);
     return print(`configuration '${options.configPath ?? '--config-yaml'}' OK\n`);
   }
   const log = openProcessLog(options.logPath);

@@ -5,6 +5,7 @@ import { cleanUp, makeTempDir, TestAuthority } from '@sluice/testkit';
 import { BootstrapTable, parseJsonMessage } from '@sluice/xds';
 import { checkStatic } from './check-static.ts';
 import { ConfigChecker } from './checker.ts';
+import type { UnsupportedFields } from './verdict.ts';
 
 afterEach(cleanUp);
 
@@ -12,18 +13,25 @@ const typed = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
 const authority = new TestAuthority();
 const leaf = authority.leaf();
 
-function check(
-  bootstrap: object,
-  facts: { agentSecrets?: string[]; environment?: Record<string, string> } = {},
-) {
+interface Facts {
+  agentSecrets?: string[];
+  environment?: Record<string, string>;
+  mode?: UnsupportedFields;
+}
+
+function verdictOn(bootstrap: object, facts: Facts = {}) {
   const { agentSecrets = [], environment = {} } = facts;
   const compile = { hostname: 'h', environment, runtime: [], allowedLogPaths: [] };
-  return checkStatic(parseJsonMessage(BootstrapTable, bootstrap), new ConfigChecker(compile, 'reject'), {
+  const checker = new ConfigChecker(compile, facts.mode ?? 'reject');
+  return checkStatic(parseJsonMessage(BootstrapTable, bootstrap), checker, {
     agentSecrets,
     environment,
     nowWallMs: authority.nowMs,
   });
 }
+
+const check = (bootstrap: object, facts: Facts = {}): readonly string[] =>
+  verdictOn(bootstrap, facts).problems;
 
 const router = {
   name: 'router',
@@ -147,4 +155,61 @@ describe('the way to the control plane', () => {
     ]);
     expect(check(dynamic(common), { agentSecrets: ['default', 'ROOTCA'] })).toEqual([]);
   });
+});
+
+describe('route tables of static listeners', () => {
+  const listener = (route: object, table: object = {}): object => {
+    const typed_config = {
+      '@type':
+        'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+      stat_prefix: 'in',
+      route_config: {
+        virtual_hosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }],
+        ...table,
+      },
+      http_filters: [router],
+    };
+    return {
+      name: 'in',
+      address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
+      filter_chains: [{ filters: [{ name: 'http', typed_config }] }],
+    };
+  };
+  const at =
+    'static_resources.listeners[0] (in): filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0].route';
+  const missing = (name: string): string =>
+    `there is no static cluster "${name}" (validate_clusters: false lets the route answer 503)`;
+  const withListener = (one: object): object => ({
+    static_resources: { clusters: [cluster('known', {})], listeners: [one] },
+  });
+
+  test('name clusters that there are', () => {
+    expect(check(withListener(listener({ cluster: 'known' })))).toEqual([]);
+    expect(check(withListener(listener({ cluster: 'slip' })))).toEqual([`${at}.cluster: ${missing('slip')}`]);
+    const clusters = [
+      { name: 'known', weight: 1 },
+      { name: 'slip', weight: 1 },
+    ];
+    expect(check(withListener(listener({ weighted_clusters: { clusters } })))).toEqual([
+      `${at}.weighted_clusters.clusters[1].name: ${missing('slip')}`,
+    ]);
+  });
+
+  test('may name others where they say so, where a header names them, and where clusters come over ADS', () => {
+    expect(check(withListener(listener({ cluster: 'slip' }, { validate_clusters: false })))).toEqual([]);
+    expect(check(withListener(listener({ cluster_header: 'x' })))).toEqual([]);
+    const dynamic_resources = { cds_config: { ads: {} } };
+    expect(check({ ...withListener(listener({ cluster: 'later' })), dynamic_resources })).not.toContainEqual(
+      expect.stringContaining('later'),
+    );
+  });
+});
+
+test('what is set and has no effect is listed where it does not refuse', () => {
+  const outlier = { ...cluster('one', {}), outlier_detection: { consecutive_5xx: 3 } };
+  const bootstrap = { static_resources: { clusters: [outlier] } };
+  const line =
+    'static_resources.clusters[0] (one): outlier_detection: not honoured: not supported by this proxy';
+  expect(verdictOn(bootstrap)).toEqual({ problems: [line], unhonoured: [] });
+  expect(verdictOn(bootstrap, { mode: 'warn' })).toEqual({ problems: [], unhonoured: [line] });
 });

@@ -8,7 +8,8 @@ import { formatProblem, newProblems, type ProblemScope } from './problems.ts';
 import { judgeSecret } from './secret-judgement.ts';
 import { endpointsOf, routeTablesOf } from './references.ts';
 import { judgeReference, secretsOf } from './secret-references.ts';
-import { joined } from './verdict.ts';
+import { checkStaticRoutes } from './static-routes.ts';
+import { joined, type Verdict } from './verdict.ts';
 
 export interface StaticFacts {
   /** Names that the identity agent serves; empty without one. */
@@ -17,19 +18,34 @@ export interface StaticFacts {
   readonly nowWallMs: number;
 }
 
-export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts: StaticFacts): string[] {
+export interface StaticVerdict {
+  /** Why the proxy cannot start; empty = it can. */
+  readonly problems: readonly string[];
+  /** What is set and has no effect (`--unsupported-fields warn`). */
+  readonly unhonoured: readonly string[];
+}
+
+export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts: StaticFacts): StaticVerdict {
   const { clusters = [], listeners = [], secrets = [] } = bootstrap.staticResources ?? {};
   const control = controlPlaneClusters(bootstrap);
   const hasAds = bootstrap.dynamicResources?.adsConfig !== undefined;
   const reader = sourceReader({ allowedPaths: [], environment: facts.environment }, true);
   const served = new Set([...facts.agentSecrets, ...secrets.map(({ name }) => name)]);
+  const hasCds = bootstrap.dynamicResources?.cdsConfig !== undefined;
+  const clusterNames = new Set(clusters.map(({ name }) => name));
   const problems: string[] = [];
+  const unhonoured: string[] = [];
   const report = (path: string, name: string, rejection: string | null): void => {
     for (const line of rejection?.split('\n') ?? []) problems.push(`${path} (${name}): ${line}`);
+  };
+  const judged = (path: string, name: string, verdict: Verdict): string | null => {
+    unhonoured.push(...verdict.unhonoured.map((line) => `${path} (${name}): ${line}`));
+    return verdict.rejection;
   };
   for (const [i, secret] of secrets.entries())
     report(`static_resources.secrets[${i}]`, secret.name, checkSecret(secret, reader, facts.nowWallMs));
   for (const [i, cluster] of clusters.entries()) {
+    const path = `static_resources.clusters[${i}]`;
     const scope = newProblems();
     const inlined = inlineContexts(cluster, reader, scope);
     for (const one of secretsOf(cluster)) judgeReference(one, served.has(one.name), hasAds, scope);
@@ -38,22 +54,25 @@ export function checkStatic(bootstrap: Bootstrap, checker: ConfigChecker, facts:
       scope.at('eds_cluster_config').error(`nobody can be asked for "${list.name}": ${noAds}`);
     const own = control.has(cluster.name)
       ? checkControlPlaneTls(inlined, facts.agentSecrets).join('\n') || null
-      : checker.cluster(inlined, null).rejection;
-    report(`static_resources.clusters[${i}]`, cluster.name, joined(textOf(scope), own));
+      : judged(path, cluster.name, checker.cluster(inlined, null));
+    report(path, cluster.name, joined(textOf(scope), own));
   }
   for (const [i, listener] of listeners.entries()) {
+    const path = `static_resources.listeners[${i}]`;
     const scope = newProblems();
     for (const one of secretsOf(listener)) judgeReference(one, served.has(one.name), hasAds, scope);
     for (const { name } of hasAds ? [] : routeTablesOf(listener))
       scope.error(`nobody can be asked for route table "${name}": ${noAds}`);
-    const own = checker.listener(inlineContexts(listener, reader, scope), null).rejection;
-    report(`static_resources.listeners[${i}]`, listener.name, joined(textOf(scope), own));
+    if (!hasCds) checkStaticRoutes(listener, clusterNames, scope);
+    const inlined = inlineContexts(listener, reader, scope);
+    const own = judged(path, listener.name, checker.listener(inlined, null));
+    report(path, listener.name, joined(textOf(scope), own));
   }
   problems.push(...repeated('secrets', secrets));
   problems.push(...repeated('clusters', clusters));
   problems.push(...repeated('listeners', listeners));
   problems.push(...checkDynamic(bootstrap, control));
-  return problems;
+  return { problems, unhonoured };
 }
 
 const noAds = 'the bootstrap has no dynamic_resources.ads_config';
