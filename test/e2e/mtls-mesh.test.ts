@@ -147,7 +147,7 @@ describe.if(process.platform === 'linux')('a mesh', () => {
   );
 
   test(
-    'DISABLE on a port is plaintext, for clients too',
+    'DISABLE on a workload is plaintext, for clients too',
     async () => {
       const undo = await mtls.apply(
         policy('api', '{selector: {matchLabels: {app: api}}, mtls: {mode: DISABLE}}'),
@@ -158,6 +158,34 @@ describe.if(process.platform === 'linux')('a mesh', () => {
       );
       await undo();
       await callUntil((body) => body.startsWith('By='), 'mutual TLS');
+    },
+    timeoutMs,
+  );
+
+  test(
+    'a mode for one port holds for that port of the application, and one for a port of nobody is told',
+    async () => {
+      const listeners = await mtls.mesh.out('proxy-config', 'listeners', 'api');
+      const appPort = /Inline Route: inbound\|(\d+)\|/.exec(listeners)?.[1] ?? 'none';
+      const select = 'selector: {matchLabels: {app: api}}';
+      const undo = await mtls.apply(
+        policy('api', `{${select}, mtls: {mode: STRICT}, portLevelMtls: {${appPort}: {mode: DISABLE}}}`),
+      );
+      await callUntil((body) => body === 'no certificate', 'plaintext');
+      expect(await (await fetch(`http://127.0.0.1:${apiPort}/`)).text()).toBe('no certificate');
+      await undo();
+      const undoOther = await mtls.apply(
+        policy('api', `{${select}, mtls: {mode: STRICT}, portLevelMtls: {8089: {mode: DISABLE}}}`),
+      );
+      await waitFor(
+        async () => {
+          const { out } = await mtls.mesh.cli('describe', 'peerauthentication', 'api');
+          return out.includes('no application that it selects has port 8089') ? true : undefined;
+        },
+        { what: 'the port to be told' },
+      );
+      expect((await mtls.call(api)).body).toStartWith('By=');
+      await undoOther();
     },
     timeoutMs,
   );

@@ -9,6 +9,7 @@ import type { Condition } from './condition.ts';
 import { programmedCondition } from './programmed.ts';
 import type { Progress } from './programmed.ts';
 import { resolvedCondition, namedAliases, unresolvedDestinations, unresolvedRule } from './references.ts';
+import { unmetPorts } from './unmet-ports.ts';
 
 export interface StatusFacts {
   readonly model: MeshModel;
@@ -86,6 +87,11 @@ function resolved({ key, serving }: StoredObject, { model }: StatusFacts): Condi
   }
   if (key.kind === 'DestinationRule')
     return [resolvedCondition(unresolvedRule(model, key, serving?.spec as DestinationRuleSpec))];
+  if (key.kind === 'PeerAuthentication') {
+    const source = model.peerAuthentications.get(formatKey(key));
+    const problems = source ? unmetPorts(model, source) : [];
+    return problems.length > 0 ? [resolvedCondition(problems)] : [];
+  }
   return [];
 }
 
