@@ -1,63 +1,22 @@
 /** What a running proxy counts of its control plane: updates taken and refused, the stream lost and had again. */
 import { afterEach, describe, expect, test } from 'bun:test';
-import { cleanUp, onCleanUp, waitFor } from '@sluice/testkit';
+import { cleanUp, onCleanUp, serveText, waitFor } from '@sluice/testkit';
+import { xdsTypes } from '@sluice/xds';
 import {
-  ClusterTable,
-  encodeAny,
-  ListenerTable,
-  parseJsonMessage,
-  RouteConfigurationTable,
-  xdsTypes,
-  type Init,
-  type MessageTable,
-} from '@sluice/xds';
-import {
-  assignment,
-  httpListener,
-  routeTo,
-  startProxy,
-  staticCluster,
-  type StartedProxy,
-} from './proxy-process.test-double.ts';
+  adsBootstrap,
+  encodedCluster,
+  encodedListener,
+  encodedRoutes,
+  startAdsPeer,
+  xdsCluster,
+} from './ads-bootstrap.test-double.ts';
+import { startProxy, type StartedProxy } from './proxy-process.test-double.ts';
 import { AdsPeer } from './xds/ads-peer.test-double.ts';
 
 afterEach(cleanUp);
 
-const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
-  encodeAny(table, parseJsonMessage(table, json) as Init<T>);
-
-const cluster = (name: string, more: object = {}): Uint8Array =>
-  any(ClusterTable, { ...staticCluster(name, 9), ...more });
-const listener = (name: string, port = 0): Uint8Array =>
-  any(
-    ListenerTable,
-    httpListener(name, { rds: { route_config_name: 'table', config_source: { ads: {} } } }, port),
-  );
-
-function bootstrap(port: number, apiType: string): object {
-  return {
-    node: { id: 'n', cluster: 'c' },
-    dynamic_resources: {
-      ads_config: {
-        api_type: apiType,
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
-      },
-      cds_config: { ads: {} },
-      lds_config: { ads: {} },
-    },
-    static_resources: {
-      clusters: [
-        {
-          name: 'xds',
-          type: 'STATIC',
-          http2_protocol_options: {},
-          load_assignment: assignment('xds', port),
-        },
-      ],
-    },
-  };
-}
+const cluster = (name: string, more: object = {}): Uint8Array => encodedCluster(name, 9, more);
+const listener = (name: string, port = 0): Uint8Array => encodedListener(name, 'table', port);
 
 /** Counters and gauges of `/stats` by name. */
 async function statsOf(proxy: StartedProxy): Promise<Record<string, number>> {
@@ -85,13 +44,11 @@ async function untilStats(proxy: StartedProxy, expected: Readonly<Record<string,
 }
 
 async function startWith(apiType: string): Promise<{ peer: AdsPeer; proxy: StartedProxy }> {
-  const peer = new AdsPeer();
-  await peer.listen();
-  onCleanUp(() => peer.close());
+  const peer = await startAdsPeer();
   peer.put(xdsTypes.cluster, { a: cluster('a'), b: cluster('b') });
-  peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+  peer.put(xdsTypes.route, { table: encodedRoutes('a', 'table') });
   peer.put(xdsTypes.listener, { web: listener('web') });
-  const proxy = startProxy(bootstrap(peer.port, apiType), ['--drain-time-s', '2']);
+  const proxy = startProxy(adsBootstrap(xdsCluster(peer.port), { apiType }), ['--drain-time-s', '2']);
   await proxy.ready();
   return { peer, proxy };
 }
@@ -146,9 +103,8 @@ describe.each(['GRPC', 'DELTA_GRPC'])('over %s', (apiType) => {
 
 test('counts listeners that go, drain and cannot be had', async () => {
   const { peer, proxy } = await startWith('GRPC');
-  const taken = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response() });
-  onCleanUp(() => taken.stop(true));
-  peer.put(xdsTypes.listener, { other: listener('other'), clash: listener('clash', taken.port ?? 0) });
+  const taken = serveText('');
+  peer.put(xdsTypes.listener, { other: listener('other'), clash: listener('clash', taken) });
   await untilStats(proxy, {
     'listener_manager.lds.update_rejected': 1,
     'listener_manager.listener_added': 2,

@@ -4,11 +4,19 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { formatJoinToken, newJoinToken } from '@sluice/identity';
-import { cleanUp, makeTempDir, onCleanUp, TestAuthority, waitFor, type TestLeaf } from '@sluice/testkit';
+import {
+  cleanUp,
+  makeTempDir,
+  onCleanUp,
+  serveText,
+  TestAuthority,
+  waitFor,
+  type TestLeaf,
+} from '@sluice/testkit';
 import { createMessage, encodeAny, SecretTable, xdsTypes } from '@sluice/xds';
+import { adsBootstrap, startAdsPeer, xdsCluster } from './ads-bootstrap.test-double.ts';
 import { pinOf, SigningPeer } from './identity/signing-peer.test-double.ts';
-import { assignment, httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
-import { AdsPeer } from './xds/ads-peer.test-double.ts';
+import { httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
 
 afterEach(cleanUp);
 
@@ -24,8 +32,6 @@ async function signingPeer(authority = new TestAuthority()): Promise<SigningPeer
 
 /** A proxy with a plain listener, and an agent that asks `peer`. */
 function startWith(peer: SigningPeer, pin: string, dir = join(makeTempDir(), 'identity')) {
-  const origin = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('origin') });
-  onCleanUp(() => origin.stop(true));
   const tokenFile = join(makeTempDir(), 'token');
   peer.token = formatJoinToken(newJoinToken([pin]));
   writeFileSync(tokenFile, peer.token, { mode: 0o600 });
@@ -33,7 +39,7 @@ function startWith(peer: SigningPeer, pin: string, dir = join(makeTempDir(), 'id
     {
       static_resources: {
         listeners: [httpListener('main', { route_config: routeTo('origin') })],
-        clusters: [staticCluster('origin', origin.port ?? 0)],
+        clusters: [staticCluster('origin', serveText('origin'))],
       },
     },
     ['--ca-address', peer.target, '--identity-token-file', tokenFile, '--identity-dir', dir],
@@ -222,52 +228,26 @@ describe('a proxy that reaches its control plane over mutual TLS', () => {
   }
 
   function bootstrap(port: number, controlId: string, apiType: string, listeners: readonly object[]): object {
-    return {
-      node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' },
-      dynamic_resources: {
-        ads_config: {
-          api_type: apiType,
-          transport_api_version: 'V3',
-          grpc_services: [{ envoy_grpc: { cluster_name: 'xds-grpc' } }],
+    const common_tls_context = {
+      tls_certificate_sds_secret_configs: [secret('default')],
+      combined_validation_context: {
+        default_validation_context: {
+          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlId } }],
         },
-        cds_config: { ads: {} },
-        lds_config: { ads: {} },
-      },
-      static_resources: {
-        listeners,
-        clusters: [
-          {
-            name: 'xds-grpc',
-            type: 'STATIC',
-            load_assignment: assignment('xds-grpc', port),
-            transport_socket: {
-              name: 'envoy.transport_sockets.tls',
-              typed_config: {
-                '@type': `${typed}.UpstreamTlsContext`,
-                common_tls_context: {
-                  tls_certificate_sds_secret_configs: [secret('default')],
-                  combined_validation_context: {
-                    default_validation_context: {
-                      match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlId } }],
-                    },
-                    validation_context_sds_secret_config: secret('ROOTCA'),
-                  },
-                },
-              },
-            },
-          },
-        ],
+        validation_context_sds_secret_config: secret('ROOTCA'),
       },
     };
+    const typed_config = { '@type': `${typed}.UpstreamTlsContext`, common_tls_context };
+    const transport_socket = { name: 'envoy.transport_sockets.tls', typed_config };
+    const node = { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' };
+    return adsBootstrap(xdsCluster(port, { transport_socket }), { apiType, node, listeners });
   }
 
   async function mesh(controlId: string, apiType = 'DELTA_GRPC') {
     const peer = await signingPeer();
     const { authority } = peer;
     const server = authority.leaf({ account: 'control' });
-    const ads = new AdsPeer({ key: server.keyPem, cert: server.chainPem, ca: authority.rootPem });
-    await ads.listen();
-    onCleanUp(() => ads.close());
+    const ads = await startAdsPeer({ key: server.keyPem, cert: server.chainPem, ca: authority.rootPem });
     ads.put(xdsTypes.cluster, {});
     ads.put(xdsTypes.listener, {});
     const tokenFile = join(makeTempDir(), 'token');

@@ -1,6 +1,6 @@
 /** Listener filters of a running proxy: what the first bytes are decides who serves the connection. */
 import { afterEach, describe, expect, test } from 'bun:test';
-import { cleanUp, onCleanUp, turns } from '@sluice/testkit';
+import { cleanUp, onCleanUp, serveText, turns } from '@sluice/testkit';
 import { httpManager, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
 
 afterEach(cleanUp);
@@ -96,13 +96,12 @@ async function helloFor(servername: string): Promise<Uint8Array> {
 
 describe('a listener that inspects', () => {
   test('HTTP, TLS by server name, and anything else, each in pieces', async () => {
-    const origin = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('http') });
-    onCleanUp(() => origin.stop(true));
+    const origin = serveText('http');
     const proxy = startProxy({
       static_resources: {
         listeners: [listener()],
         clusters: [
-          staticCluster('origin', origin.port ?? 0),
+          staticCluster('origin', origin),
           staticCluster('tls', upstream('tls')),
           staticCluster('raw', upstream('raw')),
         ],

@@ -1,76 +1,41 @@
 /** Real processes: started from a bootstrap, configured over ADS, ended by signals. */
 import { afterEach, describe, expect, test } from 'bun:test';
-import { cleanUp, onCleanUp, waitFor } from '@sluice/testkit';
+import { cleanUp, onCleanUp, serveText, waitFor } from '@sluice/testkit';
 import {
   ClusterLoadAssignmentTable,
   ClusterTable,
-  encodeAny,
-  ListenerTable,
-  parseJsonMessage,
   RouteConfigurationTable,
   VirtualHostTable,
   xdsTypes,
-  type Init,
-  type MessageTable,
 } from '@sluice/xds';
+import {
+  adsBootstrap,
+  encoded,
+  encodedCluster,
+  encodedListener,
+  encodedRoutes,
+  startAdsPeer,
+  xdsCluster,
+} from './ads-bootstrap.test-double.ts';
 import { assignment, httpListener, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
 import { AdsPeer } from './xds/ads-peer.test-double.ts';
 
 afterEach(cleanUp);
 
-function origin(text: string): number {
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response(text) });
-  onCleanUp(() => server.stop(true));
-  return server.port ?? 0;
-}
-
-const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
-  encodeAny(table, parseJsonMessage(table, json) as Init<T>);
-
 const eds = (name: string): Uint8Array =>
-  any(ClusterTable, {
+  encoded(ClusterTable, {
     name,
     type: 'EDS',
     connect_timeout: '1s',
     eds_cluster_config: { eds_config: { ads: {} } },
   });
 const endpoints = (name: string, ...ports: number[]): Uint8Array =>
-  any(ClusterLoadAssignmentTable, assignment(name, ...ports));
-const rdsListener = (name: string, table: string, port = 0): Uint8Array =>
-  any(
-    ListenerTable,
-    httpListener(name, { rds: { route_config_name: table, config_source: { ads: {} } } }, port),
-  );
+  encoded(ClusterLoadAssignmentTable, assignment(name, ...ports));
 
-function dynamic(port: number, apiType = 'GRPC'): object {
-  return {
-    node: { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' },
-    dynamic_resources: {
-      ads_config: {
-        api_type: apiType,
-        transport_api_version: 'V3',
-        grpc_services: [
-          {
-            envoy_grpc: { cluster_name: 'xds' },
-            initial_metadata: [{ key: 'authorization', value: 'Bearer t0ken' }],
-          },
-        ],
-      },
-      cds_config: { ads: {} },
-      lds_config: { ads: {} },
-    },
-    static_resources: {
-      clusters: [
-        {
-          name: 'xds',
-          type: 'STATIC',
-          http2_protocol_options: {},
-          load_assignment: assignment('xds', port),
-        },
-      ],
-    },
-  };
-}
+const node = { id: 'sidecar~127.0.0.1~a.default~default.svc.cluster.local', cluster: 'a.default' };
+const initialMetadata = [{ key: 'authorization', value: 'Bearer t0ken' }];
+const dynamic = (port: number, apiType = 'GRPC'): object =>
+  adsBootstrap(xdsCluster(port), { apiType, node, initialMetadata });
 
 describe('a proxy with static resources', () => {
   test('forwards a request, ends what is in flight on SIGTERM and exits with 0', async () => {
@@ -149,9 +114,7 @@ describe('a proxy configured over ADS', () => {
   test.each(['GRPC', 'DELTA_GRPC'])(
     '%s: warms clusters, endpoints, listeners and routes in order and serves',
     async (apiType) => {
-      const peer = new AdsPeer();
-      await peer.listen();
-      onCleanUp(() => peer.close());
+      const peer = await startAdsPeer();
       peer.put(xdsTypes.cluster, { a: eds('a') });
       const proxy = startProxy(dynamic(peer.port, apiType));
       await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.includes('a') === true);
@@ -162,28 +125,26 @@ describe('a proxy configured over ADS', () => {
       });
       expect(peer.subscriptions.has(xdsTypes.listener)).toBe(false);
       expect(await (await proxy.admin('/ready')).text()).toContain('INITIALIZING');
-      peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
-      peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('one')) });
+      peer.put(xdsTypes.listener, { main: encodedListener('main', 'table') });
+      peer.put(xdsTypes.endpoint, { a: endpoints('a', serveText('one')) });
       await peer.until(() => peer.subscriptions.get(xdsTypes.route)?.includes('table') === true);
       expect(proxy.log()).not.toContain('listening');
-      peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+      peer.put(xdsTypes.route, { table: encodedRoutes('a', 'table') });
       await proxy.ready();
       const base = `http://${await proxy.address('main')}`;
       expect(await (await fetch(base)).text()).toBe('one');
-      peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('two')) });
+      peer.put(xdsTypes.endpoint, { a: endpoints('a', serveText('two')) });
       await waitFor(async () => (await (await fetch(base)).text()) === 'two');
       expect(peer.nacks).toEqual([]);
     },
   );
 
   test('a refused resource is NACKed with its paths, its companions are taken and the last good one serves', async () => {
-    const peer = new AdsPeer();
-    await peer.listen();
-    onCleanUp(() => peer.close());
+    const peer = await startAdsPeer();
     peer.put(xdsTypes.cluster, { a: eds('a') });
-    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('a')), b: endpoints('b', origin('b')) });
-    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    peer.put(xdsTypes.endpoint, { a: endpoints('a', serveText('a')), b: endpoints('b', serveText('b')) });
+    peer.put(xdsTypes.listener, { main: encodedListener('main', 'table') });
+    peer.put(xdsTypes.route, { table: encodedRoutes('a', 'table') });
     const proxy = startProxy(dynamic(peer.port));
     await proxy.ready();
     const base = `http://${await proxy.address('main')}`;
@@ -197,11 +158,11 @@ describe('a proxy configured over ADS', () => {
         },
       ],
     };
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, broken) });
+    peer.put(xdsTypes.route, { table: encoded(RouteConfigurationTable, broken) });
     await peer.until(() => peer.nacks.length === 1);
     expect(peer.nacks[0]?.message).toStartWith('table: virtual_hosts[0].routes[0].match.safe_regex.regex: ');
     expect(await (await fetch(base)).text()).toBe('a');
-    const bad = any(ClusterTable, {
+    const bad = encoded(ClusterTable, {
       name: 'bad',
       type: 'STATIC',
       outlier_detection: {},
@@ -211,21 +172,19 @@ describe('a proxy configured over ADS', () => {
     await peer.until(() => peer.nacks.length === 2);
     expect(peer.nacks[1]?.message).toBe('bad: outlier_detection: not honoured: not supported by this proxy');
     await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.includes('b') === true);
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('b', 'table')) });
+    peer.put(xdsTypes.route, { table: encodedRoutes('b', 'table') });
     await waitFor(async () => (await (await fetch(base)).text()) === 'b');
   });
 
   test('a listener whose port is taken is refused by name and owner, and the others serve', async () => {
-    const taken = origin('other');
-    const peer = new AdsPeer();
-    await peer.listen();
-    onCleanUp(() => peer.close());
-    peer.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin('a'))) });
+    const taken = serveText('other');
+    const peer = await startAdsPeer();
+    peer.put(xdsTypes.cluster, { a: encodedCluster('a', serveText('a')) });
     peer.put(xdsTypes.listener, {
-      clash: rdsListener('clash', 'table', taken),
-      main: rdsListener('main', 'table'),
+      clash: encodedListener('clash', 'table', taken),
+      main: encodedListener('main', 'table'),
     });
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    peer.put(xdsTypes.route, { table: encodedRoutes('a', 'table') });
     const proxy = startProxy(dynamic(peer.port));
     await peer.until(() => peer.nacks.length === 1);
     expect(peer.nacks[0]?.message).toContain(
@@ -235,22 +194,20 @@ describe('a proxy configured over ADS', () => {
   });
 
   test('VHDS changes one virtual host of a live table', async () => {
-    const peer = new AdsPeer();
-    await peer.listen();
-    onCleanUp(() => peer.close());
+    const peer = await startAdsPeer();
     const host = (cluster: string): Uint8Array =>
-      any(VirtualHostTable, {
+      encoded(VirtualHostTable, {
         name: 'shop',
         domains: ['shop'],
         routes: [{ match: { prefix: '/' }, route: { cluster } }],
       });
     peer.put(xdsTypes.cluster, {
-      a: any(ClusterTable, staticCluster('a', origin('a'))),
-      b: any(ClusterTable, staticCluster('b', origin('b'))),
+      a: encodedCluster('a', serveText('a')),
+      b: encodedCluster('b', serveText('b')),
     });
-    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
+    peer.put(xdsTypes.listener, { main: encodedListener('main', 'table') });
     peer.put(xdsTypes.route, {
-      table: any(RouteConfigurationTable, { name: 'table', vhds: { config_source: { ads: {} } } }),
+      table: encoded(RouteConfigurationTable, { name: 'table', vhds: { config_source: { ads: {} } } }),
     });
     peer.put(xdsTypes.virtualHost, { 'table/shop': host('a') });
     const proxy = startProxy(dynamic(peer.port, 'DELTA_GRPC'));
@@ -267,9 +224,9 @@ describe('a proxy configured over ADS', () => {
     await peer.listen();
     const { port } = peer;
     const resources = (text: string, to: AdsPeer): void => {
-      to.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin(text))) });
-      to.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
-      to.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+      to.put(xdsTypes.cluster, { a: encodedCluster('a', serveText(text)) });
+      to.put(xdsTypes.listener, { main: encodedListener('main', 'table') });
+      to.put(xdsTypes.route, { table: encodedRoutes('a', 'table') });
     };
     resources('before', peer);
     const proxy = startProxy(dynamic(port));
@@ -288,12 +245,10 @@ describe('a proxy configured over ADS', () => {
 
 describe('data loops', () => {
   test('several loops share one listening socket, and admin shows what they did', async () => {
-    const peer = new AdsPeer();
-    await peer.listen();
-    onCleanUp(() => peer.close());
-    peer.put(xdsTypes.cluster, { a: any(ClusterTable, staticCluster('a', origin('a'))) });
-    peer.put(xdsTypes.listener, { main: rdsListener('main', 'table') });
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('a', 'table')) });
+    const peer = await startAdsPeer();
+    peer.put(xdsTypes.cluster, { a: encodedCluster('a', serveText('a')) });
+    peer.put(xdsTypes.listener, { main: encodedListener('main', 'table') });
+    peer.put(xdsTypes.route, { table: encodedRoutes('a', 'table') });
     const proxy = startProxy(dynamic(peer.port), ['--concurrency', '2']);
     await proxy.ready();
     const base = `http://${await proxy.address('main')}`;
@@ -309,16 +264,14 @@ describe('data loops', () => {
 
 describe('removal and listeners that stop', () => {
   test('a removed listener refuses, its companions serve; /drain_listeners stops the rest without ending the process', async () => {
-    const peer = new AdsPeer();
-    await peer.listen();
-    onCleanUp(() => peer.close());
+    const peer = await startAdsPeer();
     const clusters = { a: eds('a'), b: eds('b') };
     peer.put(xdsTypes.cluster, clusters);
-    peer.put(xdsTypes.endpoint, { a: endpoints('a', origin('a')), b: endpoints('b', origin('b')) });
-    peer.put(xdsTypes.listener, { one: rdsListener('one', 'ta'), two: rdsListener('two', 'tb') });
+    peer.put(xdsTypes.endpoint, { a: endpoints('a', serveText('a')), b: endpoints('b', serveText('b')) });
+    peer.put(xdsTypes.listener, { one: encodedListener('one', 'ta'), two: encodedListener('two', 'tb') });
     const tables = {
-      ta: any(RouteConfigurationTable, routeTo('a', 'ta')),
-      tb: any(RouteConfigurationTable, routeTo('b', 'tb')),
+      ta: encodedRoutes('a', 'ta'),
+      tb: encodedRoutes('b', 'tb'),
     };
     peer.put(xdsTypes.route, tables);
     const proxy = startProxy(dynamic(peer.port));
@@ -329,7 +282,7 @@ describe('removal and listeners that stop', () => {
         () => 'refused',
       );
     expect([await ask('one'), await ask('two')]).toEqual(['a', 'b']);
-    peer.put(xdsTypes.listener, { two: rdsListener('two', 'tb') });
+    peer.put(xdsTypes.listener, { two: encodedListener('two', 'tb') });
     await waitFor(async () => (await ask('one')) === 'refused');
     peer.put(xdsTypes.cluster, { b: eds('b') });
     await peer.until(() => peer.subscriptions.get(xdsTypes.endpoint)?.join() === 'b');

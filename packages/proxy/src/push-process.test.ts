@@ -3,28 +3,25 @@ import { afterEach, expect, test } from 'bun:test';
 import {
   cleanUp,
   connectPeer,
-  onCleanUp,
+  serveText,
   startEchoOrigin,
   waitFor,
   type PeerConnection,
 } from '@sluice/testkit';
+import { ListenerTable, xdsTypes } from '@sluice/xds';
 import {
-  ClusterTable,
-  encodeAny,
-  ListenerTable,
-  parseJsonMessage,
-  RouteConfigurationTable,
-  xdsTypes,
-  type Init,
-  type MessageTable,
-} from '@sluice/xds';
-import { httpManager, routeTo, startProxy, staticCluster } from './proxy-process.test-double.ts';
-import { AdsPeer } from './xds/ads-peer.test-double.ts';
+  adsBootstrap,
+  encoded,
+  encodedCluster,
+  encodedRoutes,
+  routesFrom,
+  startAdsPeer,
+  xdsCluster,
+} from './ads-bootstrap.test-double.ts';
+import { httpManager, startProxy } from './proxy-process.test-double.ts';
 
 afterEach(cleanUp);
 
-const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
-  encodeAny(table, parseJsonMessage(table, json) as Init<T>);
 const types = 'type.googleapis.com/envoy.extensions.filters';
 
 function tcp(statPrefix: string): object {
@@ -38,7 +35,7 @@ function tcp(statPrefix: string): object {
 
 function http(round: number): object {
   const manager = {
-    ...httpManager({ rds: { route_config_name: 'table', config_source: { ads: {} } } }),
+    ...httpManager(routesFrom('table')),
     via: `round-${round}`,
   };
   return {
@@ -49,7 +46,7 @@ function http(round: number): object {
 
 function listener(name: string, chains: readonly object[], more: object = {}): Uint8Array {
   const address = { socket_address: { address: '127.0.0.1', port_value: 0 } };
-  return any(ListenerTable, { name, address, filter_chains: chains, ...more });
+  return encoded(ListenerTable, { name, address, filter_chains: chains, ...more });
 }
 
 const inspected = (round: number): Uint8Array =>
@@ -69,20 +66,17 @@ async function exchange(peer: PeerConnection, text: string): Promise<string> {
 }
 
 test('connections are held over 20 pushes that change other things, or nothing', async () => {
-  const web = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('web') });
-  onCleanUp(() => web.stop(true));
+  const web = serveText('web');
   const echo = startEchoOrigin();
-  const peer = new AdsPeer();
-  await peer.listen();
-  onCleanUp(() => peer.close());
+  const peer = await startAdsPeer();
   const clusters = (round: number): Record<string, Uint8Array> => ({
-    echo: any(ClusterTable, staticCluster('echo', echo.port)),
-    web: any(ClusterTable, { ...staticCluster('web', web.port!), connect_timeout: `${1 + round}s` }),
+    echo: encodedCluster('echo', echo.port),
+    web: encodedCluster('web', web, { connect_timeout: `${1 + round}s` }),
   });
   const push = (round: number): void => {
     const changing = round % 2;
     peer.put(xdsTypes.cluster, clusters(changing));
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('web', 'table')) });
+    peer.put(xdsTypes.route, { table: encodedRoutes('web', 'table') });
     peer.put(xdsTypes.listener, {
       held: listener('held', [tcp('held')]),
       other: listener('other', [tcp(`other-${changing}`)]),
@@ -90,7 +84,7 @@ test('connections are held over 20 pushes that change other things, or nothing',
     });
   };
   push(0);
-  const proxy = startProxy(dynamic(peer.port));
+  const proxy = startProxy(adsBootstrap(xdsCluster(peer.port)));
   await proxy.ready();
   const portOf = async (name: string): Promise<number> =>
     Number((await proxy.address(name)).split(':').at(-1));
@@ -122,22 +116,19 @@ test('connections are held over 20 pushes that change other things, or nothing',
 }, 60_000);
 
 test('a push equal in content ends no connection, not even an idle one of HTTP', async () => {
-  const web = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('web') });
-  onCleanUp(() => web.stop(true));
-  const peer = new AdsPeer();
-  await peer.listen();
-  onCleanUp(() => peer.close());
+  const web = serveText('web');
+  const peer = await startAdsPeer();
   // The last of each push, and the only thing of it that differs: shows that the push has arrived.
   const push = (round: number): void => {
     peer.put(xdsTypes.listener, { main: listener('main', [{ ...http(0), filter_chain_match: {} }]) });
-    peer.put(xdsTypes.route, { table: any(RouteConfigurationTable, routeTo('web', 'table')) });
+    peer.put(xdsTypes.route, { table: encodedRoutes('web', 'table') });
     peer.put(xdsTypes.cluster, {
-      web: any(ClusterTable, staticCluster('web', web.port!)),
-      [`round-${round}`]: any(ClusterTable, staticCluster(`round-${round}`, web.port!)),
+      web: encodedCluster('web', web),
+      [`round-${round}`]: encodedCluster(`round-${round}`, web),
     });
   };
   push(0);
-  const proxy = startProxy(dynamic(peer.port));
+  const proxy = startProxy(adsBootstrap(xdsCluster(peer.port)));
   await proxy.ready();
   const port = Number((await proxy.address('main')).split(':').at(-1));
   const client = await connectPeer(port);
@@ -157,19 +148,3 @@ test('a push equal in content ends no connection, not even an idle one of HTTP',
   }
   expect(await (await proxy.admin('/stats?filter=drain_close')).text()).not.toMatch(/drain_close: [1-9]/);
 }, 60_000);
-
-function dynamic(port: number): object {
-  return {
-    node: { id: 'n', cluster: 'c' },
-    dynamic_resources: {
-      ads_config: {
-        api_type: 'GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
-      },
-      cds_config: { ads: {} },
-      lds_config: { ads: {} },
-    },
-    static_resources: { clusters: [{ ...staticCluster('xds', port), http2_protocol_options: {} }] },
-  };
-}

@@ -1,27 +1,22 @@
 /** Real proxies whose listeners and clusters have their certificates by SDS. */
 import { afterEach, describe, expect, test } from 'bun:test';
 import { connect } from 'node:tls';
-import { cleanUp, onCleanUp, TestAuthority, waitFor, type TestLeaf } from '@sluice/testkit';
+import { cleanUp, onCleanUp, serveText, TestAuthority, waitFor, type TestLeaf } from '@sluice/testkit';
+import { ClusterTable, createMessage, encodeAny, ListenerTable, SecretTable, xdsTypes } from '@sluice/xds';
 import {
-  ClusterTable,
-  createMessage,
-  encodeAny,
-  ListenerTable,
-  parseJsonMessage,
-  SecretTable,
-  xdsTypes,
-  type Init,
-  type MessageTable,
-} from '@sluice/xds';
+  adsBootstrap,
+  encoded,
+  encodedCluster,
+  startAdsPeer,
+  xdsCluster,
+} from './ads-bootstrap.test-double.ts';
 import {
-  assignment,
   httpListener,
   httpManager,
   routeTo,
   startProxy,
   staticCluster,
 } from './proxy-process.test-double.ts';
-import { AdsPeer } from './xds/ads-peer.test-double.ts';
 
 afterEach(cleanUp);
 
@@ -30,9 +25,6 @@ const typed = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3';
 const authority = new TestAuthority();
 const names = { dnsSans: ['localhost'], ipSans: ['127.0.0.1'] };
 const [first, second] = [authority.leaf(names), authority.leaf(names)];
-
-const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
-  encodeAny(table, parseJsonMessage(table, json) as Init<T>);
 
 function certificate(name: string, leaf: TestLeaf, keyPem = leaf.keyPem): Uint8Array {
   const source = (text: string) => ({ inlineBytes: new Uint8Array(Buffer.from(text)) });
@@ -59,33 +51,11 @@ function secureListener(name: string, sds: object): object {
   };
 }
 
-function bootstrap(port: number, apiType: string): object {
-  return {
-    node: { id: 'n', cluster: 'c' },
-    dynamic_resources: {
-      ads_config: {
-        api_type: apiType,
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
-      },
-      cds_config: { ads: {} },
-      lds_config: { ads: {} },
-    },
-    static_resources: {
-      clusters: [{ name: 'xds', type: 'STATIC', load_assignment: assignment('xds', port) }],
-    },
-  };
-}
-
 async function setUp(apiType: string, sds: object) {
-  const origin = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: () => new Response('origin') });
-  onCleanUp(() => origin.stop(true));
-  const ads = new AdsPeer();
-  await ads.listen();
-  onCleanUp(() => ads.close());
-  ads.put(xdsTypes.cluster, { origin: any(ClusterTable, staticCluster('origin', origin.port ?? 0)) });
-  ads.put(xdsTypes.listener, { web: any(ListenerTable, secureListener('web', sds)) });
-  return { ads, proxy: startProxy(bootstrap(ads.port, apiType)) };
+  const ads = await startAdsPeer();
+  ads.put(xdsTypes.cluster, { origin: encodedCluster('origin', serveText('origin')) });
+  ads.put(xdsTypes.listener, { web: encoded(ListenerTable, secureListener('web', sds)) });
+  return { ads, proxy: startProxy(adsBootstrap(xdsCluster(ads.port, {}), { apiType })) };
 }
 
 /** Serial of the certificate that is shown, or why none is. */
@@ -201,9 +171,9 @@ test(
       ...staticCluster('origin', server.port ?? 0),
       transport_socket: { name: 'envoy.transport_sockets.tls', typed_config },
     };
-    ads.put(xdsTypes.cluster, { origin: any(ClusterTable, secured) });
+    ads.put(xdsTypes.cluster, { origin: encoded(ClusterTable, secured) });
     ads.put(xdsTypes.listener, {
-      web: any(ListenerTable, httpListener('web', { route_config: routeTo('origin') })),
+      web: encoded(ListenerTable, httpListener('web', { route_config: routeTo('origin') })),
     });
     await proxy.ready();
     await waitFor(() => proxy.log().includes('kind=cluster name=origin missing="secret'));

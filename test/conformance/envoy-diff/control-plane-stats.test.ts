@@ -6,14 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cleanUp, freePort, makeTempDir, onCleanUp, spawnBun, spawnCommand, waitFor } from '@sluice/testkit';
-import {
-  ClusterTable,
-  encodeAny,
-  parseJsonMessage,
-  xdsTypes,
-  type Init,
-  type MessageTable,
-} from '@sluice/xds';
+import { ClusterTable, xdsTypes } from '@sluice/xds';
+import { encoded } from '../../../packages/proxy/src/ads-bootstrap.test-double.ts';
 import { AdsPeer } from '../../../packages/proxy/src/xds/ads-peer.test-double.ts';
 import { findEnvoy } from './proxies.ts';
 
@@ -34,10 +28,8 @@ const named = [
   'server.uptime',
 ];
 
-const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
-  encodeAny(table, parseJsonMessage(table, json) as Init<T>);
 const cluster = (name: string, timeout = '1s'): Uint8Array =>
-  any(ClusterTable, {
+  encoded(ClusterTable, {
     name,
     type: 'STATIC',
     connect_timeout: timeout,

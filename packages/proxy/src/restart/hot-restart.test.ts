@@ -2,17 +2,15 @@
 import { afterEach, expect, test } from 'bun:test';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { cleanUp, connectPeer, makeTempDir, onCleanUp, waitFor } from '@sluice/testkit';
+import { cleanUp, connectPeer, makeTempDir, serveText, waitFor } from '@sluice/testkit';
+import { ListenerTable, xdsTypes } from '@sluice/xds';
 import {
-  ClusterTable,
-  encodeAny,
-  ListenerTable,
-  parseJsonMessage,
-  xdsTypes,
-  type Init,
-  type MessageTable,
-} from '@sluice/xds';
-import { AdsPeer } from '../xds/ads-peer.test-double.ts';
+  adsBootstrap,
+  encoded,
+  encodedCluster,
+  startAdsPeer,
+  xdsCluster,
+} from '../ads-bootstrap.test-double.ts';
 import { httpListener, routeTo, startProxy, staticCluster } from '../proxy-process.test-double.ts';
 import { Generations } from './generations.test-double.ts';
 import { startH2Load } from './h2-load.test-double.ts';
@@ -22,12 +20,6 @@ afterEach(cleanUp);
 
 const isLinux = process.platform === 'linux';
 if (!isLinux) console.warn('skipped: sockets are handed over on Linux only');
-
-function origin(): number {
-  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response('hello') });
-  onCleanUp(() => server.stop(true));
-  return server.port!;
-}
 
 const portOf = (address: string): number => Number(address.split(':').at(-1));
 
@@ -43,7 +35,7 @@ function bootstrapOf(originPort: number): object {
 test.skipIf(!isLinux)(
   'five restarts in a row lose no request, on kept and on closing connections',
   async () => {
-    const generations = new Generations(bootstrapOf(origin()));
+    const generations = new Generations(bootstrapOf(serveText('hello')));
     let current = await generations.first();
     const port = portOf(await current.address('main'));
     const load = startLoad(port, 6, 3);
@@ -71,7 +63,7 @@ test.skipIf(!isLinux)(
 test.skipIf(!isLinux)(
   'clients of HTTP/2 are told by GOAWAY and lose no request',
   async () => {
-    const generations = new Generations(bootstrapOf(origin()));
+    const generations = new Generations(bootstrapOf(serveText('hello')));
     let current = await generations.first();
     const load = startH2Load(portOf(await current.address('main')), 4);
     for (let round = 0; round < 3; round++) {
@@ -91,7 +83,7 @@ test.skipIf(!isLinux)(
 test.skipIf(!isLinux)(
   'an idle connection is served once more by the old process, which tells it to close',
   async () => {
-    const generations = new Generations(bootstrapOf(origin()));
+    const generations = new Generations(bootstrapOf(serveText('hello')));
     const old = await generations.first();
     const idle = await connectPeer(portOf(await old.address('main')));
     const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -113,7 +105,7 @@ test.skipIf(!isLinux)(
 test.skipIf(!isLinux)(
   'a next process that is killed before it is live changes nothing, and another one may try',
   async () => {
-    const bootstrap = bootstrapOf(origin());
+    const bootstrap = bootstrapOf(serveText('hello'));
     const generations = new Generations(bootstrap);
     const old = await generations.first();
     const load = startLoad(portOf(await old.address('main')), 3, 2);
@@ -169,7 +161,7 @@ test.skipIf(!isLinux)(
 test.skipIf(!isLinux)(
   'an old process that is killed in the middle takes its connections along, not the queue',
   async () => {
-    const generations = new Generations(bootstrapOf(origin()));
+    const generations = new Generations(bootstrapOf(serveText('hello')));
     const old = await generations.first();
     const port = portOf(await old.address('main'));
     const next = generations.next();
@@ -185,14 +177,19 @@ test.skipIf(!isLinux)(
 );
 
 test.skipIf(!isLinux)('without a parent it starts as the first one, and says so', async () => {
-  const proxy = startProxy(bootstrapOf(origin()), ['--restart-epoch', '1', '--base-id', String(process.pid)]);
+  const proxy = startProxy(bootstrapOf(serveText('hello')), [
+    '--restart-epoch',
+    '1',
+    '--base-id',
+    String(process.pid),
+  ]);
   await proxy.ready();
   expect(proxy.log()).toContain('cannot take over');
   expect(proxy.log()).toContain('no process listens for it');
 });
 
 test.skipIf(!isLinux)('a second process of one epoch is refused, with what to do', async () => {
-  const generations = new Generations(bootstrapOf(origin()));
+  const generations = new Generations(bootstrapOf(serveText('hello')));
   await generations.first();
   const second = startProxy(generations.bootstrap, ['--restart-epoch', '0', '--base-id', generations.baseId]);
   expect(await second.process.exited).toBe(1);
@@ -208,7 +205,7 @@ test.skipIf(!isLinux)(
         listeners: [
           { ...httpListener('main', { route_config: routeTo('origin') }), address: { pipe: { path } } },
         ],
-        clusters: [staticCluster('origin', origin())],
+        clusters: [staticCluster('origin', serveText('hello'))],
       },
     };
     const generations = new Generations(bootstrap);
@@ -234,7 +231,7 @@ if (!canBeAnother) console.warn('skipped: another user needs root, setpriv and /
 test.skipIf(!isLinux || !canBeAnother)(
   'a process of another user gets nothing, and is reported',
   async () => {
-    const generations = new Generations(bootstrapOf(origin()));
+    const generations = new Generations(bootstrapOf(serveText('hello')));
     const proxy = await generations.first();
     const script = `
 import socket
@@ -258,25 +255,12 @@ except OSError as error:
 test.skipIf(!isLinux)(
   'listeners of a control plane keep their sockets, wherever they were',
   async () => {
-    const any = <T extends object>(table: MessageTable<T>, json: object): Uint8Array =>
-      encodeAny(table, parseJsonMessage(table, json) as Init<T>);
-    const peer = new AdsPeer();
-    await peer.listen();
-    onCleanUp(() => peer.close());
-    peer.put(xdsTypes.cluster, { origin: any(ClusterTable, staticCluster('origin', origin())) });
+    const peer = await startAdsPeer();
+    peer.put(xdsTypes.cluster, { origin: encodedCluster('origin', serveText('hello')) });
     const listen = (name: string): Uint8Array =>
-      any(ListenerTable, httpListener(name, { route_config: routeTo('origin') }));
+      encoded(ListenerTable, httpListener(name, { route_config: routeTo('origin') }));
     peer.put(xdsTypes.listener, { one: listen('one'), two: listen('two') });
-    const ads = {
-      api_type: 'GRPC',
-      transport_api_version: 'V3',
-      grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
-    };
-    const generations = new Generations({
-      node: { id: 'n', cluster: 'c' },
-      dynamic_resources: { ads_config: ads, cds_config: { ads: {} }, lds_config: { ads: {} } },
-      static_resources: { clusters: [{ ...staticCluster('xds', peer.port), http2_protocol_options: {} }] },
-    });
+    const generations = new Generations(adsBootstrap(xdsCluster(peer.port)));
     const old = await generations.first();
     const load = startLoad(portOf(await old.address('two')), 2, 2);
     const next = generations.next();

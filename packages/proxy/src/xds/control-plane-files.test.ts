@@ -2,10 +2,11 @@
 import { afterEach, expect, test } from 'bun:test';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cleanUp, makeTempDir, onCleanUp, TestAuthority, type TestLeaf } from '@sluice/testkit';
+import { cleanUp, makeTempDir, TestAuthority, type TestLeaf } from '@sluice/testkit';
 import { xdsTypes } from '@sluice/xds';
-import { assignment, startProxy } from '../proxy-process.test-double.ts';
-import { AdsPeer } from './ads-peer.test-double.ts';
+import { adsBootstrap, startAdsPeer, xdsCluster } from '../ads-bootstrap.test-double.ts';
+import { startProxy } from '../proxy-process.test-double.ts';
+import type { AdsPeer } from './ads-peer.test-double.ts';
 
 afterEach(cleanUp);
 
@@ -21,9 +22,7 @@ function put(path: string, text: string): void {
 
 async function adsPeer(): Promise<AdsPeer> {
   const leaf = authority.leaf({ ipSans: ['127.0.0.1'] });
-  const ads = new AdsPeer({ key: leaf.keyPem, cert: leaf.chainPem, ca: authority.rootPem });
-  await ads.listen();
-  onCleanUp(() => ads.close());
+  const ads = await startAdsPeer({ key: leaf.keyPem, cert: leaf.chainPem, ca: authority.rootPem });
   ads.put(xdsTypes.cluster, {});
   ads.put(xdsTypes.listener, {});
   return ads;
@@ -31,28 +30,7 @@ async function adsPeer(): Promise<AdsPeer> {
 
 function bootstrap(port: number, common_tls_context: object): object {
   const typed_config = { '@type': `${typed}.UpstreamTlsContext`, common_tls_context };
-  return {
-    node: { id: 'n', cluster: 'c' },
-    dynamic_resources: {
-      ads_config: {
-        api_type: 'GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'xds' } }],
-      },
-      cds_config: { ads: {} },
-      lds_config: { ads: {} },
-    },
-    static_resources: {
-      clusters: [
-        {
-          name: 'xds',
-          type: 'STATIC',
-          load_assignment: assignment('xds', port),
-          transport_socket: { name: 'tls', typed_config },
-        },
-      ],
-    },
-  };
+  return adsBootstrap(xdsCluster(port, { transport_socket: { name: 'tls', typed_config } }));
 }
 
 const serialsOf = (ads: AdsPeer): string[] => ads.clients.map((client) => client.split('#')[1] ?? '');
