@@ -7,23 +7,12 @@ import {
   MetricsRegistry,
   startTimerDriver,
   systemClock,
-  systemRandom,
   TimerNode,
   TimerWheel,
   type Logger,
   type LogLevel,
 } from '@sluice/runtime';
-import {
-  wildcard,
-  xdsTypes,
-  type AdsUpdate,
-  type Bootstrap,
-  type Init,
-  type JsonObject,
-  type Node,
-  type RejectedResource,
-  type Secret,
-} from '@sluice/xds';
+import { xdsTypes, type Bootstrap, type Init, type JsonObject, type Node, type Secret } from '@sluice/xds';
 import { DnsClusters } from './cluster/dns-clusters.ts';
 import { reservedLimitSlots } from './tcp/connection-limits.ts';
 import { LimitSlots, newLimitsMemory } from './cluster/shared-limits.ts';
@@ -48,10 +37,9 @@ import { recordInitialization } from './telemetry/metrics/server-stats.ts';
 import { SubscriptionStats } from './telemetry/metrics/subscription-stats.ts';
 import { Fleet, type LoopPort } from './workers/fleet.ts';
 import type { ListenSocket, ListenSpec } from './workers/listen-socket.ts';
-import { AdsSession } from './xds/ads-session.ts';
-import { applyUpdate, mayNameOthers } from './xds/apply-update.ts';
+import { AdsConfiguration } from './xds/ads-configuration.ts';
 import { ControlPlaneLink } from './xds/control-plane-link.ts';
-import { adsMetadata, nodeOf } from './xds/node.ts';
+import { nodeOf } from './xds/node.ts';
 
 export interface ProxyProcessDeps {
   readonly bootstrap: Bootstrap;
@@ -95,18 +83,13 @@ export class ProxyProcess {
   readonly #trim: HeapTrim;
   readonly #workload: WorkloadSecrets;
   readonly #controlPlane: ControlPlaneLink;
-  #secretsLookedAt = -1;
-  #secretsWanted: ReadonlySet<string> = new Set();
-  #ads: AdsSession | null = null;
-  readonly #received = new Set<string>();
+  readonly #ads: AdsConfiguration;
   #connectionCount = 0;
   #isStarted = false;
-  #isApplying = false;
   #isDraining = false;
   #isHealthFailed = false;
   #wasReady = false;
   #isAwaitingLoops = false;
-  #mayFetchListeners = false;
   #onStopped: (() => void) | null = null;
 
   constructor(deps: ProxyProcessDeps) {
@@ -183,6 +166,7 @@ export class ProxyProcess {
       unlisten: (name) => this.#fleet.unlisten(name),
       listening: (listener, address) => logger.info('listening', { listener, address }),
     });
+    this.#ads = this.#createAds();
   }
 
   /** Throws when a static resource cannot be had (a port is taken); its message names it. */
@@ -195,7 +179,7 @@ export class ProxyProcess {
     this.#workload.agent?.start();
     this.#putStatic();
     this.#isStarted = true;
-    this.#startAds();
+    this.#ads.begin();
     this.#changed();
   }
 
@@ -206,7 +190,7 @@ export class ProxyProcess {
   state(): ProxyState {
     if (this.#isDraining || this.#isHealthFailed) return 'DRAINING';
     if (this.notReadyReason() === '') return 'LIVE';
-    return this.#ads !== null && this.#received.size === 0 ? 'PRE_INITIALIZING' : 'INITIALIZING';
+    return this.#ads.isAwaited ? 'PRE_INITIALIZING' : 'INITIALIZING';
   }
 
   /** Empty when the proxy serves its initial configuration; it then stays ready over later updates. */
@@ -222,12 +206,12 @@ export class ProxyProcess {
     if (!this.#fleet.isReady) return 'data loops are starting';
     if (this.#workload.missing !== '') return this.#workload.missing;
     const dynamic = this.deps.bootstrap.dynamicResources;
-    if (dynamic?.cdsConfig !== undefined && !this.#received.has(xdsTypes.cluster)) {
+    if (dynamic?.cdsConfig !== undefined && !this.#ads.hasReceived(xdsTypes.cluster)) {
       return 'no clusters have come from the control plane';
     }
     const [cluster] = this.clusters.warmingNames;
     if (cluster !== undefined) return `cluster "${cluster}" waits for ${this.clusters.waitingFor(cluster)}`;
-    if (dynamic?.ldsConfig !== undefined && !this.#received.has(xdsTypes.listener)) {
+    if (dynamic?.ldsConfig !== undefined && !this.#ads.hasReceived(xdsTypes.listener)) {
       return 'no listeners have come from the control plane';
     }
     const [listener] = this.listeners.warmingNames;
@@ -274,7 +258,7 @@ export class ProxyProcess {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#onStopped = onStopped;
-    this.#ads?.stop();
+    this.#ads.stop();
     this.#dns.stop();
     this.#fleet.drain(afterMs, mayWait, () => void this.#stop());
     this.listeners.closeAll();
@@ -306,77 +290,17 @@ export class ProxyProcess {
     }
   }
 
-  /** Once: when what the connection to the control plane needs of certificates is there. */
-  #startAds(): void {
-    const { bootstrap, logger } = this.deps;
-    const config = bootstrap.dynamicResources?.adsConfig;
-    if (config === undefined || this.#ads !== null || !this.#controlPlane.isReady) return;
-    this.#ads = new AdsSession({
-      variant: config.apiType === 'DELTA_GRPC' ? 'delta' : 'sotw',
-      node: this.node,
-      metadata: adsMetadata(config),
-      transport: this.#controlPlane,
-      timers: this.#timers,
-      random: systemRandom,
-      logger: logger.child('xds'),
-      onUpdate: (update) => this.#applyUpdate(update),
-      observer: this.subscriptions,
-      onRefused: () => this.#workload.agent?.refusedByControlPlane(),
-    });
-    this.#ads.start();
-    // As Envoy does: listeners are fetched when clusters are warm, so that none serves into the void.
-    if (bootstrap.dynamicResources?.cdsConfig === undefined) this.#mayFetchListeners = true;
-    else this.#timers.schedule(initialFetchTimeoutMs, () => this.#fetchListeners());
-  }
-
-  /** Subscriptions are looked at once per response, not once per resource of it. */
-  #applyUpdate(update: AdsUpdate): readonly RejectedResource[] {
-    this.#isApplying = true;
-    const revision = this.#revision;
-    const rejected = applyUpdate(update, this);
-    this.#trim.applied(update.resources.length);
-    this.#isApplying = false;
-    this.#received.add(update.typeUrl);
-    for (const { name, problem } of rejected) {
-      this.deps.logger.error('a resource was refused', { type: update.typeUrl, name, problem });
-    }
-    if (!this.#wasReady || mayNameOthers(update) || this.#revision !== revision) this.#changed();
-    return rejected;
-  }
-
   #secretArrived(secret: Secret): void {
     const isShown = this.#controlPlane.put(secret);
     this.#rewarm();
-    if (this.#isStarted && this.#ads === null) this.#startAds();
-    else if (isShown) this.#moveAds();
+    if (this.#isStarted && !this.#ads.hasBegun) this.#ads.begin();
+    else if (isShown) this.#ads.move();
   }
 
   /** What waited for a secret need not wait for it any more. */
   #rewarm(): void {
     this.clusters.rewarm();
     this.listeners.rewarm();
-  }
-
-  /** The connection to the control plane goes over to the new certificate; the old one ends with its stream. */
-  #moveAds(): void {
-    this.#controlPlane.retire();
-    this.#ads?.reconnect();
-  }
-
-  get #revision(): number {
-    return this.clusters.revision + this.listeners.revision;
-  }
-
-  #wantedSecrets(): ReadonlySet<string> {
-    if (this.#revision !== this.#secretsLookedAt) {
-      this.#secretsLookedAt = this.#revision;
-      this.#secretsWanted = this.secrets.wanted([
-        ...this.#controlPlane.messages,
-        ...this.clusters.messages(),
-        ...this.listeners.messages(),
-      ]);
-    }
-    return this.#secretsWanted;
   }
 
   #fileReplaced(kind: 'cluster' | 'listener', name: string): void {
@@ -387,7 +311,7 @@ export class ProxyProcess {
         : control === undefined
           ? this.clusters.refresh(name)
           : this.#controlPlane.refresh(control);
-    if (rejection === null && control !== undefined) this.#moveAds();
+    if (rejection === null && control !== undefined) this.#ads.move();
     if (rejection === null) return;
     this.deps.logger.error('a file was replaced by one that cannot be used; what is loaded stays', {
       kind,
@@ -396,30 +320,10 @@ export class ProxyProcess {
     });
   }
 
-  #fetchListeners(): void {
-    this.#mayFetchListeners = true;
-    this.#changed();
-  }
-
   /** After every change: subscriptions follow what the configuration names; readiness is looked at again. */
   #changed(): void {
-    if (this.#isDraining || this.#isApplying) return;
-    const dynamic = this.deps.bootstrap.dynamicResources;
-    const secrets = this.#wantedSecrets();
-    if (this.#ads !== null) {
-      this.#ads.want(xdsTypes.secret, secrets);
-      this.secrets.forgetUnwanted(secrets);
-      if (dynamic?.cdsConfig !== undefined) this.#ads.want(xdsTypes.cluster, everything);
-      const endpoints = this.clusters.wantedEndpoints();
-      this.#ads.want(xdsTypes.endpoint, endpoints);
-      this.clusters.forgetUnwanted(endpoints);
-      if (this.#received.has(xdsTypes.cluster) && this.clusters.warmingNames.length === 0)
-        this.#mayFetchListeners = true;
-      if (dynamic?.ldsConfig !== undefined && this.#mayFetchListeners)
-        this.#ads.want(xdsTypes.listener, everything);
-      this.#ads.want(xdsTypes.route, this.listeners.wantedTables());
-      this.#ads.want(xdsTypes.virtualHost, this.listeners.wantedHosts());
-    }
+    if (this.#isDraining || this.#ads.isApplying) return;
+    this.#ads.ask();
     if (!this.#wasReady && !this.#isAwaitingLoops && this.#missing() === '') void this.#awaitLoops();
   }
 
@@ -450,6 +354,24 @@ export class ProxyProcess {
     const { hostname, environment, options } = this.deps;
     const { allowedLogPaths } = options;
     return { hostname, environment, allowedLogPaths, runtime: flatRuntime(this.layers) };
+  }
+
+  #createAds(): AdsConfiguration {
+    return new AdsConfiguration({
+      bootstrap: this.deps.bootstrap,
+      node: this.node,
+      link: this.#controlPlane,
+      activations: this,
+      timers: this.#timers,
+      logger: this.deps.logger.child('xds'),
+      observer: this.subscriptions,
+      onApplied: (resourceCount, mayName) => {
+        this.#trim.applied(resourceCount);
+        if (!this.#wasReady || mayName) this.#changed();
+      },
+      onDue: () => this.#changed(),
+      onRefused: () => this.#workload.agent?.refusedByControlPlane(),
+    });
   }
 
   #createFleet(): Fleet {
@@ -484,13 +406,10 @@ export class ProxyProcess {
   }
 }
 
-/** ConfigSource.initial_fetch_timeout, Envoy's default. */
-const initialFetchTimeoutMs = 15_000;
 const logGraceMs = 2_000;
 const metricsSweepIntervalMs = 60_000;
 /** Counters of a loop that is gone are shown this long, for its successor to go on with. */
 const orphanedSeriesTtlMs = 600_000;
-const everything: ReadonlySet<string> = new Set([wildcard]);
 
 function orThrow(what: string, rejection: string | null): void {
   if (rejection !== null) throw new Error(`${what}: ${rejection}`);

@@ -162,7 +162,7 @@ describe('a secret', () => {
     expect(textOf(w.secrets.get('ROOTCA')?.validationContext?.trustedCa)).toBe(next);
     w.secrets.remove('ROOTCA');
     expect(w.secrets.has('ROOTCA')).toBe(true);
-    expect([...w.secrets.wanted([])]).toEqual(['ROOTCA']);
+    expect([...w.secrets.follow([])]).toEqual(['ROOTCA']);
   });
 });
 
@@ -264,12 +264,12 @@ describe('files', () => {
     expect(w.secrets.inline('listener', message, 'v1', true).rejection).toBeNull();
     expect(w.secrets.inline('listener', message, 'v1', false).rejection).toContain('may read no files');
     expect(w.secrets.missingFor(message)).toHaveLength(1);
-    expect([...w.secrets.wanted([message])]).toEqual([]);
+    expect([...w.secrets.follow([message])]).toEqual([]);
     expect(w.secrets.missingFor(message)).toHaveLength(0);
     write(other);
     w.time.advance(1_000);
     expect(textOf(w.secrets.get('file')?.tlsCertificate?.certificateChain)).toBe(other.chainPem);
-    w.secrets.wanted([]);
+    w.secrets.follow([]);
     expect(w.secrets.has('file')).toBe(false);
   });
 });
@@ -299,9 +299,9 @@ describe('what listeners and clusters name', () => {
       ['kubernetes://x-cacert', 15_000],
     ]);
     const w = world();
-    expect([...w.secrets.wanted([message])]).toEqual(['ROOTCA', 'default', 'kubernetes://x-cacert']);
+    expect([...w.secrets.follow([message])]).toEqual(['ROOTCA', 'default', 'kubernetes://x-cacert']);
     w.secrets.reserve('default', 'ROOTCA');
-    expect([...w.secrets.wanted([message])].sort()).toEqual(['ROOTCA', 'kubernetes://x-cacert']);
+    expect([...w.secrets.follow([message])].sort()).toEqual(['ROOTCA', 'kubernetes://x-cacert']);
     w.put(good('kubernetes://x-cacert'));
     w.secrets.forgetUnwanted(new Set());
     expect(w.secrets.has('kubernetes://x-cacert')).toBe(false);
@@ -310,7 +310,7 @@ describe('what listeners and clusters name', () => {
   test('is not waited for where the control plane has none of the name, until it is named again', () => {
     const message = listener({ sds: { name: 'a', sds_config: { ads: {} } } });
     const w = world();
-    w.secrets.wanted([message]);
+    w.secrets.follow([message]);
     expect(w.secrets.awaitedBy(message)).toHaveLength(1);
     w.secrets.remove('a');
     w.secrets.remove('a');
@@ -324,15 +324,15 @@ describe('what listeners and clusters name', () => {
     expect(w.secrets.isAbsent('a')).toBe(false);
     w.secrets.remove('a');
     expect(w.arrived).toEqual(['no a', 'a', '-a', 'no a']);
-    w.secrets.wanted([]);
-    w.secrets.wanted([message]);
+    w.secrets.follow([]);
+    w.secrets.follow([message]);
     expect(w.secrets.awaitedBy(message)).toHaveLength(1);
   });
 
   test('is waited for all the same where nothing is to go on without it', () => {
     const message = listener({ sds: { name: 'a', sds_config: { ads: {}, initial_fetch_timeout: '0s' } } });
     const w = world();
-    w.secrets.wanted([message]);
+    w.secrets.follow([message]);
     w.secrets.remove('a');
     expect(w.secrets.isAbsent('a')).toBe(true);
     expect(w.secrets.awaitedBy(message)).toMatchObject([{ name: 'a' }]);

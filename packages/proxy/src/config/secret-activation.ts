@@ -116,8 +116,8 @@ export class SecretActivation {
     this.#shared.add(shared);
   }
 
-  /** Names to subscribe to; also opens the files that resources name. */
-  wanted(messages: Iterable<Listener | Cluster>): Set<string> {
+  /** Opens and closes files as resources name them; returns the names to subscribe to. */
+  follow(messages: Iterable<Listener | Cluster>): Set<string> {
     const names = new Set(this.#shared);
     const paths = new Set<string>();
     for (const message of messages) {
