@@ -124,13 +124,14 @@ function attempt(target: FuzzTarget, input: Uint8Array, seed: number): boolean {
   const smallest = shrink(target, input);
   const folder = `${root}.cache/fuzz-failures`;
   mkdirSync(folder, { recursive: true });
-  const file = `${folder}/${target.name}-${Bun.hash(smallest).toString(16)}.bin`;
+  // Names have blanks and slashes.
+  const file = `${folder}/${target.name.replaceAll(/\W+/g, '-')}-${Bun.hash(smallest).toString(16)}.bin`;
   writeFileSync(file, smallest);
   console.error(
     `${target.name}: invariant violated (seed ${seed})\n${violation(target, smallest)?.message ?? failure.message}`,
   );
   console.error(`input: ${JSON.stringify(Buffer.from(smallest).toString('latin1'))}`);
-  console.error(`replay: npm run fuzz -- --target ${target.name} --replay ${file}`);
+  console.error(`replay: npm run fuzz -- --target '${target.name}' --replay ${file}`);
   return false;
 }
 
