@@ -10,7 +10,7 @@ import {
   type SummaryView,
 } from '../mesh/views.ts';
 import { lookTimeoutMs } from '../mesh/api-client.ts';
-import { findMesh } from '../mesh/find-mesh.ts';
+import { findMesh, type FoundMesh } from '../mesh/find-mesh.ts';
 import { renderAs } from '../output/structured.ts';
 import { lastLines, logPath } from '../up/log-files.ts';
 import { checkEnvironment, type CheckResult } from '../up/environment-checks.ts';
@@ -91,14 +91,7 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
       ...checkCertificates(identity, instances, new Set(proxies.flatMap(({ instance }) => instance ?? []))),
       await checkClocks(summary, instances, askedAtMs),
       ...(await checkSidecars(instances)),
-      ...(mesh.record === undefined
-        ? []
-        : [
-            {
-              what: `"sluice up" runs it from ${mesh.record.dir} (process ${mesh.record.process.pid})`,
-              state: 'fine' as const,
-            },
-          ]),
+      ...checkSupervision(mesh),
     ];
   } catch (error) {
     if (!isCliError(error)) throw error;
@@ -111,6 +104,14 @@ async function checkMesh(context: CommandContext): Promise<readonly CheckResult[
       },
     ];
   }
+}
+
+/** Nothing is said of a control plane that somebody else runs. */
+function checkSupervision({ abandonment, record }: FoundMesh): readonly CheckResult[] {
+  if (abandonment !== undefined)
+    return [{ what: 'something restarts and probes what runs', state: 'failed', hint: abandonment }];
+  if (record === undefined) return [];
+  return [{ what: `"sluice up" runs it from ${record.dir} (process ${record.process.pid})`, state: 'fine' }];
 }
 
 /** Why it is silent is in its log, when the log is here. */

@@ -25,6 +25,8 @@ export interface FoundMesh {
   readonly stateDir: string | undefined;
   /** Undefined when no `sluice up` runs it. */
   readonly record: MeshRecord | undefined;
+  /** A sentence when its `up` was killed and what it started goes on without it. */
+  readonly abandonment: string | undefined;
 }
 
 const defaultApi = '127.0.0.1:15080';
@@ -66,12 +68,19 @@ export function findStateDir({ args, env, cwd }: FindMeshOptions): string {
 
 /** A mesh whose `up` was killed goes on serving, and nobody looks after it. */
 function leftBehind(env: Env): string | undefined {
-  for (const { dir, stateDir } of recordedMeshes(env)) {
-    const { length } = aliveProcesses(stateDir);
-    if (length > 0)
-      return `"sluice up" of ${dir} was killed and left ${length} ${length === 1 ? 'process' : 'processes'} behind; "sluice up ${dir}" ends them and starts it again`;
+  for (const record of recordedMeshes(env)) {
+    const sentence = abandonmentOf(record);
+    if (sentence !== undefined) return sentence;
   }
   return undefined;
+}
+
+function abandonmentOf(record: MeshRecord): string | undefined {
+  if (isRunning(record)) return undefined;
+  const { length } = aliveProcesses(record.stateDir);
+  if (length === 0) return undefined;
+  const left = `${length} ${length === 1 ? 'process' : 'processes'}`;
+  return `"sluice up" of ${record.dir} was killed and left ${left} behind; "sluice up ${record.dir}" ends them and starts it again`;
 }
 
 /** A folder's state directory, its own or that of a folder above, if a control plane was ever there. */
@@ -86,11 +95,14 @@ function searchUpwards(from: string): string | undefined {
 function byStateDir(stateDir: string): FoundMesh {
   const record = readMeshRecord(stateDir);
   const running = record !== undefined && isRunning(record) ? record : undefined;
+  const abandonment = record === undefined ? undefined : abandonmentOf(record);
+  const serving = abandonment === undefined ? running : record;
   return {
-    apiUrl: `http://${running?.api ?? defaultApi}`,
+    apiUrl: `http://${serving?.api ?? defaultApi}`,
     token: readToken(join(stateDir, stateFiles.token)),
     stateDir,
     record: running,
+    abandonment,
   };
 }
 
@@ -109,6 +121,7 @@ function byServer(server: string, tokenFile: string | undefined): FoundMesh {
     token: readToken(tokenFile),
     stateDir: undefined,
     record: undefined,
+    abandonment: undefined,
   };
 }
 

@@ -75,6 +75,13 @@ describe('which mesh is meant', () => {
     expect(() => find(root)).toThrow(
       `no mesh runs here: "sluice up" of ${shop} was killed and left 1 process behind; "sluice up ${shop}" ends them and starts it again`,
     );
+    expect(find(shop)).toMatchObject({
+      apiUrl: 'http://127.0.0.1:25080',
+      record: undefined,
+      abandonment: expect.stringContaining('was killed and left 1 process behind'),
+    });
+    writeFileSync(join(shop, '.sluice', 'processes.json'), '[]');
+    expect(find(shop)).toMatchObject({ apiUrl: 'http://127.0.0.1:15080', abandonment: undefined });
   });
 
   test('else the one that runs, those below this folder first; several are asked about', () => {
