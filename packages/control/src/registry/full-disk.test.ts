@@ -1,15 +1,16 @@
 /** A registry whose disk takes no writes: what is seen, what the store says, and what is left when there is room. */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import type { Registration, RegistrationReply } from '@sluice/api';
+import type { RegistrationReply } from '@sluice/api';
 import { createLogger, FakeClock } from '@sluice/runtime';
 import { cleanUp, makeTempDir } from '@sluice/testkit';
 import { soleLeadership } from '../leader/leadership.ts';
-import { admission } from '../source/admission.ts';
 import { openSqliteStore } from '../source/sqlite-store.ts';
 import { openStateFile, type StateFile } from '../source/state-file.ts';
+import { strictStore } from '../source/store.fixture.ts';
 import type { ResourceStore } from '../source/store.ts';
 import { InstanceRegistry, RegistrationRefused } from './instance-registry.ts';
 import { checkIntervalMs } from './lease-table.ts';
+import { testRegistration } from './registration.fixture.ts';
 import { sqliteRegistryTable } from './registry-table.ts';
 import { entryKey, type SeenChange } from './unwritten-instances.ts';
 
@@ -35,13 +36,10 @@ afterEach(async () => {
 
 function open(isFull = false): void {
   file = openStateFile(directory);
-  store = openSqliteStore(file, {
-    admission,
-    wallMs: () => clock.wallMs(),
-    onListenerError: (error) => {
-      throw error;
-    },
-  });
+  store = openSqliteStore(
+    file,
+    strictStore(() => clock.wallMs()),
+  );
   if (isFull) fill();
   registry = new InstanceRegistry({
     store,
@@ -71,23 +69,6 @@ function free(): void {
   file.database.run('PRAGMA query_only = OFF');
 }
 
-function registration(name: string, changes: Partial<Registration> = {}): Registration {
-  return {
-    name,
-    namespace: 'default',
-    serviceAccount: 'default',
-    labels: { app: name },
-    address: '127.0.0.1',
-    interceptionMode: 'REDIRECT',
-    ports: [],
-    adminPort: 15_000,
-    healthPort: 15_021,
-    version: '0.1.0',
-    ttlMs: 2500,
-    ...changes,
-  };
-}
-
 function pass(durationMs: number, alive: readonly RegistrationReply[]): void {
   for (let elapsedMs = 0; elapsedMs < durationMs; elapsedMs += checkIntervalMs) {
     clock.advance(checkIntervalMs);
@@ -99,7 +80,7 @@ function pass(durationMs: number, alive: readonly RegistrationReply[]): void {
 const report = ({ instance, token }: RegistrationReply, isHealthy: boolean): boolean =>
   registry.reportHealth(instance, token, isHealthy, isHealthy ? 'GET /: 200' : 'GET /: 503');
 
-const storedOf = (name: string) => store.get(entryKey(registration(name)));
+const storedOf = (name: string) => store.get(entryKey(testRegistration(name)));
 const healthOf = (stored: ReturnType<typeof storedOf>): unknown =>
   stored === null
     ? 'gone'
@@ -112,8 +93,8 @@ const bothOf = (name: string): unknown[] => {
 
 describe('while the disk takes no writes', () => {
   test('a change of health is seen at once, changes no revision, and is written when there is room', () => {
-    const a = registry.register(registration('a'));
-    const b = registry.register(registration('b'));
+    const a = registry.register(testRegistration('a'));
+    const b = registry.register(testRegistration('b'));
     const { revision } = store;
     fill();
     expect(report(a, false)).toBe(true);
@@ -140,7 +121,7 @@ describe('while the disk takes no writes', () => {
   });
 
   test('one that fell ill and is well again is as the disk has it, with nothing left to write', () => {
-    const a = registry.register(registration('a'));
+    const a = registry.register(testRegistration('a'));
     report(a, true);
     const { revision } = store;
     fill();
@@ -155,8 +136,8 @@ describe('while the disk takes no writes', () => {
   });
 
   test('an instance that dies is seen no more within its bound, and does not come back at a restart', () => {
-    const a = registry.register(registration('a'));
-    const b = registry.register(registration('b'));
+    const a = registry.register(testRegistration('a'));
+    const b = registry.register(testRegistration('b'));
     fill();
     pass(3000, [b]);
     expect(bothOf('a')).toEqual(['gone', 'True']);
@@ -171,8 +152,8 @@ describe('while the disk takes no writes', () => {
   });
 
   test('a restart in the middle judges the dead anew, and ends them within the same bound', () => {
-    registry.register(registration('a'));
-    const b = registry.register(registration('b'));
+    registry.register(testRegistration('a'));
+    const b = registry.register(testRegistration('b'));
     fill();
     pass(3000, [b]);
     restart(true);
@@ -185,11 +166,11 @@ describe('while the disk takes no writes', () => {
   });
 
   test('who is on the disk as it is may come back; its token lasts, once there is room', () => {
-    const first = registry.register(registration('a'));
-    const b = registry.register(registration('b'));
+    const first = registry.register(testRegistration('a'));
+    const b = registry.register(testRegistration('b'));
     fill();
     pass(3000, [b]);
-    const back = registry.register(registration('a'), false);
+    const back = registry.register(testRegistration('a'), false);
     expect(bothOf('a')).toEqual(['False', 'True']);
     report(back, true);
     expect(bothOf('a')).toEqual(['True', 'True']);
@@ -201,10 +182,12 @@ describe('while the disk takes no writes', () => {
   });
 
   test('newcomers, and those who come back as others, are refused and leave nothing behind', () => {
-    registry.register(registration('a'));
+    registry.register(testRegistration('a'));
     fill();
-    expect(() => registry.register(registration('new'))).toThrow(RegistrationRefused);
-    expect(() => registry.register(registration('a', { address: '127.0.0.9' }))).toThrow(RegistrationRefused);
+    expect(() => registry.register(testRegistration('new'))).toThrow(RegistrationRefused);
+    expect(() => registry.register(testRegistration('a', { address: '127.0.0.9' }))).toThrow(
+      RegistrationRefused,
+    );
     expect([...registry.instances.keys()]).toEqual(['a.default']);
     expect(registry.unwritten).toBe(0);
     free();
@@ -213,7 +196,7 @@ describe('while the disk takes no writes', () => {
   });
 
   test('an entry that was left behind without its registration is not seen', () => {
-    registry.register(registration('a'));
+    registry.register(testRegistration('a'));
     file.database.run('DELETE FROM registration');
     restart(true);
     expect(bothOf('a')).toEqual(['gone', 'True']);
@@ -223,7 +206,7 @@ describe('while the disk takes no writes', () => {
   });
 
   test('a part that fails to take a change over hinders neither the registry nor others', () => {
-    const a = registry.register(registration('a'));
+    const a = registry.register(testRegistration('a'));
     registry.view.subscribe(() => {
       throw new Error('broken part');
     });
@@ -236,7 +219,7 @@ describe('while the disk takes no writes', () => {
   });
 
   test('what somebody else took over is seen as it is', () => {
-    const a = registry.register(registration('a'));
+    const a = registry.register(testRegistration('a'));
     fill();
     report(a, false);
     free();

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { keyOf, type Registration } from '@sluice/api';
 import { createLogger, FakeClock } from '@sluice/runtime';
 import { LeaderDuties } from '../leader/leadership.ts';
-import { admission } from '../source/admission.ts';
 import { localError } from '../errors.ts';
 import { openMemoryStore } from '../source/memory-store.ts';
 import { openSqliteStore } from '../source/sqlite-store.ts';
 import { openStateFile } from '../source/state-file.ts';
+import { strictStore } from '../source/store.fixture.ts';
 import type { ResourceStore } from '../source/store.ts';
 import { checkIntervalMs } from './lease-table.ts';
 import { InstanceRegistry, RegistrationRefused, type OutboundService } from './instance-registry.ts';
+import { testRegistration } from './registration.fixture.ts';
 import { memoryRegistryTable, sqliteRegistryTable, type RegistryTable } from './registry-table.ts';
 import { toWorkloadEntry } from './workload-entry.ts';
 
@@ -37,15 +38,7 @@ beforeEach(() => {
   revoked = new Set();
 });
 
-function storeOptions() {
-  return {
-    admission,
-    wallMs: () => clock.wallMs(),
-    onListenerError: (error: unknown) => {
-      throw error;
-    },
-  };
-}
+const storeOptions = () => strictStore(() => clock.wallMs());
 
 function open(from: RegistryTable = table): InstanceRegistry {
   return new InstanceRegistry({
@@ -67,21 +60,16 @@ function service(name: string, port = 9080): OutboundService {
 }
 
 function registration(name: string, changes: Partial<Registration> = {}): Registration {
-  return {
-    name,
-    namespace: 'default',
+  return testRegistration(name, {
     serviceAccount: 'reviews',
     labels: { app: 'reviews', version: 'v1' },
-    address: '127.0.0.1',
     interceptionMode: 'NONE',
     ports: [{ name: 'http', appPort: 20000, inboundPort: 20001 }],
     outboundPortRange: [21000, 21009],
     adminPort: 20002,
     healthPort: 20003,
-    version: '0.1.0',
-    ttlMs: 2500,
     ...changes,
-  };
+  });
 }
 
 function entryOf(name: string) {

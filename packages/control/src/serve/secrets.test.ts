@@ -10,6 +10,7 @@ import { AuthorityFixture } from '../authority/authority.fixture.ts';
 import { admission, readResourceText } from '../source/admission.ts';
 import { openMemoryStore } from '../source/memory-store.ts';
 import type { Admission } from '../source/object-store.ts';
+import { putAll, strictStore } from '../source/store.fixture.ts';
 import { secretReferences, type SecretRef } from './secret-index.ts';
 import { SecretResources } from './secret-resources.ts';
 
@@ -26,22 +27,11 @@ const anything: Admission = {
 function open(yaml: string, admit: Admission = admission) {
   const fixture = new AuthorityFixture();
   onCleanUp(() => fixture.close());
-  const store = openMemoryStore({
-    admission: admit,
-    wallMs: () => clock.wallMs(),
-    onListenerError: (error) => {
-      throw error;
-    },
-  });
+  const store = openMemoryStore(strictStore(() => clock.wallMs(), { admission: admit }));
   const secrets = new SecretResources(store, fixture.authority);
   const moved: boolean[] = [];
   store.subscribe((changes) => moved.push(secrets.apply(changes)));
-  const apply = (text: string): void => {
-    for (const { object } of readResourceText(text, 'test').objects) {
-      const written = store.put(object, { origin: { source: 'api' }, mode: 'upsert' });
-      if (!written.ok) throw new Error(written.failure.message);
-    }
-  };
+  const apply = (text: string): void => putAll(store, readResourceText(text, 'test').objects);
   apply(yaml);
   return { ...fixture, fixture, store, secrets, apply, moved };
 }

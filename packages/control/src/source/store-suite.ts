@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import type { KubeObject, Origin, Problem } from '@sluice/api';
 import { keyOf } from '@sluice/api';
 import type { Admission, ObjectStoreOptions } from './object-store.ts';
+import { strictStore } from './store.fixture.ts';
 import type { FolderObject, ResourceStore, StoreChange, WriteResult } from './store.ts';
 
 export type OpenStore = (options: Omit<ObjectStoreOptions, 'journal'>) => ResourceStore;
@@ -20,14 +21,7 @@ export function storeOptions(
   overrides: Partial<ObjectStoreOptions> = {},
 ): Omit<ObjectStoreOptions, 'journal'> {
   let wallMs = Date.UTC(2026, 0, 1);
-  return {
-    admission: testAdmission,
-    wallMs: () => (wallMs += 1000),
-    onListenerError: (error) => {
-      throw error;
-    },
-    ...overrides,
-  };
+  return strictStore(() => (wallMs += 1000), { admission: testAdmission, ...overrides });
 }
 
 export function virtualService(name: string, spec: Record<string, unknown> = {}): KubeObject {

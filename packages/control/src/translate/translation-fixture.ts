@@ -12,9 +12,11 @@ import {
 } from '@sluice/xds';
 import type { AdsSnapshot, JsonObject, MessageTable } from '@sluice/xds';
 import { MeshModel } from '../model/mesh-model.ts';
+import { testRegistration } from '../registry/registration.fixture.ts';
 import { ClientNodes } from '../serve/client-nodes.ts';
-import { admission, readResourceText } from '../source/admission.ts';
+import { readResourceText } from '../source/admission.ts';
 import { openMemoryStore } from '../source/memory-store.ts';
+import { putAll, strictStore } from '../source/store.fixture.ts';
 import type { ResourceStore, StoreChange } from '../source/store.ts';
 import { translationSettings } from './mesh-settings.ts';
 import type { ProxyNode } from './node.ts';
@@ -51,13 +53,7 @@ export class TranslationFixture {
 
   constructor({ mesh = {} }: FixtureOptions = {}) {
     this.settings = meshSettings(mesh);
-    this.store = openMemoryStore({
-      admission,
-      wallMs: () => (this.nowMs += 1000),
-      onListenerError: (error) => {
-        throw error;
-      },
-    });
+    this.store = openMemoryStore(strictStore(() => (this.nowMs += 1000)));
     const { clusterDomain, rootNamespace } = this.settings;
     this.model = new MeshModel({ clusterDomain, rootNamespace });
     this.translator = new Translator(this.model, translationSettings(this.settings).settings);
@@ -73,10 +69,7 @@ export class TranslationFixture {
     const { objects, problems } = readResourceText(yaml, 'test.yaml');
     const [problem] = problems.filter((one) => one.severity === 'error');
     if (problem) throw new Error(problem.message);
-    for (const { object } of objects) {
-      const written = this.store.put(object, { origin: { source: 'api' }, mode: 'upsert' });
-      if (!written.ok) throw new Error(`${object.kind} ${object.metadata.name}: ${written.failure.message}`);
-    }
+    putAll(this.store, objects);
   }
 
   /** The whole text as one folder file, as far as it is valid. */
@@ -94,22 +87,12 @@ export class TranslationFixture {
   client(name: string, changes: Partial<Registration> = {}): ProxyNode {
     let registration = this.#registrations.get(name);
     if (!registration) {
-      registration = {
-        name,
-        namespace: 'default',
-        serviceAccount: 'default',
-        labels: { app: name },
-        address: '127.0.0.1',
-        interceptionMode: 'REDIRECT',
-        ports: [],
+      registration = testRegistration(name, {
         outboundPortRange: [21_000, 21_999],
-        adminPort: 15_000,
-        healthPort: 15_021,
         capabilities: ownCapabilities,
-        version: '0.1.0',
         ttlMs: 3000,
         ...changes,
-      };
+      });
       this.#registrations.set(name, registration);
     }
     const instance = `${name}.${registration.namespace}`;

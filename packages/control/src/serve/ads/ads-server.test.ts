@@ -10,9 +10,11 @@ import { AdsClient, xdsTypes } from '@sluice/xds';
 import type { AdsUpdate, AdsVariant } from '@sluice/xds';
 import { soleLeadership } from '../../leader/leadership.ts';
 import { InstanceRegistry } from '../../registry/instance-registry.ts';
+import { testRegistration } from '../../registry/registration.fixture.ts';
 import { memoryRegistryTable } from '../../registry/registry-table.ts';
-import { admission, readResourceText } from '../../source/admission.ts';
+import { readResourceText } from '../../source/admission.ts';
 import { openMemoryStore } from '../../source/memory-store.ts';
+import { putAll, strictStore } from '../../source/store.fixture.ts';
 import { createMeshServing } from '../create-mesh-serving.ts';
 import type { MeshServing } from '../mesh-serving.ts';
 import { adsPaths } from './ads-server.ts';
@@ -34,13 +36,7 @@ spec: {hosts: [reviews], http: [{timeout: ${timeout}, route: [{destination: {hos
 class ServedMesh {
   readonly logged: string[] = [];
   readonly #log = createLogger({ component: 'test', write: (line) => this.logged.push(line) });
-  readonly store = openMemoryStore({
-    admission,
-    wallMs: () => systemClock.wallMs(),
-    onListenerError: (error) => {
-      throw error;
-    },
-  });
+  readonly store = openMemoryStore(strictStore(() => systemClock.wallMs()));
   readonly registry: InstanceRegistry = new InstanceRegistry({
     store: this.store,
     table: memoryRegistryTable(),
@@ -70,27 +66,11 @@ class ServedMesh {
   }
 
   apply(yaml: string): void {
-    for (const { object } of readResourceText(yaml, 'test.yaml').objects) {
-      const written = this.store.put(object, { origin: { source: 'api' }, mode: 'upsert' });
-      if (!written.ok) throw new Error(written.failure.message);
-    }
+    putAll(this.store, readResourceText(yaml, 'test.yaml').objects);
   }
 
   register(name: string, changes: Partial<Registration> = {}): RegistrationReply {
-    return this.registry.register({
-      name,
-      namespace: 'default',
-      serviceAccount: 'default',
-      labels: { app: name },
-      address: '127.0.0.1',
-      interceptionMode: 'REDIRECT',
-      ports: [],
-      adminPort: 15_000,
-      healthPort: 15_021,
-      version: '0.1.0',
-      ttlMs: 60_000,
-      ...changes,
-    });
+    return this.registry.register(testRegistration(name, { ttlMs: 60_000, ...changes }));
   }
 }
 

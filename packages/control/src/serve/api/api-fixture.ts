@@ -1,8 +1,8 @@
 /** An API on a store in memory, asked without sockets, for the tests of this folder. */
 import { expect } from 'bun:test';
 import { createLogger, FakeClock } from '@sluice/runtime';
-import { admission } from '../../source/admission.ts';
 import { openMemoryStore } from '../../source/memory-store.ts';
+import { strictStore } from '../../source/store.fixture.ts';
 import type { ResourceStore } from '../../source/store.ts';
 import { createResourceApi, type ResourceApi } from './resource-api.ts';
 
@@ -20,14 +20,7 @@ let current: TestApi | null = null;
 export function openTestApi(): TestApi {
   const logged: string[] = [];
   const log = createLogger({ component: 'api', write: (line) => logged.push(line) });
-  const store = openMemoryStore({
-    admission,
-    wallMs: () => clock.wallMs(),
-    logLength: 8,
-    onListenerError: (error) => {
-      throw error;
-    },
-  });
+  const store = openMemoryStore(strictStore(() => clock.wallMs(), { logLength: 8 }));
   current = { api: createResourceApi({ store, clock, log, version: '0.1.0' }), store, logged };
   return current;
 }
