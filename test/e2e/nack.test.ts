@@ -64,11 +64,13 @@ async function conditions(mesh: ControlMesh, path: string): Promise<readonly Con
   return status?.conditions ?? [];
 }
 
-/** The condition that says what proxies made of a resource, once it is as `status` says. */
+/** What proxies made of a resource, once it is as `status` says; while they have not answered it is False, too. */
 function programmed(mesh: ControlMesh, path: string, status: string): Promise<Condition> {
   return waitFor(
     async () =>
-      (await conditions(mesh, path)).find((one) => one.type === 'Programmed' && one.status === status),
+      (await conditions(mesh, path)).find(
+        (one) => one.type === 'Programmed' && one.status === status && one.reason !== 'Pending',
+      ),
     { what: `${path} to have Programmed=${status}` },
   );
 }
