@@ -87,6 +87,8 @@ export class H2UpstreamStream implements UpstreamStream {
   sendHead(request: UpstreamRequest, isEnd: boolean): void {
     this.#upgrade = request.upgrade;
     reduceTe(request.headers);
+    // Of a tunnel no length is true, and one that is not makes the request malformed (RFC 9113 §8.1.1).
+    if (request.upgrade !== '') request.headers.remove(H.contentLength);
     if (request.upgrade === '') {
       const { method, scheme, path, headers } = request;
       const authority = authorityOf(request);
