@@ -262,7 +262,9 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
       connection.isReady = true;
       this.#ready.push(connection);
     }
-    if (connection.isIdle) connection.rest(this.#restMs(connection));
+    if (!connection.isIdle) return;
+    connection.rest(this.#restMs(connection));
+    this.openForWaiting();
   }
 
   #restMs(connection: PooledConnection): number {
@@ -279,6 +281,8 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     const cluster = this.#cluster;
     if (!limits.connections.tryAcquire()) {
       cluster.stats.connectionOverflow();
+      // An idle one here is of no use to those who wait, or they had it: it gives way to one that has carried nothing.
+      if (this.#ready.length > 0 && this.closeIdle(limits)) return false;
       // With a connection to wait for, of this pool or one that gives way to it, waiting makes sense.
       if (this.connectionCount === 0 && !this.#owner.makeRoom(this, limits))
         this.#failWaiting('overflow', 'connection limit');
