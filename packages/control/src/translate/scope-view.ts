@@ -29,7 +29,7 @@ import type { MeshSettings } from './node.ts';
 import { encodeResource, originsOf, resourceSet } from './resources.ts';
 import type { NamedResource, OriginIndex } from './resources.ts';
 import { RouteTables } from './route-tables.ts';
-import { nothingVisible, visibleServices } from './visible-services.ts';
+import { nothingVisible } from './visible-services.ts';
 import type { VisibleServices } from './visible-services.ts';
 
 export interface ScopeFacts extends HostFacts {
@@ -43,7 +43,6 @@ const noAliases: readonly MeshService[] = [];
 
 /** What may be another than at the last refresh. */
 export interface TouchedParts {
-  readonly services: boolean;
   readonly clusters: boolean;
   readonly routes: boolean;
 }
@@ -89,9 +88,9 @@ export class ScopeView {
     };
   }
 
-  refresh(settings: MeshSettings, touched: TouchedParts): void {
+  refresh(settings: MeshSettings, visible: VisibleServices, touched: TouchedParts): void {
     this.outboundPolicy = this.facts.sidecar?.spec.outboundTrafficPolicy?.mode ?? settings.outboundPolicy;
-    if (touched.services) this.visible = visibleServices(this.#model, this.facts, this.visible);
+    this.visible = visible;
     let hasNewReferences = false;
     const hasNewConnections = (touched.routes || touched.clusters) && this.#refreshConnections();
     // The forward proxy's table says where a CONNECT goes, and rules have a word in that.

@@ -13,6 +13,7 @@ import type { MeshSettings, ProxyNode } from './node.ts';
 import { ProxyView } from './proxy-view.ts';
 import type { OriginIndex } from './resources.ts';
 import { ScopeView } from './scope-view.ts';
+import { VisibleIndex } from './visible-index.ts';
 import type { VisibleServices } from './visible-services.ts';
 
 /** A proxy as far as what it sees is concerned. */
@@ -44,6 +45,7 @@ export class Translator {
   #settings: MeshSettings;
   readonly #scopes = new Map<string, KnownScope>();
   readonly #views = new Map<string, ProxyView>();
+  readonly #visible: VisibleIndex;
   #epoch = 1;
   readonly #touched: PartEpochs = { services: 1, clusters: 1, routes: 1 };
   #sourceLabels: readonly string[] = [];
@@ -51,6 +53,7 @@ export class Translator {
   constructor(model: MeshModel, settings: MeshSettings) {
     this.#model = model;
     this.#settings = settings;
+    this.#visible = new VisibleIndex(model);
     this.invalidate();
   }
 
@@ -91,7 +94,7 @@ export class Translator {
 
   /** Services a proxy sees, and the aliases of them: what it is given listeners for. */
   visible(node: ClientNode): VisibleServices {
-    return this.#scope(node).visible;
+    return this.#visibleTo(node, this.#sidecarOf(node));
   }
 
   /** Of the snapshot that the proxy was last given. */
@@ -110,11 +113,13 @@ export class Translator {
 
   /** Drops scopes that were not used since the last change: to be called when all proxies have been served. */
   sweep(): void {
+    this.#visible.sweep();
     for (const [key, scope] of this.#scopes) if (scope.epoch !== this.#epoch) this.#scopes.delete(key);
   }
 
   #scope(node: ClientNode): ScopeView {
-    const sidecar = selectSidecar(this.#model.sidecars, node, this.#model.options.rootNamespace);
+    const sidecar = this.#sidecarOf(node);
+    const visible = this.#visibleTo(node, sidecar);
     const key = this.#scopeKey(node, sidecar);
     let scope = this.#scopes.get(key);
     if (!scope || scope.view.facts.sidecar !== sidecar) {
@@ -132,16 +137,20 @@ export class Translator {
       this.#scopes.set(key, (scope = { view, epoch: 0 }));
     }
     if (scope.epoch !== this.#epoch) {
-      const { services, clusters, routes } = this.#touched;
+      const { clusters, routes } = this.#touched;
       const { epoch } = scope;
-      scope.view.refresh(this.#settings, {
-        services: services > epoch,
-        clusters: clusters > epoch,
-        routes: routes > epoch,
-      });
+      scope.view.refresh(this.#settings, visible, { clusters: clusters > epoch, routes: routes > epoch });
       scope.epoch = this.#epoch;
     }
     return scope.view;
+  }
+
+  #sidecarOf(node: ClientNode): SidecarSource | null {
+    return selectSidecar(this.#model.sidecars, node, this.#model.options.rootNamespace);
+  }
+
+  #visibleTo({ namespace, mode }: ClientNode, sidecar: SidecarSource | null): VisibleServices {
+    return this.#visible.of({ namespace, mode, sidecar }, this.#touched.services);
   }
 
   /** Proxies with the same key see the same mesh, byte for byte. */
