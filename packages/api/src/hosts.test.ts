@@ -8,7 +8,6 @@ import {
   resolveHost,
 } from './hosts.ts';
 import { formatDurationMs, isGatewayDuration, parseDurationMs } from './duration.ts';
-import { nearestName } from './nearest.ts';
 import { findKindsByName } from './kind-lookup.ts';
 
 describe('hosts', () => {
@@ -66,13 +65,6 @@ test('durations of the Gateway API are whole numbers', () => {
   expect(['1h30m', '10s', '0s'].every(isGatewayDuration)).toBe(true);
   expect(['1.5s', '100000s', '10', '1us'].some(isGatewayDuration)).toBe(false);
   expect([0, 90_000, 1500, 7_200_000].map(formatDurationMs)).toEqual(['0s', '90s', '1500ms', '2h']);
-});
-
-test('slips find the name that was meant, strangers none', () => {
-  const names = ['perTryTimeout', 'retryOn', 'attempts'];
-  expect(nearestName('per_try_timeout', names)).toBe('perTryTimeout');
-  expect(nearestName('atempts', names)).toBe('attempts');
-  expect(nearestName('zzz', names)).toBeUndefined();
 });
 
 test('kinds are found by the words of the command line', () => {

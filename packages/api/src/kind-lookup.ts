@@ -2,8 +2,8 @@
  * Finding a kind by what people and machines call it: apiVersion and kind of an object, group and plural of an
  * API path, or a word on the command line (`vs`, `virtualservice`, `virtualservices.networking.istio.io`).
  */
+import { nearestName } from '@sluice/runtime';
 import { honouredKinds, kinds, type KindInfo } from './kinds.ts';
-import { nearestName } from './nearest.ts';
 import { groupOf, versionOf, type KubeObject, type ResourceKey } from './object.ts';
 
 const byGroupKind = new Map(kinds.map((info) => [`${info.group}/${info.kind}`, info]));

@@ -7,7 +7,6 @@ export * from './duration.ts';
 export * from './hosts.ts';
 export * from './kinds.ts';
 export * from './kind-lookup.ts';
-export * from './nearest.ts';
 export * from './selector.ts';
 export * from './resource-types.ts';
 export * from './secret-content.ts';

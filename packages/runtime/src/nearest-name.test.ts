@@ -11,6 +11,13 @@ test('suggests the name that was meant', () => {
   expect(nearestName('retires', ['retries', 'timeout'])).toBe('retries');
 });
 
+test('slips find the name that was meant, in any spelling, strangers none', () => {
+  const names = ['perTryTimeout', 'retryOn', 'attempts'];
+  expect(nearestName('per_try_timeout', names)).toBe('perTryTimeout');
+  expect(nearestName('atempts', names)).toBe('attempts');
+  expect(nearestName('zzz', names)).toBeUndefined();
+});
+
 test('suggests nothing when nothing is near', () => {
   expect(nearestName('Deployment', kinds)).toBeUndefined();
   expect(nearestName('', kinds)).toBeUndefined();

@@ -1,27 +1,32 @@
 /**
  * "Did you mean …?": the known name nearest to a mistyped one, by edit distance with neighbouring letters
  * swapped counted as one edit. Suggests only what is plausibly meant, since a wrong suggestion misleads.
+ * `per_try_timeout`, `per-try-timeout` and `perTryTimeout` are one name.
  */
 
 /** Longer words are not compared: the cost is quadratic and the input may come from a peer. */
 const maxWordLength = 100;
 
 /** The nearest of `known` within a third of the word's length (at least one edit); undefined if none is near. */
-export function nearestName(word: string, known: readonly string[]): string | undefined {
+export function nearestName(word: string, known: Iterable<string>): string | undefined {
   if (word.length === 0 || word.length > maxWordLength) return undefined;
-  const lower = word.toLowerCase();
-  const limit = Math.max(1, Math.floor(word.length / 3));
+  const wanted = fold(word);
   let nearest: string | undefined;
-  let nearestDistance = limit + 1;
+  let nearestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of known) {
-    if (Math.abs(candidate.length - word.length) >= nearestDistance) continue;
-    const distance = editDistance(lower, candidate.toLowerCase());
+    const folded = fold(candidate);
+    if (Math.abs(folded.length - wanted.length) >= nearestDistance) continue;
+    const distance = editDistance(wanted, folded);
     if (distance < nearestDistance) {
       nearest = candidate;
       nearestDistance = distance;
     }
   }
   return nearest;
+}
+
+function fold(name: string): string {
+  return name.replaceAll(/[_-]/g, '').toLowerCase();
 }
 
 /** Optimal string alignment distance: insert, delete, replace, swap neighbours. */

@@ -1,5 +1,5 @@
 /** HTTPRoutes: parents and backends that exist, and references that are granted. */
-import { nearestName } from '../nearest.ts';
+import { nearestName } from '@sluice/runtime';
 import type { Path } from '../position.ts';
 import type { HttpRouteObject, Service } from '../resource-types.ts';
 import type { HttpBackendRef } from '../schema/gateway-api/http-route.ts';

@@ -3,8 +3,8 @@
  * a service of the namespace of the resource that writes it (as in Istio), so a service of that name elsewhere is
  * the likeliest meaning, and is suggested with its namespace.
  */
+import { nearestName } from '@sluice/runtime';
 import { hostCandidates, normalizeHost } from '../hosts.ts';
-import { nearestName } from '../nearest.ts';
 import type { World } from './world.ts';
 
 /** Services of one name that are suggested; more would be a list. */

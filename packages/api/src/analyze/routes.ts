@@ -1,6 +1,6 @@
 /** VirtualServices: hosts, destinations and the order of routes. */
+import { nearestName } from '@sluice/runtime';
 import { hostMatches } from '../hosts.ts';
-import { nearestName } from '../nearest.ts';
 import { describeMissingHost } from './missing-host.ts';
 import type { Path } from '../position.ts';
 import type { VirtualService } from '../resource-types.ts';

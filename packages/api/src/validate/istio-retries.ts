@@ -1,5 +1,5 @@
 /** Retries as Istio writes them: conditions that proxies know, and times that fit into each other. */
-import { nearestName } from '../nearest.ts';
+import { nearestName } from '@sluice/runtime';
 import type { Path } from '../position.ts';
 import type { HttpRetry } from '../schema/istio/virtual-service.ts';
 import { checkLeastDuration, durationMs } from './durations.ts';

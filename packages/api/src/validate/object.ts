@@ -2,13 +2,13 @@
  * Whether an object may be used: known kind, right shape, fields that are honoured, values that make sense by
  * themselves. All problems at once. What depends on other objects is analysis, not validation (analyze/).
  */
+import { nearestName } from '@sluice/runtime';
 import { findKind, servesVersion, suggestKind } from '../kind-lookup.ts';
 import { kinds, type KindInfo } from '../kinds.ts';
 import { groupOf, keyOf, type KubeObject, type Origin } from '../object.ts';
 import { measure, PatchError, type Json } from '../patch/json.ts';
 import type { Locate } from '../position.ts';
 import { hasErrors, type Problem } from '../problem.ts';
-import { nearestName } from '../nearest.ts';
 import { objectSchema } from '../schema/registry.ts';
 import { checkContent } from './content.ts';
 import { Findings } from './findings.ts';

@@ -1,6 +1,6 @@
 /** What zod finds, in the words of people who write YAML: expected and found, known names, where. */
+import { nearestName } from '@sluice/runtime';
 import { z } from 'zod';
-import { nearestName } from '../nearest.ts';
 import type { PathStep } from '../position.ts';
 import { fieldNames, schemaAt } from '../schema/walk.ts';
 import type { Findings } from './findings.ts';

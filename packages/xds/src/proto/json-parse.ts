@@ -5,8 +5,8 @@
  * field names the nearest known one. Both `snake_case` and `camelCase` names are taken. Fields that exist
  * in Envoy's API and are not honoured are no mistake: they go into the report, as they do for bytes.
  */
+import { nearestName } from '@sluice/runtime';
 import { JsonMismatch, durationFromJson, keyFromJson, scalarFromJson } from './json-scalar.ts';
-import { nearestName } from './nearest.ts';
 import { formatPath, keySegment, type PathSegment } from './path.ts';
 import type { UnhonouredReason, UnhonouredReport } from './report.ts';
 import { emptyMap, propertyName, type FieldTable, type MessageTable } from './table.ts';
