@@ -1,32 +1,13 @@
 /** From words to a command: what is not understood, or would be ignored, is said before anything runs. */
 import { describe, expect, test } from 'bun:test';
 import { commands } from './commands/list.ts';
-import { dispatch, type Surroundings } from './dispatch.ts';
-import { createPalette } from './output/palette.ts';
+import { dispatch } from './dispatch.ts';
+import { emptySurroundings, recordedOutput } from './test-surroundings.ts';
 
 async function say(...words: string[]): Promise<{ status: number; out: string; error: string }> {
-  const written = { out: '', error: '' };
-  const world: Surroundings = {
-    out: {
-      write: (text) => void (written.out += text),
-      writeError: (text) => void (written.error += text),
-      isTerminal: false,
-      columns: 80,
-      palette: createPalette(false),
-    },
-    env: {},
-    cwd: '/',
-    readStdin: () => Promise.resolve(''),
-    signals: {
-      listen: () => ({ stop: () => {} }),
-      exit: (status) => {
-        throw new Error(`exit ${status}`);
-      },
-    },
-    invokedAs: 'sluice',
-  };
-  const status = await dispatch(words, commands, world);
-  return { status, ...written };
+  const { said, out } = recordedOutput(80);
+  const status = await dispatch(words, commands, { ...emptySurroundings('/'), out });
+  return { status, ...said };
 }
 
 describe('a word too many is refused, never ignored', () => {

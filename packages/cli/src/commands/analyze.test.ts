@@ -4,28 +4,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTempDir } from '@sluice/testkit';
 import { parseArgs } from '../args/parse.ts';
-import type { CommandContext } from '../context.ts';
-import { createPalette } from '../output/palette.ts';
+import { emptySurroundings, recordedOutput } from '../test-surroundings.ts';
 import { run } from './analyze.ts';
 
 function inFolder(cwd: string, ...words: string[]) {
-  const said = { out: '', error: '' };
-  const context: CommandContext = {
-    args: parseArgs(words, [{ name: 'filename', short: 'f', type: 'list', about: '' }]),
-    out: {
-      write: (text) => void (said.out += text),
-      writeError: (text) => void (said.error += text),
-      isTerminal: false,
-      columns: 0,
-      palette: createPalette(false),
-    },
-    env: {},
-    cwd,
-    readStdin: () => Promise.resolve(''),
-    signals: { listen: () => ({ stop: () => {} }), exit: () => undefined as never },
-    invokedAs: 'sluice',
-  };
-  return { said, status: run(context) };
+  const { said, out } = recordedOutput();
+  const args = parseArgs(words, [{ name: 'filename', short: 'f', type: 'list', about: '' }]);
+  return { said, status: run({ ...emptySurroundings(cwd), args, out }) };
 }
 
 const route = (host: string): string => `apiVersion: networking.istio.io/v1

@@ -1,8 +1,8 @@
 /** From `reviews-v1`, `inventory/inventory-0` or `inventory-0.shop` to one registered instance. */
-import { nearestName } from '@sluice/runtime';
 import { cliError } from '../errors.ts';
 import type { ApiClient } from '../mesh/api-client.ts';
 import { viewPaths, type InstanceView } from '../mesh/views.ts';
+import { nameHint } from '../output/name-hint.ts';
 
 /** The first replica where a workload has several. Throws `usage` with the nearest name. */
 export async function findInstance(
@@ -36,12 +36,5 @@ export function pickInstance(
   const [first] = ofWorkload.sort((a, b) => (a.instance < b.instance ? -1 : 1));
   if (first !== undefined) return first;
   const known = instances.map(({ registration }) => registration.name);
-  const nearest = nearestName(name, known);
-  const hint =
-    nearest !== undefined
-      ? `did you mean ${nearest}?`
-      : known.length === 0
-        ? 'nothing is registered'
-        : `there are ${known.join(', ')}`;
-  throw cliError('usage', `no instance is called "${word}": ${hint}`);
+  throw cliError('usage', `no instance is called "${word}": ${nameHint(name, known)}`);
 }

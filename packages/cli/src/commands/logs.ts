@@ -1,11 +1,11 @@
 /** `sluice logs`: what applications, sidecars and the control plane wrote, once or as it grows. */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { nearestName } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
 import { findStateDir } from '../mesh/find-mesh.ts';
 import { stateFiles } from '../mesh/state-dir.ts';
+import { nameHint } from '../output/name-hint.ts';
 import { cleanCell } from '../output/table.ts';
 import { LogTail, type LogFile } from '../up/log-tail.ts';
 
@@ -45,11 +45,7 @@ export function chooseLogs(logs: string, word: string | undefined, ofProxy: bool
     .sort();
   if (chosen.length > 0) return chosen.map((name) => ({ name, path: join(folder, `${name}.log`) }));
   if (wanted === undefined) throw cliError('file-unusable', `there are no logs in ${folder} yet`);
-  const nearest = nearestName(wanted, [...names, 'control']);
-  throw cliError(
-    'usage',
-    `there is no log of "${wanted}": ${nearest === undefined ? `there are ${[...names, 'control'].join(', ')}` : `did you mean ${nearest}?`}`,
-  );
+  throw cliError('usage', `there is no log of "${wanted}": ${nameHint(wanted, [...names, 'control'])}`);
 }
 
 function logNames(folder: string): readonly string[] {

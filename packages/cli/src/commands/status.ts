@@ -1,6 +1,5 @@
 /** `sluice status`: whether every proxy has the latest configuration, and a refusing proxy's own words. */
 import { formatProblem } from '@sluice/api';
-import { nearestName } from '@sluice/runtime';
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus, hasCliCode } from '../errors.ts';
 import { lookTimeoutMs, type ApiClient } from '../mesh/api-client.ts';
@@ -14,6 +13,7 @@ import {
 } from '../mesh/views.ts';
 import { describeSpan } from '../output/certificate-rows.ts';
 import { renderEdges, summarizeEdges } from '../output/edge-rows.ts';
+import { nameHint } from '../output/name-hint.ts';
 import { readObserved } from '../output/observed-calls.ts';
 import { renderAs } from '../output/structured.ts';
 import { orNone, renderTable } from '../output/table.ts';
@@ -243,14 +243,7 @@ function syncCell(proxy: ProxyView | undefined): string {
 
 function unknownWorkload(name: string, namespace: string | undefined, all: readonly StatusRow[]): Error {
   const known = [...new Set(all.filter((row) => isWanted(row, undefined, namespace)).map((row) => row.name))];
-  const nearest = nearestName(name, known);
-  const hint =
-    nearest !== undefined
-      ? `did you mean ${nearest}?`
-      : known.length === 0
-        ? 'nothing is registered'
-        : `there are ${known.join(', ')}`;
-  return cliError('usage', `no proxy belongs to "${name}": ${hint}`);
+  return cliError('usage', `no proxy belongs to "${name}": ${nameHint(name, known)}`);
 }
 
 function healthCell({ isRevoked, isHealthy, healthMessage }: InstanceView): string {
