@@ -9,6 +9,7 @@ import {
   type ResourceView,
   type ServiceView,
 } from '../mesh/views.ts';
+import { conditionSections } from '../output/condition-sections.ts';
 import { groupEdges, securityNames, serviceName } from '../output/edge-rows.ts';
 import { describeSecret, isSecret } from '../output/secret-text.ts';
 import { renderYaml } from '../output/structured.ts';
@@ -110,12 +111,8 @@ export function renderDescription({ object, view, service, proxies, edges }: Des
           `${one.address}:${one.port ?? '-'}  ${one.workload}  ${one.isHealthy ? 'healthy' : 'not healthy'}`,
       ),
     ),
-    block(
-      'Conditions',
-      (view?.conditions ?? []).map(
-        (one) =>
-          `${one.type.padEnd(14)} ${one.status.padEnd(8)} ${one.reason}${one.message === '' ? '' : `: ${one.message}`}`,
-      ),
+    ...conditionSections(object, view?.conditions ?? []).map(({ title, lines: shown }) =>
+      block(title, shown),
     ),
     block(
       'Problems',
