@@ -134,6 +134,8 @@ export interface Limit {
   readonly current: number;
   /** False (and counted as overflow by the caller) when the limit is reached. */
   tryAcquire(): boolean;
+  /** Beyond the limit, too: for what others must not keep from happening. */
+  acquire(): void;
   release(): void;
 }
 

@@ -132,6 +132,11 @@ class SharedLimit implements Limit {
     return true;
   }
 
+  acquire(): void {
+    Atomics.add(this.#totals, this.#index, 1);
+    this.#shares[this.#index] = (this.#shares[this.#index] ?? 0) + 1;
+  }
+
   release(): void {
     Atomics.sub(this.#totals, this.#index, 1);
     this.#shares[this.#index] = (this.#shares[this.#index] ?? 0) - 1;

@@ -40,6 +40,9 @@ export class CountingLimit implements Limit {
     this.current++;
     return true;
   }
+  acquire(): void {
+    this.current++;
+  }
   release(): void {
     this.current--;
     if (this.current < 0) throw new Error('released more than was acquired');

@@ -37,6 +37,8 @@ const fallbackAlpn = { h1: ['http/1.1'], h2: ['h2'], auto: ['h2', 'http/1.1'] } 
 export interface PoolOwner {
   /** True: an idle connection beside this pool is being closed, and `onRoom` follows. */
   makeRoom(pool: ConnectionPool, limits: PriorityLimits): boolean;
+  /** The endpoint has a connection, open or opening, in whatever pool. */
+  readonly isConnected: boolean;
   /** A connection of this pool has gone, or did not come about. */
   onRoom(pool: ConnectionPool): void;
 }
@@ -281,12 +283,8 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
     const cluster = this.#cluster;
     if (!limits.connections.tryAcquire()) {
       cluster.stats.connectionOverflow();
-      // An idle one here is of no use to those who wait, or they had it: it gives way to one that has carried nothing.
-      if (this.#ready.length > 0 && this.closeIdle(limits)) return false;
-      // With a connection to wait for, of this pool or one that gives way to it, waiting makes sense.
-      if (this.connectionCount === 0 && !this.#owner.makeRoom(this, limits))
-        this.#failWaiting('overflow', 'connection limit');
-      return false;
+      if (!this.#mayExceed(limits)) return false;
+      limits.connections.acquire();
     }
     const opening = new OpeningConnection(this, limits, this.expectedStreams);
     this.#opening.add(opening);
@@ -307,6 +305,19 @@ export class ConnectionPool implements ConnectionOwner, OpeningOwner {
       opening,
     );
     return true;
+  }
+
+  /**
+   * The limit is the cluster's, and what other endpoints hold must not keep this one from being asked at all: it may
+   * have one connection, as in Envoy. With one of its own, those who wait wait for that, or are refused.
+   */
+  #mayExceed(limits: PriorityLimits): boolean {
+    // An idle one here is of no use to those who wait, or they had it: it gives way to one that has carried nothing.
+    if (this.#ready.length > 0 && this.closeIdle(limits)) return false;
+    if (this.connectionCount > 0 || this.#owner.makeRoom(this, limits)) return false;
+    if (!this.#owner.isConnected) return true;
+    this.#failWaiting('overflow', 'connection limit');
+    return false;
   }
 
   #failWaiting(reset: UpstreamReset, detail: string): void {

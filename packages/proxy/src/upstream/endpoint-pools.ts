@@ -78,6 +78,10 @@ export class EndpointPools implements EndpointPool, PoolOwner {
     if (this.#variantsOf !== key) this.#dropVariants(key);
   }
 
+  get isConnected(): boolean {
+    return this.all.some((pool) => pool.connectionCount > 0);
+  }
+
   makeRoom(pool: ConnectionPool, limits: PriorityLimits): boolean {
     for (const other of this.all) if (other !== pool && other.closeIdle(limits)) return true;
     return false;
