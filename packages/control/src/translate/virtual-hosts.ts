@@ -23,7 +23,7 @@ export const refusal: Init<DirectResponseAction> = {
   status: 502,
   body: {
     inlineString:
-      'No service of the mesh has this host, and meshConfig.outboundTrafficPolicy is REGISTRY_ONLY: a ServiceEntry would let it pass.\n',
+      'No service of the mesh has this host, and outboundTrafficPolicy (of the mesh, or of a Sidecar) is REGISTRY_ONLY: a ServiceEntry would let it pass.\n',
   },
 };
 
