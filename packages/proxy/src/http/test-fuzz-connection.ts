@@ -7,7 +7,7 @@ import { httpChainOf } from '../filter/http-chain.ts';
 import { MemoryConnection } from '../io/test-connection.ts';
 import type { HttpManagerConfig, ListenerRuntime } from '../listener/listener.ts';
 import { createIdSource } from '../telemetry/request-id.ts';
-import { createRequestRecord } from '../telemetry/request-record.ts';
+import { createRequestRecord, NO_CONNECTION } from '../telemetry/request-record.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { HttpConnection } from './http-connection.ts';
 import { createHttpDate } from './http-date.ts';
@@ -70,24 +70,16 @@ export function fuzzConnection(
   };
   const connection = new MemoryConnection();
   let isGone = false;
-  const facts = {
-    localAddress: '',
-    localPort: 0,
-    remoteAddress: '',
-    remotePort: 0,
-    destinationAddress: '',
-    destinationPort: 0,
-    isDestinationRestored: false,
-    transportProtocol: 'raw_buffer' as const,
-    serverName: '',
-    applicationProtocols: [],
-    peerIdentity: null,
-    isMutualTls: false,
-    tls: null,
-  };
-  connection.handler = new HttpConnection(connection, facts, binding, noManagerStats, services, () => {
-    isGone = true;
-  });
+  connection.handler = new HttpConnection(
+    connection,
+    { ...NO_CONNECTION },
+    binding,
+    noManagerStats,
+    services,
+    () => {
+      isGone = true;
+    },
+  );
   const step = (input[0] ?? 0) % 64 === 0 ? input.length : (input[0]! % 64) + 1;
   for (let at = 1; at < input.length; at += step) connection.receive(Buffer.from(input.slice(at, at + step)));
   clock.advance(60_000);

@@ -11,11 +11,11 @@ import type { UpstreamHttpFilter } from '../filter/filter.ts';
 import { bunSockets } from '../io/bun-sockets.ts';
 import type { Connection, SocketListener, SocketProvider } from '../io/connection.ts';
 import { IoLoop } from '../io/io-loop.ts';
-import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { HttpManagerConfig, ListenerRuntime } from '../listener/listener.ts';
 import type { CompiledRoute, RouteRequest } from '../route/route.ts';
 import { createIdSource } from '../telemetry/request-id.ts';
 import { createRequestRecord } from '../telemetry/request-record.ts';
+import { factsOf } from '../tcp/connection-start.ts';
 import { createConnector } from '../upstream/connector.ts';
 import type { ExchangeServices, HttpBinding } from './exchange-services.ts';
 import { HttpConnection } from './http-connection.ts';
@@ -166,25 +166,6 @@ export class World {
     for (const connection of this.accepted) connection.terminate();
     for (const peer of this.#peers) peer.stop(true);
   }
-}
-
-function factsOf(connection: Connection): ConnectionFacts {
-  const { localAddress, localPort, remoteAddress, remotePort } = connection;
-  return {
-    localAddress,
-    localPort,
-    remoteAddress,
-    remotePort,
-    destinationAddress: localAddress,
-    destinationPort: localPort,
-    isDestinationRestored: false,
-    transportProtocol: 'raw_buffer',
-    serverName: '',
-    applicationProtocols: [],
-    peerIdentity: null,
-    isMutualTls: false,
-    tls: null,
-  };
 }
 
 /** What an upstream does with what it receives; `text` is all that this connection has received so far. */

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import { FilterChainMatchTable, parseJsonMessage } from '@sluice/xds';
 import { newProblems } from '../config/problems.ts';
+import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import { ChainMatcher } from './chain-match.ts';
 import type { ConnectionFacts } from './connection-facts.ts';
 
 const facts = (changes: Partial<ConnectionFacts> = {}): ConnectionFacts => ({
+  ...NO_CONNECTION,
   localAddress: '10.0.0.9',
   localPort: 15006,
   remoteAddress: '10.0.0.5',
@@ -12,12 +14,6 @@ const facts = (changes: Partial<ConnectionFacts> = {}): ConnectionFacts => ({
   destinationAddress: '10.1.2.3',
   destinationPort: 80,
   isDestinationRestored: true,
-  transportProtocol: 'raw_buffer',
-  serverName: '',
-  applicationProtocols: [],
-  peerIdentity: null,
-  isMutualTls: false,
-  tls: null,
   ...changes,
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { ListenerTable, parseJsonMessage } from '@sluice/xds';
 import { contexts } from '../route/route-requests.test-double.ts';
+import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import type { ConnectionFacts } from './connection-facts.ts';
 import { ListenerSet } from './listener-set.ts';
 
@@ -32,6 +33,7 @@ const facts = (
   destinationPort: number,
   isDestinationRestored = true,
 ): ConnectionFacts => ({
+  ...NO_CONNECTION,
   localAddress: '127.0.0.1',
   localPort: 15001,
   remoteAddress: '127.0.0.1',
@@ -39,12 +41,6 @@ const facts = (
   destinationAddress,
   destinationPort,
   isDestinationRestored,
-  transportProtocol: 'raw_buffer',
-  serverName: '',
-  applicationProtocols: [],
-  peerIdentity: null,
-  isMutualTls: false,
-  tls: null,
 });
 
 function newSet() {

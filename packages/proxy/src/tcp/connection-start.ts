@@ -65,7 +65,8 @@ export function startConnection(
   inspection.run(false);
 }
 
-function factsOf(connection: Connection): ConnectionFacts {
+/** Those of a connection that was meant for where it arrived. */
+export function factsOf(connection: Connection): ConnectionFacts {
   const { localAddress, localPort, remoteAddress, remotePort } = connection;
   return {
     localAddress,

@@ -3,10 +3,12 @@ import { createLogger, MetricsRegistry } from '@sluice/runtime';
 import { fakeTime } from '@sluice/testkit';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
 import type { ListenerRuntime } from '../listener/listener.ts';
+import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import { createUnmatchedConnections } from './unmatched-connections.ts';
 
 const listener = { name: 'in' } as ListenerRuntime;
 const facts = (more: Partial<ConnectionFacts>): ConnectionFacts => ({
+  ...NO_CONNECTION,
   localAddress: '127.0.0.1',
   localPort: 15006,
   remoteAddress: '10.0.0.9',
@@ -14,12 +16,6 @@ const facts = (more: Partial<ConnectionFacts>): ConnectionFacts => ({
   destinationAddress: '127.0.0.1',
   destinationPort: 8080,
   isDestinationRestored: true,
-  transportProtocol: 'raw_buffer',
-  serverName: '',
-  applicationProtocols: [],
-  peerIdentity: null,
-  isMutualTls: false,
-  tls: null,
   proxied: null,
   ...more,
 });

@@ -3,6 +3,7 @@ import { PP2, readProxyHeader } from '@sluice/wire';
 import { parseJsonMessage, TransportSocketTable } from '@sluice/xds';
 import { newProblems } from '../config/problems.ts';
 import type { ConnectionFacts } from '../listener/connection-facts.ts';
+import { NO_CONNECTION } from '../telemetry/request-record.ts';
 import { unwrapProxyTransport } from './upstream-proxy-header.ts';
 
 const types = 'type.googleapis.com/envoy.extensions.transport_sockets';
@@ -23,6 +24,7 @@ function unwrap(config: object | undefined, inner: object | undefined = raw) {
 }
 
 const facts: ConnectionFacts = {
+  ...NO_CONNECTION,
   localAddress: '127.0.0.1',
   localPort: 15006,
   remoteAddress: '192.0.2.7',
@@ -30,12 +32,6 @@ const facts: ConnectionFacts = {
   destinationAddress: '198.51.100.1',
   destinationPort: 443,
   isDestinationRestored: true,
-  transportProtocol: 'raw_buffer',
-  serverName: '',
-  applicationProtocols: [],
-  peerIdentity: null,
-  isMutualTls: false,
-  tls: null,
   proxied: {
     directRemoteAddress: '127.0.0.2',
     directRemotePort: 1,
