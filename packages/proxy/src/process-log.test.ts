@@ -1,6 +1,6 @@
 /** A log that cannot be written costs lines, never the process. */
 import { expect, test } from 'bun:test';
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTempDir } from '@sluice/testkit';
 import { openProcessLog } from './process-log.ts';
@@ -35,7 +35,12 @@ test('a file that was moved away is opened anew, or written on where that is not
   log.reopen();
   log.write('two\n');
   expect([readFileSync(`${path}.1`, 'utf8'), readFileSync(path, 'utf8')]).toEqual(['one\n', 'two\n']);
+  const kept = openSync(path, 'r');
   rmSync(dir, { recursive: true });
   log.reopen();
   log.write('three\n');
+  const [two, said, three] = readFileSync(kept, 'utf8').split('\n');
+  expect([two, three]).toEqual(['two', 'three']);
+  expect(said).toStartWith('the log cannot be opened anew (ENOENT');
+  closeSync(kept);
 });

@@ -41,24 +41,27 @@ function standardError(): ProcessLog {
 function file(path: string): ProcessLog {
   let fd = openSync(path, 'a');
   let dropped = 0;
+  const write = (line: string): void => {
+    try {
+      appendFileSync(fd, `${noticeOf(dropped)}${line}`);
+      dropped = 0;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      dropped++;
+    }
+  };
   return {
-    write(line) {
-      try {
-        appendFileSync(fd, `${noticeOf(dropped)}${line}`);
-        dropped = 0;
-      } catch (error) {
-        if (!isSystemError(error)) throw error;
-        dropped++;
-      }
-    },
+    write,
     reopen() {
       try {
         const opened = openSync(path, 'a');
         closeSync(fd);
         fd = opened;
       } catch (error) {
-        // The file that was moved away goes on being written.
         if (!isSystemError(error)) throw error;
+        write(
+          `the log cannot be opened anew (${error.message}): it goes on in the file that was moved away\n`,
+        );
       }
     },
   };
@@ -68,6 +71,6 @@ function noticeOf(dropped: number): string {
   return dropped === 0 ? '' : `${dropped} log lines were dropped: nobody read them, or the disk was full\n`;
 }
 
-function isSystemError(error: unknown): boolean {
+function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'code' in error;
 }

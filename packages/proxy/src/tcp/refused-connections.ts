@@ -16,8 +16,8 @@ export type OnConnectionRefused = (listener: ListenerRuntime, limit: ConnectionL
 interface Refusals {
   readonly timer: TimerNode;
   readonly counts: Record<ConnectionLimit, number>;
-  /** The limit may change with the listener's next version. */
-  listenerCap: number;
+  /** 0 = it has none of its own. */
+  readonly listenerCap: number;
 }
 
 const REPORT_INTERVAL_MS = 60_000;
@@ -44,10 +44,10 @@ export function createRefusedConnections(
     const isFirst = refusals === undefined;
     if (refusals === undefined) {
       const timer = new TimerNode(() => report(name, made));
-      const made: Refusals = { timer, counts: { listener: 0, process: 0 }, listenerCap: 0 };
+      const counts = { listener: 0, process: 0 };
+      const made: Refusals = { timer, counts, listenerCap: maxConnections };
       recent.set(name, (refusals = made));
     }
-    refusals.listenerCap = maxConnections;
     refusals.counts[limit] += 1;
     if (isFirst) report(name, refusals);
   };
