@@ -71,7 +71,12 @@ export const commands: readonly CommandSpec[] = [
       },
       { name: 'labels', type: 'list', value: 'KEY=VALUE', about: 'Labels, beside app and version' },
       { name: 'service-account', type: 'text', value: 'NAME', about: 'Service account (default: the name)' },
-      { name: 'readiness', type: 'text', value: 'CHECK', about: 'http:/PATH, tcp, tcp:PORT or exec:COMMAND' },
+      {
+        name: 'readiness',
+        type: 'text',
+        value: 'CHECK',
+        about: 'http:/PATH, tcp, tcp:PORT, grpc, grpc:PORT, grpc:SERVICE or exec:COMMAND',
+      },
       {
         name: 'restart',
         type: 'text',
