@@ -19,6 +19,7 @@ class EchoStream implements UpstreamStream {
   readonly tls = null;
   readonly isReused = false;
   readonly isWritable = true;
+  readonly queuedBytes = 0;
   #sink: ResponseSink | null;
   readonly #chunks: Uint8Array[] = [];
   readonly #headers = new HeaderList();

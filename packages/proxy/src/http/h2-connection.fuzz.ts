@@ -35,6 +35,7 @@ class EchoStream implements UpstreamStream {
   readonly tls = null;
   readonly isReused = false;
   readonly isWritable = true;
+  readonly queuedBytes = 0;
   #sink: ResponseSink | null;
 
   constructor(sink: ResponseSink) {

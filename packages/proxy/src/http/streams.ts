@@ -135,6 +135,8 @@ export interface UpstreamStream {
   /** The connection has carried a request before: a death before any response byte may be its idle end. */
   readonly isReused: boolean;
   readonly isWritable: boolean;
+  /** Octets given to it, or to a connection that carries nothing else, which have not left. */
+  readonly queuedBytes: number;
   sendHead(request: UpstreamRequest, isEnd: boolean): void;
   sendData(data: Uint8Array, start: number, end: number): void;
   sendEnd(trailers: HeaderList | null): void;

@@ -17,6 +17,7 @@ class TunnelUpstream implements UpstreamStream {
   readonly tls = null;
   readonly isReused = false;
   readonly isWritable = true;
+  readonly queuedBytes = 0;
   readonly received: Uint8Array[] = [];
   isTunnel = false;
   #sink: ResponseSink | null;

@@ -43,7 +43,7 @@ export class HttpTunnel implements ResponseSink, TcpSide {
   #hasPeerEnded = false;
   #hasBegunAnew = false;
   #owedBytes = 0;
-  bytesWritten = 0;
+  #acceptedBytes = 0;
   isPaused = false;
 
   constructor(
@@ -87,9 +87,11 @@ export class HttpTunnel implements ResponseSink, TcpSide {
   get isWritable(): boolean {
     return this.#stream !== null && this.#stream.isWritable;
   }
-  /** How much waits is the connection's to know; that something does is all that matters here. */
   get bufferedBytes(): number {
-    return this.#isOpen && !this.isWritable ? 1 : 0;
+    return this.#isOpen && this.#stream !== null ? this.#stream.queuedBytes : 0;
+  }
+  get bytesWritten(): number {
+    return this.#acceptedBytes - this.bufferedBytes;
   }
   get tls(): TlsFacts | null {
     return this.#stream?.tls ?? null;
@@ -105,7 +107,7 @@ export class HttpTunnel implements ResponseSink, TcpSide {
 
   write(data: Uint8Array, start: number, end: number): void {
     if (this.#hasEnded || end === start) return;
-    this.bytesWritten += end - start;
+    this.#acceptedBytes += end - start;
     this.#stream?.sendData(data, start, end);
   }
 

@@ -1,7 +1,8 @@
-/** Time limits of a client's connection that pass before the tunnel for it has a connection. */
+/** Time limits of a client's connection: before the tunnel for it has a connection, and while the proxy is slow. */
 import { expect, test } from 'bun:test';
-import { turns } from '@sluice/testkit';
+import { turns, untilStill } from '@sluice/testkit';
 import { freshWorlds } from '../http/test-fresh-world.ts';
+import type { UpstreamPeer } from '../http/test-world.ts';
 import { openFullListener } from '../io/test-full-listener.ts';
 import type { TcpProxyConfig } from '../listener/listener.ts';
 import { connect, TunnelWorld } from './test-tunnels.ts';
@@ -27,3 +28,38 @@ test.each<Partial<TcpProxyConfig>>([{ maxDownstreamConnectionDurationMs: 500 }, 
     }
   },
 );
+
+test('a proxy that is still at what came before is not idle, and gets it all', async () => {
+  const total = 8 * 1024 * 1024;
+  const answer = 'HTTP/1.1 200 OK\r\n\r\n';
+  let peer: UpstreamPeer | null = null;
+  const upstream = world.upstream((asked, text) => {
+    if (peer === null && text.endsWith('\r\n\r\n')) asked.send(answer);
+    peer = asked;
+    asked.clear();
+    asked.socket.pause();
+  });
+  world.cluster('proxy', [upstream.port], { bufferLimitBytes: 2 * total });
+  const client = await world.client(world.tunnel(connect, { idleTimeoutMs: 500 }));
+  while (peer === null) await turns();
+  const { socket } = peer as UpstreamPeer;
+  client.send(new Uint8Array(total));
+  await untilStill(() => world.connected().bytesWritten + world.connected().bufferedBytes);
+  expect(world.connected().bufferedBytes).toBeGreaterThan(0);
+  for (let steps = 0; world.connected().bufferedBytes > 0; steps++) {
+    const before = world.connected().bytesWritten;
+    for (let reads = 0; reads < 200 && world.connected().bytesWritten === before; reads++) {
+      socket.resume();
+      await turns(2);
+    }
+    world.clock.advance(600);
+    expect([world.connected().isOpen, steps < 100]).toEqual([true, true]);
+  }
+  while (upstream.receivedBytes < total) {
+    socket.resume();
+    await turns();
+  }
+  client.reset();
+  await world.lines.until(1);
+  world.expectNothingHeld();
+});

@@ -110,6 +110,9 @@ export class H1UpstreamConnection
   get isWritable(): boolean {
     return !this.#awaitsTunnel && this.#connection.isWritable;
   }
+  get queuedBytes(): number {
+    return this.#connection.bufferedBytes;
+  }
   get isOpen(): boolean {
     return this.#connection.isOpen && !this.#isRetired;
   }
@@ -228,7 +231,8 @@ export class H1UpstreamConnection
     const isWhole = this.#hasResponseEnded && this.#hasSentEnd && !this.#isTainted && !this.#isTunnel;
     if (!isWhole) {
       // An unfinished exchange cannot be ended any other way in HTTP/1.
-      if (this.#isTunnel && this.#hasResponseEnded) connection.close();
+      // Of a tunnel each direction is complete by itself: what we have said to the end still leaves.
+      if (this.#isTunnel && (this.#hasResponseEnded || this.#hasSentEnd)) connection.close();
       else connection.terminate();
       return;
     }

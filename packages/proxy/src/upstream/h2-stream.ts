@@ -72,6 +72,10 @@ export class H2UpstreamStream implements UpstreamStream {
     return this.#held === null && this.#h2 !== null && this.#h2.isWritable;
   }
 
+  get queuedBytes(): number {
+    return this.#h2 === null ? 0 : this.#h2.queuedBytes;
+  }
+
   begin(h2: H2Stream, sink: ResponseSink, isReused: boolean): void {
     this.#h2 = h2;
     this.#sink = sink;

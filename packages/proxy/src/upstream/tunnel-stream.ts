@@ -53,6 +53,10 @@ export class TunnelStream implements ConnectHandler, UpstreamStream {
     return this.#connection !== null && this.#connection.isWritable;
   }
 
+  get queuedBytes(): number {
+    return this.#connection === null ? 0 : this.#connection.bufferedBytes;
+  }
+
   connect(sockets: SocketProvider, downstream: ConnectionFacts | null): void {
     const cluster = this.#cluster;
     const transport = cluster.transportFor(this.endpoint);

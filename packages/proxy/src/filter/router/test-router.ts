@@ -35,6 +35,7 @@ export class FakeStream implements UpstreamStream {
   readonly tls = null;
   isReused = false;
   isWritable = true;
+  readonly queuedBytes = 0;
   isReady = false;
   isReleased = false;
   /** It was taken back before it was ready. */
