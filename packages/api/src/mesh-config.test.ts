@@ -26,7 +26,7 @@ describe('sluice.yaml', () => {
       ],
       ports: [{ name: 'http', port: 9080, protocol: 'http' }],
       labels: { app: 'a', version: 'v1' },
-      readiness: { check: { type: 'tcp' }, periodMs: 2000 },
+      readiness: { check: { type: 'tcp' }, periodMs: 750, failureThreshold: 3 },
     });
   });
 

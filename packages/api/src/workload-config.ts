@@ -146,14 +146,21 @@ function protocolOfName(name: string | undefined): string | undefined {
   return name === undefined ? undefined : /^(grpc-web(?=-|$)|[^-]*)/.exec(name)?.[0];
 }
 
+/**
+ * An application behind a shell that lives on dies unseen by whoever started the shell: its port refuses, and only
+ * probes tell. Three of them in a row and the push to the clients fit into 3 s, as an expired lease does.
+ */
+const defaultProbePeriodMs = 750;
+const defaultFailureThreshold = 3;
+
 function readinessOf(input: SluiceReadiness): WorkloadReadiness {
   return {
     check: checkOf(input),
     initialDelayMs: milliseconds(input.initialDelay, 0),
-    periodMs: milliseconds(input.period, 2000),
+    periodMs: milliseconds(input.period, defaultProbePeriodMs),
     timeoutMs: milliseconds(input.timeout, 1000),
     successThreshold: input.successThreshold ?? 1,
-    failureThreshold: input.failureThreshold ?? 3,
+    failureThreshold: input.failureThreshold ?? defaultFailureThreshold,
   };
 }
 

@@ -50,7 +50,7 @@ const readiness = z.strictObject({
   ),
   exec: optional(command, 'Ready when this command exits with 0'),
   initialDelay: optional(duration, 'Wait before the first probe', { default: '0s' }),
-  period: optional(duration, 'Time between probes', { default: '2s' }),
+  period: optional(duration, 'Time between probes', { default: '750ms' }),
   timeout: optional(duration, 'Limit of a probe', { default: '1s' }),
   successThreshold: optional(positive, 'Successes in a row to be ready', { default: '1' }),
   failureThreshold: optional(positive, 'Failures in a row to be unready', { default: '3' }),
