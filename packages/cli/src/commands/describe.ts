@@ -9,7 +9,7 @@ import {
   type ResourceView,
   type ServiceView,
 } from '../mesh/views.ts';
-import { conditionSections } from '../output/condition-sections.ts';
+import { conditionSections, findingLines } from '../output/condition-sections.ts';
 import { groupEdges, securityNames, serviceName } from '../output/edge-rows.ts';
 import { describeSecret, isSecret } from '../output/secret-text.ts';
 import { renderYaml } from '../output/structured.ts';
@@ -118,6 +118,7 @@ export function renderDescription({ object, view, service, proxies, edges }: Des
       'Problems',
       (view?.problems ?? []).map((problem) => formatProblem(problem)),
     ),
+    block('Findings', findingLines(object, view?.problems ?? [])),
     block(
       'Decides',
       groupEdges(edges).map(

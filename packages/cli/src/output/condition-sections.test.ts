@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test';
-import { conditionSections } from './condition-sections.ts';
+import { conditionSections, findingLines } from './condition-sections.ts';
 
 const condition = (type: string, status: string, message = ''): object => ({
   type,
@@ -44,7 +44,25 @@ test('each parent of a route is named with what it says', () => {
   ]);
 });
 
+test('findings are those that are no problems already', () => {
+  const message = (code: string, level: string): object => ({
+    type: { name: code, code },
+    level,
+    message: 'spec.http[0]: may repeat a POST',
+  });
+  const status = { validationMessages: [message('SL9004', 'WARNING'), message('unknown-field', 'ERROR')] };
+  expect(findingLines({ status }, [{ code: 'unknown-field' }])).toEqual([
+    'warning [SL9004] spec.http[0]: may repeat a POST',
+  ]);
+  expect(findingLines({}, [])).toEqual([]);
+});
+
 test('a status of any shape breaks nothing', () => {
-  for (const status of [null, 'x', [1], { listeners: 'x', parents: [null, 3], conditions: {} }])
-    expect(() => conditionSections({ status } as never, [])).not.toThrow();
+  for (const status of [
+    null,
+    'x',
+    [1],
+    { listeners: 'x', parents: [null, 3], conditions: {}, validationMessages: [0] },
+  ])
+    expect(() => [conditionSections({ status }, []), findingLines({ status }, [])]).not.toThrow();
 });

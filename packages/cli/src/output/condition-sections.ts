@@ -37,6 +37,21 @@ export function conditionSections(
   ];
 }
 
+/**
+ * What the analysis of the control plane found besides the `problems` that make a resource invalid: warnings, such as a
+ * written `retryOn` that may repeat a payment.
+ */
+export function findingLines(
+  { status }: Pick<KubeObject, 'status'>,
+  problems: readonly { readonly code: string }[],
+): readonly string[] {
+  const told = new Set(problems.map(({ code }) => code));
+  return asList(asFields(status)['validationMessages']).flatMap((one) => {
+    const code = text(asFields(one['type'])['code']);
+    return told.has(code) ? [] : [`${text(one['level']).toLowerCase()} [${code}] ${text(one['message'])}`];
+  });
+}
+
 /** `Service shop/reviews, port 9080`. */
 function parentName({ kind, namespace, name, sectionName, port }: Fields): string {
   const place = namespace === undefined ? text(name) : `${text(namespace)}/${text(name)}`;
