@@ -59,6 +59,8 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   #requestDeadline: Deadline | null = null;
   readonly #openedMs: number;
   #held: Uint8Array | null = null;
+  /** The response was aborted, and the connection is to be reset. */
+  #isCut = false;
   /** The client has not taken its answers: no further request is begun. */
   #awaitsDrain = false;
   #requestCount = 0;
@@ -272,10 +274,11 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
   }
 
   abort(): void {
+    const { bodyKind } = this.#options;
     this.#isClosing = true;
-    // Where only the end of the connection ends the body, an orderly end would look complete.
-    if (this.#options.bodyKind === 'until-close') this.#connection.terminate();
-    else this.#connection.close();
+    // Where only the end of the connection ends what is sent, an orderly end would look complete.
+    this.#isCut = bodyKind === 'until-close' || bodyKind === 'tunnel';
+    if (!this.#isCut) this.#connection.close();
   }
 
   flush(): void {
@@ -286,7 +289,9 @@ export class H1DownstreamConnection implements ConnectionHandler, DownstreamStre
     const exchange = this.#exchange;
     this.#exchange = null;
     if (exchange !== null) this.#exchanges.give(exchange);
-    this.#nextIfDone();
+    // Not before: the exchange would hear that its client has gone.
+    if (this.#isCut) this.#connection.terminate();
+    else this.#nextIfDone();
   }
 
   onPhaseTimeout(): void {
