@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { cleanUp, freePort, startHttpOrigin, waitFor } from '@sluice/testkit';
 import type { HttpOrigin, TestProcess } from '@sluice/testkit';
-import { ControlMesh, findEnvoy, startEnvoy, waitForSync } from './control-mesh.ts';
+import { findEnvoy } from '../find-envoy.ts';
+import { ControlMesh, startEnvoy, waitForSync } from './control-mesh.ts';
 import type { Instance } from './control-mesh.ts';
 
 /**

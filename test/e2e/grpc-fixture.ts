@@ -6,13 +6,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, makeTempDir, spawnBun, spawnCommand, waitFor, type TestProcess } from '@sluice/testkit';
+import { cluster, fileAccessLog, httpManager, routerFilter, socket, types } from '../envoy-config.ts';
 import { admin, proxyMain, type ProxyUnderTest } from './proxy-fixture.ts';
 
 /** For what programs print on a busy machine. */
 export const patience = { timeoutMs: 30_000 };
 
 const programs = join(import.meta.dir, 'grpc');
-const types = 'type.googleapis.com/envoy.extensions';
 
 export interface GrpcFixtureOptions {
   /** Laid over the HTTP connection manager. */
@@ -58,8 +58,7 @@ export function grpcBootstrap(
   ports: readonly number[],
   options: GrpcFixtureOptions,
 ): object {
-  const manager = {
-    '@type': `${types}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+  const manager = httpManager({
     stat_prefix: 'grpc',
     stream_idle_timeout: '0s',
     route_config: {
@@ -77,52 +76,27 @@ export function grpcBootstrap(
         },
       ],
     },
-    http_filters: [
-      ...(options.filters ?? []),
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: { '@type': `${types}.filters.http.router.v3.Router` },
-      },
-    ],
+    http_filters: [...(options.filters ?? []), routerFilter],
     access_log: [
-      {
-        name: 'envoy.access_loggers.file',
-        typed_config: {
-          '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
-          path: accessLog,
-          log_format: {
-            text_format_source: {
-              inline_string:
-                '%PROTOCOL% %REQ(:PATH)% %RESPONSE_CODE% %GRPC_STATUS% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n',
-            },
-          },
-        },
-      },
+      fileAccessLog(
+        accessLog,
+        '%PROTOCOL% %REQ(:PATH)% %RESPONSE_CODE% %GRPC_STATUS% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%',
+      ),
     ],
     ...options.manager,
-  };
+  });
   return {
     node: { id: 'grpc', cluster: 'grpc' },
     admin: { address: socket(adminPort) },
     static_resources: {
-      listeners: [
-        {
-          name: 'grpc',
-          address: socket(port),
-          filter_chains: [
-            { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
-          ],
-        },
-      ],
+      listeners: [{ name: 'grpc', address: socket(port), filter_chains: [{ filters: [manager] }] }],
       clusters: [clusterOf(ports, options)],
     },
   };
 }
 
 function clusterOf(ports: readonly number[], options: GrpcFixtureOptions): object {
-  return {
-    name: 'echo',
-    type: 'STATIC',
+  return cluster('echo', ports, {
     connect_timeout: '2s',
     circuit_breakers: { thresholds: [{ max_requests: 5000, max_pending_requests: 5000 }] },
     typed_extension_protocol_options: {
@@ -132,16 +106,8 @@ function clusterOf(ports: readonly number[], options: GrpcFixtureOptions): objec
         ...options.protocol,
       },
     },
-    load_assignment: {
-      cluster_name: 'echo',
-      endpoints: [{ lb_endpoints: ports.map((port) => ({ endpoint: { address: socket(port) } })) }],
-    },
     ...options.cluster,
-  };
-}
-
-function socket(port: number): object {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
+  });
 }
 
 export interface GrpcServer {

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exportPrivateKey, generateKeySync } from '@sluice/identity';
 import { cleanUp, freePort, spawnCommand, startHttpOrigin, waitFor } from '@sluice/testkit';
-import { findEnvoy } from './control-mesh.ts';
+import { findEnvoy } from '../find-envoy.ts';
 import { askForCertificate, makeToken, PairOfSidecars } from './identity-fixture.ts';
 
 const timeoutMs = 60_000;

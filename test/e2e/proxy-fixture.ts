@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, makeTempDir, spawnBun, spawnCommand, waitFor, type TestProcess } from '@sluice/testkit';
+import { cluster, fileAccessLog, httpManager, socket } from '../envoy-config.ts';
 
 export const proxyMain = join(import.meta.dir, '../../packages/proxy/src/main.ts');
 
@@ -66,10 +67,8 @@ export function bootstrapOf(
   upstreams: Upstreams,
   manager: object = {},
 ): object {
-  const types = 'type.googleapis.com/envoy.extensions';
   const names = Object.keys(upstreams);
-  const httpManager = {
-    '@type': `${types}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+  const filter = httpManager({
     stat_prefix: 'e2e',
     upgrade_configs: [{ upgrade_type: 'websocket' }],
     http_protocol_options: { accept_http_10: true, default_host_for_http_10: 'raw.test' },
@@ -81,56 +80,17 @@ export function bootstrapOf(
         routes: [{ name, match: { prefix: '/' }, route: { cluster: name, timeout: '0s' } }],
       })),
     },
-    http_filters: [
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: { '@type': `${types}.filters.http.router.v3.Router` },
-      },
-    ],
-    access_log: [
-      {
-        name: 'envoy.access_loggers.file',
-        typed_config: {
-          '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
-          path: accessLog,
-          log_format: {
-            text_format_source: { inline_string: '%RESPONSE_CODE% %RESPONSE_FLAGS% %REQ(:PATH)%\n' },
-          },
-        },
-      },
-    ],
+    access_log: [fileAccessLog(accessLog, '%RESPONSE_CODE% %RESPONSE_FLAGS% %REQ(:PATH)%')],
     ...manager,
-  };
+  });
   return {
     node: { id: 'e2e', cluster: 'e2e' },
     admin: { address: socket(adminPort) },
     static_resources: {
-      listeners: [
-        {
-          name: 'e2e',
-          address: socket(port),
-          filter_chains: [
-            {
-              filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: httpManager }],
-            },
-          ],
-        },
-      ],
-      clusters: names.map((name) => ({
-        name,
-        type: 'STATIC',
-        connect_timeout: '1s',
-        load_assignment: {
-          cluster_name: name,
-          endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(upstreams[name] ?? 0) } }] }],
-        },
-      })),
+      listeners: [{ name: 'e2e', address: socket(port), filter_chains: [{ filters: [filter] }] }],
+      clusters: names.map((name) => cluster(name, [upstreams[name] ?? 0])),
     },
   };
-}
-
-function socket(port: number): object {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
 }
 
 /** Where a program is, or null with the reason for skipping printed. */

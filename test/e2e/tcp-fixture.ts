@@ -5,7 +5,17 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, makeTempDir, spawnBun, waitFor, type TestProcess } from '@sluice/testkit';
+import {
+  cluster as clusterOf,
+  fileAccessLog,
+  httpManager,
+  socket,
+  types,
+  type Json,
+} from '../envoy-config.ts';
 import { proxyMain } from './proxy-fixture.ts';
+
+export { listenerFilter, socket } from '../envoy-config.ts';
 
 export interface TcpProxyUnderTest {
   readonly process: TestProcess;
@@ -20,7 +30,6 @@ export interface Parts {
   readonly clusters: readonly object[];
 }
 
-const types = 'type.googleapis.com/envoy.extensions';
 const LOG = '/ACCESS_LOG/';
 
 export async function startTcpProxy(parts: Parts, flags: readonly string[] = []): Promise<TcpProxyUnderTest> {
@@ -48,35 +57,15 @@ export async function startTcpProxy(parts: Parts, flags: readonly string[] = [])
   };
 }
 
-export function socket(port: number): object {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
-}
-
-export function cluster(name: string, port: number, more: object = {}): object {
-  return {
-    name,
-    type: 'STATIC',
-    connect_timeout: '1s',
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(port) } }] }],
-    },
-    ...more,
-  };
+export function cluster(name: string, port: number, more: object = {}): Json {
+  return clusterOf(name, [port], more);
 }
 
 export function listener(name: string, port: number, chains: readonly object[], more: object = {}): object {
   return { name, address: socket(port), filter_chains: chains, ...more };
 }
 
-const accessLog = (format: string): object => ({
-  name: 'envoy.access_loggers.file',
-  typed_config: {
-    '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
-    path: LOG,
-    log_format: { text_format_source: { inline_string: `${format}\n` } },
-  },
-});
+const accessLog = (format: string): Json => fileAccessLog(LOG, format);
 
 /** Logs `flags bytes-received bytes-sent cluster client details`. */
 export function tcpFilter(target: object, more: object = {}): object {
@@ -99,41 +88,16 @@ export function tcpFilter(target: object, more: object = {}): object {
 
 /** Logs `status client direct-client metadata`. */
 export function httpFilter(routes: readonly object[], more: object = {}): object {
-  return {
-    name: 'envoy.filters.network.http_connection_manager',
-    typed_config: {
-      '@type': `${types}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
-      stat_prefix: 'e2e',
-      route_config: { name: 'e2e', virtual_hosts: [{ name: 'all', domains: ['*'], routes }] },
-      http_filters: [
-        {
-          name: 'envoy.filters.http.router',
-          typed_config: { '@type': `${types}.filters.http.router.v3.Router` },
-        },
-      ],
-      access_log: [
-        accessLog(
-          '%RESPONSE_CODE% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%',
-        ),
-      ],
-      ...more,
-    },
-  };
-}
-
-export function listenerFilter(
-  name: 'tls_inspector' | 'http_inspector' | 'proxy_protocol',
-  more: object = {},
-): object {
-  const message = {
-    tls_inspector: 'TlsInspector',
-    http_inspector: 'HttpInspector',
-    proxy_protocol: 'ProxyProtocol',
-  };
-  return {
-    name: `envoy.filters.listener.${name}`,
-    typed_config: { '@type': `${types}.filters.listener.${name}.v3.${message[name]}`, ...more },
-  };
+  return httpManager({
+    stat_prefix: 'e2e',
+    route_config: { name: 'e2e', virtual_hosts: [{ name: 'all', domains: ['*'], routes }] },
+    access_log: [
+      accessLog(
+        '%RESPONSE_CODE% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%',
+      ),
+    ],
+    ...more,
+  });
 }
 
 const rawBuffer = {

@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { cleanUp, freePort, makeTempDir, onCleanUp, waitFor } from '@sluice/testkit';
-import { findEnvoy } from './control-mesh.ts';
+import { findEnvoy } from '../find-envoy.ts';
 import { cluster, listener, startTlsProxy, type RunningProxy } from './tls-fixture.ts';
 import { MeshUnderTest } from './up-mesh.ts';
 

@@ -15,9 +15,10 @@ import {
   type TestLeaf,
   type TestProcess,
 } from '@sluice/testkit';
+import { cluster as clusterOf, httpManager, socket, types, type Json } from '../envoy-config.ts';
 import { proxyMain } from './proxy-fixture.ts';
 
-const types = 'type.googleapis.com/envoy.extensions';
+export { fileAccessLog as fileLog, socket } from '../envoy-config.ts';
 
 /** Files of one leaf, as OpenSSL and HAProxy want them. */
 export interface LeafFiles {
@@ -91,25 +92,15 @@ export const tlsInspector = {
 export function httpChain(cluster: string, more: object = {}, manager: object = {}): object {
   return {
     filters: [
-      {
-        name: 'envoy.filters.network.http_connection_manager',
-        typed_config: {
-          '@type': `${types}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
-          stat_prefix: 'e2e',
-          route_config: {
-            virtual_hosts: [
-              { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] },
-            ],
-          },
-          http_filters: [
-            {
-              name: 'envoy.filters.http.router',
-              typed_config: { '@type': `${types}.filters.http.router.v3.Router` },
-            },
+      httpManager({
+        stat_prefix: 'e2e',
+        route_config: {
+          virtual_hosts: [
+            { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] },
           ],
-          ...manager,
         },
-      },
+        ...manager,
+      }),
     ],
     ...more,
   };
@@ -131,36 +122,12 @@ export function tcpChain(cluster: string, more: object = {}): object {
   };
 }
 
-export function fileLog(path: string, format: string): object {
-  return {
-    name: 'envoy.access_loggers.file',
-    typed_config: {
-      '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
-      path,
-      log_format: { text_format_source: { inline_string: `${format}\n` } },
-    },
-  };
-}
-
-export function cluster(name: string, port: number, more: object = {}): object {
-  return {
-    name,
-    type: 'STATIC',
-    connect_timeout: '2s',
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(port) } }] }],
-    },
-    ...more,
-  };
+export function cluster(name: string, port: number, more: object = {}): Json {
+  return clusterOf(name, [port], { connect_timeout: '2s', ...more });
 }
 
 export function listener(port: number, chains: readonly object[], more: object = {}): object {
   return { name: `l${port}`, address: socket(port), filter_chains: chains, ...more };
-}
-
-export function socket(port: number): object {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
 }
 
 export interface RunningProxy {

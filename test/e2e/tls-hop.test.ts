@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { cleanUp, freePort, onCleanUp, spawnCommand, waitFor } from '@sluice/testkit';
-import { findEnvoy } from './control-mesh.ts';
+import { findEnvoy } from '../find-envoy.ts';
 import { findProgram } from './proxy-fixture.ts';
 import {
   certificate,

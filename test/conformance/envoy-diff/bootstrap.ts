@@ -1,4 +1,5 @@
 /** Sections → one Envoy bootstrap, the same for both proxies but for the ports they listen on. */
+import { cluster, endpointAt, fileAccessLog, httpManager, socket, types } from '../../envoy-config.ts';
 import { originNames } from './origins.ts';
 import type { Json, Section } from './section.ts';
 
@@ -31,8 +32,6 @@ export const logFields = {
   grpcStatus: '%GRPC_STATUS%',
 } as const;
 
-const types = 'type.googleapis.com/envoy.extensions';
-
 export function bootstrapOf(sections: readonly Section[], facts: BootstrapFacts): Json {
   return {
     node: { id: 'envoy-diff', cluster: 'envoy-diff' },
@@ -51,20 +50,14 @@ function listenerOf(section: Section, facts: BootstrapFacts): Json {
     address: socket(port),
     filter_chains: [
       {
-        filters: [
-          {
-            name: 'envoy.filters.network.http_connection_manager',
-            typed_config: managerOf(section, facts.accessLogPath),
-          },
-        ],
+        filters: [managerOf(section, facts.accessLogPath)],
       },
     ],
   };
 }
 
 function managerOf(section: Section, accessLogPath: string): Json {
-  return {
-    '@type': `${types}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+  return httpManager({
     stat_prefix: section.name,
     // Both call themselves the same; who they are is not the question.
     server_name: 'mesh',
@@ -72,35 +65,20 @@ function managerOf(section: Section, accessLogPath: string): Json {
     delayed_close_timeout: '0.05s',
     // Clusters that do not exist are cases too.
     route_config: { name: section.name, validate_clusters: false, ...section.routes },
-    http_filters: [
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: { '@type': `${types}.filters.http.router.v3.Router` },
-      },
-    ],
-    access_log: [
-      {
-        name: 'envoy.access_loggers.file',
-        typed_config: {
-          '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
-          path: accessLogPath,
-          log_format: { text_format_source: { inline_string: `${Object.values(logFields).join('\t')}\n` } },
-        },
-      },
-    ],
+    access_log: [fileAccessLog(accessLogPath, Object.values(logFields).join('\t'))],
     ...section.manager,
-  };
+  });
 }
 
 function clustersOf(facts: BootstrapFacts): Json[] {
   const port = (name: string): number => facts.originPorts.get(name) ?? 0;
-  const alpha = endpoint(port('alpha'));
+  const alpha = endpointAt(port('alpha'));
   return [
-    ...originNames.map((name) => cluster(name, [endpoint(port(name))])),
-    cluster('refusing', [endpoint(facts.refusingPort)]),
-    cluster('blackhole', [endpoint(facts.blackholePort)], { connect_timeout: '0.15s' }),
+    ...originNames.map((name) => cluster(name, [port(name)])),
+    cluster('refusing', [facts.refusingPort]),
+    cluster('blackhole', [facts.blackholePort], { connect_timeout: '0.15s' }),
     cluster('empty', []),
-    cluster('refusing-then-alpha', [endpoint(facts.refusingPort), alpha]),
+    cluster('refusing-then-alpha', [facts.refusingPort, alpha]),
     // A later priority is only taken when no host of an earlier one may be.
     cluster('unhealthy', [{ ...alpha, health_status: 'UNHEALTHY' }], {
       common_lb_config: { healthy_panic_threshold: { value: 0 } },
@@ -120,42 +98,10 @@ function clustersOf(facts: BootstrapFacts): Json[] {
       },
     }),
     cluster('one-request-each', [alpha], { max_requests_per_connection: 1 }),
-    {
-      ...cluster('by-name', []),
-      type: 'STRICT_DNS',
-      dns_lookup_family: 'V4_ONLY',
-      load_assignment: {
-        cluster_name: 'by-name',
-        endpoints: [
-          {
-            lb_endpoints: [
-              { endpoint: { address: named('localhost', port('alpha')), hostname: 'alpha.internal' } },
-            ],
-          },
-        ],
-      },
-    },
+    cluster(
+      'by-name',
+      [{ endpoint: { address: socket(port('alpha'), 'localhost'), hostname: 'alpha.internal' } }],
+      { type: 'STRICT_DNS', dns_lookup_family: 'V4_ONLY' },
+    ),
   ];
-}
-
-function cluster(name: string, endpoints: readonly Json[], more: Json = {}): Json {
-  return {
-    name,
-    type: 'STATIC',
-    connect_timeout: '1s',
-    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: endpoints }] },
-    ...more,
-  };
-}
-
-function endpoint(port: number): Json {
-  return { endpoint: { address: socket(port) } };
-}
-
-function socket(port: number): Json {
-  return named('127.0.0.1', port);
-}
-
-function named(address: string, port: number): Json {
-  return { socket_address: { address, port_value: port } };
 }

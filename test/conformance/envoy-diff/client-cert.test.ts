@@ -3,27 +3,15 @@
  * with TLS and without; what the origin is told must be the same, and what the operator is shown.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  cleanUp,
-  freePort,
-  makeTempDir,
-  onCleanUp,
-  spawnBun,
-  spawnCommand,
-  TestAuthority,
-  waitFor,
-  type TestLeaf,
-} from '@sluice/testkit';
-import { findEnvoy } from './proxies.ts';
+import { cleanUp, freePort, makeTempDir, onCleanUp, TestAuthority, type TestLeaf } from '@sluice/testkit';
+import { cluster, httpManager, socket, types, type Json } from '../../envoy-config.ts';
+import { findEnvoy } from '../../find-envoy.ts';
+import { launch } from './proxies.ts';
 
 afterAll(cleanUp);
 
-type Json = Readonly<Record<string, unknown>>;
-
 const envoyBinary = findEnvoy();
-const types = 'type.googleapis.com/envoy.extensions';
 const modes = ['SANITIZE', 'FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'] as const;
 const details: Readonly<Record<string, Json>> = {
   plain: {},
@@ -54,16 +42,13 @@ interface Proxy {
   readonly adminPort: number;
 }
 
-const socket = (port: number): Json => ({ socket_address: { address: '127.0.0.1', port_value: port } });
-
 const listenerNames = transports.flatMap((transport) =>
   modes.flatMap((mode) => Object.keys(details).map((detail) => `${transport} ${mode} ${detail}`)),
 );
 
 function listener(name: string, port: number): Json {
   const [transport = '', mode = '', detail = ''] = name.split(' ');
-  const manager = {
-    '@type': `${types}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+  const manager = httpManager({
     stat_prefix: 'diff',
     forward_client_cert_details: mode,
     set_current_client_cert_details: details[detail],
@@ -77,13 +62,7 @@ function listener(name: string, port: number): Json {
         },
       ],
     },
-    http_filters: [
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: { '@type': `${types}.filters.http.router.v3.Router` },
-      },
-    ],
-  };
+  });
   const tls = {
     '@type': `${types}.transport_sockets.tls.v3.DownstreamTlsContext`,
     common_tls_context: {
@@ -101,7 +80,7 @@ function listener(name: string, port: number): Json {
     address: socket(port),
     filter_chains: [
       {
-        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+        filters: [manager],
         ...(transport === 'tls'
           ? { transport_socket: { name: 'envoy.transport_sockets.tls', typed_config: tls } }
           : {}),
@@ -111,39 +90,16 @@ function listener(name: string, port: number): Json {
 }
 
 async function start(kind: 'envoy' | 'sluice', originPort: number): Promise<Proxy> {
-  const [config, adminPort] = [join(makeTempDir(), 'bootstrap.json'), freePort()];
+  const adminPort = freePort();
   const ports = new Map(listenerNames.map((name) => [name, freePort()]));
-  const endpoints = [{ lb_endpoints: [{ endpoint: { address: socket(originPort) } }] }];
   const bootstrap = {
     admin: { address: socket(adminPort) },
     static_resources: {
       listeners: listenerNames.map((name) => listener(name, ports.get(name) ?? 0)),
-      clusters: [{ name: 'origin', type: 'STATIC', load_assignment: { cluster_name: 'origin', endpoints } }],
+      clusters: [cluster('origin', [originPort])],
     },
   };
-  writeFileSync(config, JSON.stringify(bootstrap));
-  const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
-  const process =
-    kind === 'envoy'
-      ? spawnCommand([
-          envoyBinary ?? '',
-          '-c',
-          config,
-          '--concurrency',
-          '1',
-          '--disable-hot-restart',
-          '-l',
-          'error',
-        ])
-      : spawnBun(main, ['-c', config, '-l', 'warning']);
-  const ended = process.exited.then((code) => {
-    throw new Error(`${kind} ended with ${code}: ${process.output}`);
-  });
-  const ready = waitFor(async () => (await fetch(`http://127.0.0.1:${adminPort}/ready`)).status === 200, {
-    what: `${kind} to be ready`,
-  });
-  await Promise.race([ready, ended]);
-  ended.catch(() => undefined);
+  await launch(kind, bootstrap, adminPort, join(makeTempDir(), 'access.log'));
   return { ports, adminPort };
 }
 

@@ -9,7 +9,7 @@ import { cleanUp, freePort, makeTempDir, onCleanUp, spawnBun, spawnCommand, wait
 import { ClusterTable, xdsTypes } from '@sluice/xds';
 import { encoded } from '../../../packages/proxy/src/ads-bootstrap.test-double.ts';
 import { AdsPeer } from '../../../packages/proxy/src/xds/ads-peer.test-double.ts';
-import { findEnvoy } from './proxies.ts';
+import { findEnvoy } from '../../find-envoy.ts';
 
 const envoy = findEnvoy();
 

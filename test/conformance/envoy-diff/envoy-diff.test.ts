@@ -9,7 +9,8 @@ import { explained, explanationOf } from './differences.ts';
 import { grid } from './grid.ts';
 import { lastSection, observe } from './observe.ts';
 import { startOrigins } from './origins.ts';
-import { findEnvoy, startEnvoy, startSluice } from './proxies.ts';
+import { findEnvoy } from '../../find-envoy.ts';
+import { startSections } from './proxies.ts';
 
 afterAll(cleanUp);
 
@@ -51,8 +52,8 @@ async function run(): Promise<Difference[]> {
   const sections = [...grid, lastSection];
   const folder = makeTempDir();
   const [envoy, sluice] = await Promise.all([
-    startEnvoy(envoyBinary ?? '', sections, upstreams, folder),
-    startSluice(sections, upstreams, folder),
+    startSections('envoy', sections, upstreams, folder),
+    startSections('sluice', sections, upstreams, folder),
   ]);
   const theirs = await observe(envoy, sections, origins);
   const ours = await observe(sluice, sections, origins);

@@ -5,29 +5,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  cleanUp,
-  freePort,
-  makeTempDir,
-  refusingPort,
-  spawnBun,
-  spawnCommand,
-  waitFor,
-} from '@sluice/testkit';
+import { cleanUp, freePort, makeTempDir, refusingPort, waitFor } from '@sluice/testkit';
+import { cluster, fileAccessLog, httpManager, socket, type Json } from '../../envoy-config.ts';
+import { findEnvoy } from '../../find-envoy.ts';
 import { converse } from './client.ts';
 import { malformed, onlyH2, wellFormed, type H2Case, type Seen } from './h2-cases.ts';
 import { fieldLines, startOrigins, type Origins, type Received } from './h2-origins.ts';
-import { findEnvoy } from './proxies.ts';
+import { launch } from './proxies.ts';
 import { sends, type Case } from './section.ts';
 
 afterAll(cleanUp);
 
-type Json = Record<string, unknown>;
-
 const envoyBinary = findEnvoy();
-const types = 'type.googleapis.com/envoy.extensions';
 const format =
-  '%PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% %REQ(:METHOD)% %REQ(:PATH)%\n';
+  '%PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% %REQ(:METHOD)% %REQ(:PATH)%';
 /** Listener → protocol of its endpoint. */
 const listeners = { 'h2 → h1': 'h1', 'h2 → h2': 'h2', 'h1 → h2': 'h2' } as const;
 type Pairing = keyof typeof listeners;
@@ -98,33 +89,21 @@ const explained: readonly { where: RegExp; reason: string }[] = [
   },
 ];
 
-function socket(port: number): Json {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
-}
-
-function cluster(name: string, port: number, protocol: 'h1' | 'h2'): Json {
+function clusterOf(name: string, port: number, protocol: 'h1' | 'h2'): Json {
   const type = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
   const choice =
     protocol === 'h2' ? { http2_protocol_options: {} } : { http_protocol_options: { enable_trailers: true } };
-  return {
-    name,
-    type: 'STATIC',
-    connect_timeout: '1s',
+  return cluster(name, [port], {
     typed_extension_protocol_options: {
       [type]: { '@type': `type.googleapis.com/${type}`, explicit_http_config: choice },
     },
-    load_assignment: {
-      cluster_name: name,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(port) } }] }],
-    },
-  };
+  });
 }
 
 function manager(to: string, log: string): Json {
   const path = (prefix: string, action: Json): Json => ({ match: { prefix }, ...action });
   const retry = { retry_on: 'refused-stream', num_retries: 1 };
-  return {
-    '@type': `${types}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+  return httpManager({
     stat_prefix: 'diff',
     server_name: 'mesh',
     delayed_close_timeout: '0.05s',
@@ -150,23 +129,8 @@ function manager(to: string, log: string): Json {
         },
       ],
     },
-    http_filters: [
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: { '@type': `${types}.filters.http.router.v3.Router` },
-      },
-    ],
-    access_log: [
-      {
-        name: 'envoy.access_loggers.file',
-        typed_config: {
-          '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
-          path: log,
-          log_format: { text_format_source: { inline_string: format } },
-        },
-      },
-    ],
-  };
+    access_log: [fileAccessLog(log, format)],
+  });
 }
 
 interface Proxy {
@@ -176,7 +140,7 @@ interface Proxy {
 
 async function start(kind: 'envoy' | 'sluice', origins: Origins, refusing: number): Promise<Proxy> {
   const folder = makeTempDir();
-  const [config, log, adminPort] = [join(folder, 'bootstrap.json'), join(folder, 'access.log'), freePort()];
+  const [log, adminPort] = [join(folder, 'access.log'), freePort()];
   const ports = new Map((Object.keys(listeners) as Pairing[]).map((name) => [name, freePort()]));
   const bootstrap = {
     admin: { address: socket(adminPort) },
@@ -184,40 +148,17 @@ async function start(kind: 'envoy' | 'sluice', origins: Origins, refusing: numbe
       listeners: [...ports].map(([name, port]) => ({
         name,
         address: socket(port),
-        filter_chains: [
-          {
-            filters: [
-              {
-                name: 'envoy.filters.network.http_connection_manager',
-                typed_config: manager(listeners[name], log),
-              },
-            ],
-          },
-        ],
+        filter_chains: [{ filters: [manager(listeners[name], log)] }],
       })),
       clusters: [
-        cluster('h1', origins.h1, 'h1'),
-        cluster('h2', origins.h2, 'h2'),
-        cluster('refusing', refusing, 'h2'),
+        clusterOf('h1', origins.h1, 'h1'),
+        clusterOf('h2', origins.h2, 'h2'),
+        clusterOf('refusing', refusing, 'h2'),
       ],
     },
   };
-  writeFileSync(config, JSON.stringify(bootstrap));
   writeFileSync(log, '');
-  const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
-  const flags = '--concurrency 1 --disable-hot-restart -l error --file-flush-interval-msec 20'.split(' ');
-  const process =
-    kind === 'envoy'
-      ? spawnCommand([envoyBinary ?? '', '-c', config, ...flags])
-      : spawnBun(main, ['-c', config, '-l', 'error', '--allow-access-log-path', log]);
-  const ended = process.exited.then((code) => {
-    throw new Error(`${kind} ended with ${code}: ${process.output}`);
-  });
-  const ready = waitFor(async () => (await fetch(`http://127.0.0.1:${adminPort}/ready`)).status === 200, {
-    what: `${kind} to be ready`,
-  });
-  await Promise.race([ready, ended]);
-  ended.catch(() => undefined);
+  await launch(kind, bootstrap, adminPort, log);
   return { ports, log };
 }
 

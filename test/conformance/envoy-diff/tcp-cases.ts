@@ -1,7 +1,6 @@
 /** TCP listeners and what clients do to them; each listener is given to Envoy and to our proxy alike. */
 import { writeProxyV1, writeProxyV2 } from '@sluice/wire';
-
-export type Json = Record<string, unknown>;
+import { listenerFilter, type Json } from '../../envoy-config.ts';
 
 export interface TcpCase {
   readonly name: string;
@@ -28,24 +27,8 @@ const helloExtensions = [
   [0, 13, 0, 6, 0, 4, 4, 3, 8, 4],
 ].flat();
 
-const types = 'type.googleapis.com/envoy.extensions';
 const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const concat = (...parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
-
-export function inspector(
-  name: 'tls_inspector' | 'http_inspector' | 'proxy_protocol',
-  more: Json = {},
-): Json {
-  const message = {
-    tls_inspector: 'TlsInspector',
-    http_inspector: 'HttpInspector',
-    proxy_protocol: 'ProxyProtocol',
-  };
-  return {
-    name: `envoy.filters.listener.${name}`,
-    typed_config: { '@type': `${types}.filters.listener.${name}.v3.${message[name]}`, ...more },
-  };
-}
 
 /** A chain to the cluster of its name, which says its name first. */
 function chain(cluster: string, match: Json = {}): Json {
@@ -64,7 +47,7 @@ export const tcpListeners: readonly TcpListener[] = [
       chain('five', { transport_protocol: 'tls' }),
       chain('six', { transport_protocol: 'raw_buffer' }),
     ],
-    more: { listener_filters: [inspector('tls_inspector')] },
+    more: { listener_filters: [listenerFilter('tls_inspector')] },
   },
   {
     name: 'ports',
@@ -109,14 +92,14 @@ export const tcpListeners: readonly TcpListener[] = [
       chain('two', { direct_source_prefix_ranges: [range('127.0.0.9', 32)] }),
       chain('three'),
     ],
-    more: { listener_filters: [inspector('proxy_protocol')] },
+    more: { listener_filters: [listenerFilter('proxy_protocol')] },
   },
   {
     name: 'maybe-proxied',
     chains: () => [chain('one', { source_prefix_ranges: [range('192.0.2.0', 24)] }), chain('three')],
     more: {
       listener_filters: [
-        inspector('proxy_protocol', {
+        listenerFilter('proxy_protocol', {
           allow_requests_without_proxy_protocol: true,
           disallowed_versions: ['V1'],
         }),
@@ -126,12 +109,12 @@ export const tcpListeners: readonly TcpListener[] = [
   {
     name: 'to-v1',
     chains: () => [chain('dump-v1')],
-    more: { listener_filters: [inspector('proxy_protocol')] },
+    more: { listener_filters: [listenerFilter('proxy_protocol')] },
   },
   {
     name: 'to-v2',
     chains: () => [chain('dump-v2')],
-    more: { listener_filters: [inspector('proxy_protocol')] },
+    more: { listener_filters: [listenerFilter('proxy_protocol')] },
   },
   {
     name: 'inspected',
@@ -142,7 +125,7 @@ export const tcpListeners: readonly TcpListener[] = [
       chain('four'),
     ],
     more: {
-      listener_filters: [inspector('http_inspector')],
+      listener_filters: [listenerFilter('http_inspector')],
       listener_filters_timeout: '0.2s',
       continue_on_listener_filters_timeout: true,
     },
@@ -150,7 +133,7 @@ export const tcpListeners: readonly TcpListener[] = [
   {
     name: 'impatient',
     chains: () => [chain('one')],
-    more: { listener_filters: [inspector('http_inspector')], listener_filters_timeout: '0.2s' },
+    more: { listener_filters: [listenerFilter('http_inspector')], listener_filters_timeout: '0.2s' },
   },
 ];
 

@@ -3,28 +3,20 @@
  * inspection, failures. What the client gets and what the access log says must be the same.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  cleanUp,
-  freePort,
-  makeTempDir,
-  onCleanUp,
-  refusingPort,
-  spawnBun,
-  spawnCommand,
-  waitFor,
-} from '@sluice/testkit';
-import { findEnvoy } from './proxies.ts';
-import { tcpCases, tcpListeners, type Json, type TcpCase } from './tcp-cases.ts';
+import { cleanUp, freePort, makeTempDir, onCleanUp, refusingPort, waitFor } from '@sluice/testkit';
+import { cluster, fileAccessLog, socket, types, type Json } from '../../envoy-config.ts';
+import { findEnvoy } from '../../find-envoy.ts';
+import { launch } from './proxies.ts';
+import { tcpCases, tcpListeners, type TcpCase } from './tcp-cases.ts';
 
 afterAll(cleanUp);
 
 const envoyBinary = findEnvoy();
 const names = ['one', 'two', 'three', 'four', 'five', 'six'] as const;
-const types = 'type.googleapis.com/envoy.extensions';
 const format =
-  '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS% %REQUESTED_SERVER_NAME% %RESPONSE_CODE% %CONNECTION_TERMINATION_DETAILS% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %PROTOCOL%\n';
+  '%RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %UPSTREAM_CLUSTER% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_ADDRESS% %REQUESTED_SERVER_NAME% %RESPONSE_CODE% %CONNECTION_TERMINATION_DETAILS% %UPSTREAM_REQUEST_ATTEMPT_COUNT% %PROTOCOL%';
 
 interface Proxy {
   readonly ports: ReadonlyMap<string, number>;
@@ -58,21 +50,6 @@ function echo(name: string): number {
   return server.port;
 }
 
-function cluster(name: string, ports: readonly number[], more: Json = {}): Json {
-  const endpoints = ports.map((port) => ({ endpoint: { address: socket(port) } }));
-  return {
-    name,
-    type: 'STATIC',
-    connect_timeout: '1s',
-    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: endpoints }] },
-    ...more,
-  };
-}
-
-function socket(port: number): Json {
-  return { socket_address: { address: '127.0.0.1', port_value: port } };
-}
-
 const speaking = (version: 'V1' | 'V2'): Json => ({
   transport_socket: {
     name: 'envoy.transport_sockets.upstream_proxy_protocol',
@@ -93,14 +70,7 @@ function bootstrap(
   log: string,
   clusters: readonly Json[],
 ): Json {
-  const accessLog = {
-    name: 'envoy.access_loggers.file',
-    typed_config: {
-      '@type': `${types}.access_loggers.file.v3.FileAccessLog`,
-      path: log,
-      log_format: { text_format_source: { inline_string: format } },
-    },
-  };
+  const accessLog = fileAccessLog(log, format);
   return {
     admin: { address: socket(adminPort) },
     static_resources: {
@@ -130,26 +100,11 @@ function bootstrap(
   };
 }
 
-const envoyFlags = '--concurrency 1 --disable-hot-restart -l error --file-flush-interval-msec 20'.split(' ');
-
 async function start(kind: 'envoy' | 'sluice', clusters: readonly Json[]): Promise<Proxy> {
   const folder = makeTempDir();
-  const [config, log, adminPort] = [join(folder, 'bootstrap.json'), join(folder, 'access.log'), freePort()];
+  const [log, adminPort] = [join(folder, 'access.log'), freePort()];
   const ports = new Map(tcpListeners.map(({ name }) => [name, freePort()]));
-  writeFileSync(config, JSON.stringify(bootstrap(adminPort, ports, log, clusters)));
-  const main = join(import.meta.dir, '../../../packages/proxy/src/main.ts');
-  const process =
-    kind === 'envoy'
-      ? spawnCommand([envoyBinary ?? '', '-c', config, ...envoyFlags])
-      : spawnBun(main, ['-c', config, '-l', 'warning', '--allow-access-log-path', log]);
-  const ended = process.exited.then((code) => {
-    throw new Error(`${kind} ended with ${code}: ${process.output}`);
-  });
-  const ready = waitFor(async () => (await fetch(`http://127.0.0.1:${adminPort}/ready`)).status === 200, {
-    what: `${kind} to be ready`,
-  });
-  await Promise.race([ready, ended]);
-  ended.catch(() => undefined);
+  await launch(kind, bootstrap(adminPort, ports, log, clusters), adminPort, log);
   return { ports, log };
 }
 

@@ -18,7 +18,7 @@ import {
   tlsInspector,
   type RunningProxy,
 } from '../../e2e/tls-fixture.ts';
-import { findEnvoy } from './proxies.ts';
+import { findEnvoy } from '../../find-envoy.ts';
 
 const pki = new Pki();
 const { authority } = pki;
