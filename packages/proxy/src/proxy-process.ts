@@ -30,6 +30,7 @@ import type { SecretActivation } from './config/secret-activation.ts';
 import { flatRuntime, runtimeLayers, type FlatLayer } from './config/runtime-layers.ts';
 import type { LoopInit, LoopReport } from './data-loop.ts';
 import { HeapTrim } from './heap-trim.ts';
+import { releaseStartupPages } from './startup-pages.ts';
 import type { IdentityWiring } from './identity/start-identity.ts';
 import { WorkloadSecrets } from './identity/workload-secrets.ts';
 import type { FileLogSinks, LogSinks } from './telemetry/log-sinks.ts';
@@ -337,6 +338,7 @@ export class ProxyProcess {
     const afterMs = Math.round(systemClock.wallMs() - this.startedWallMs);
     recordInitialization(this.#own, afterMs);
     this.deps.logger.info('ready', { afterMs });
+    this.#timers.schedule(startedMs, releaseStartupPages);
     this.deps.onLive?.();
   }
 
@@ -407,6 +409,8 @@ export class ProxyProcess {
 }
 
 const logGraceMs = 2_000;
+/** After readiness: first requests have come, and what they need is mapped. */
+const startedMs = 3_000;
 const metricsSweepIntervalMs = 60_000;
 /** Counters of a loop that is gone are shown this long, for its successor to go on with. */
 const orphanedSeriesTtlMs = 600_000;

@@ -18,6 +18,8 @@ export interface Libc {
   dup(fd: number): number;
   close(fd: number): void;
   chmod(path: string, mode: number): number;
+  /** madvise(MADV_DONTNEED), of pages that hold nothing of their own. Linux. */
+  letGo(address: number, bytes: number): number;
   errno(): number;
 }
 
@@ -68,6 +70,8 @@ const F_SETFD = 2;
 const F_SETFL = 4;
 const FD_CLOEXEC = 1;
 const O_NONBLOCK = 4;
+/** madvise(2). */
+const MADV_DONTNEED = 4;
 const sockaddrBytes = 128;
 
 let loaded: Libc | undefined;
@@ -78,7 +82,7 @@ export function libc(): Libc {
 }
 
 function open() {
-  const { i32, u32, ptr, cstring } = FFIType;
+  const { i32, u32, u64, ptr, cstring } = FFIType;
   const common = {
     socket: { args: [i32, i32, i32], returns: i32 },
     bind: { args: [i32, ptr, u32], returns: i32 },
@@ -89,6 +93,7 @@ function open() {
     dup: { args: [i32], returns: i32 },
     close: { args: [i32], returns: i32 },
     chmod: { args: [cstring, u32], returns: i32 },
+    madvise: { args: [ptr, u64, i32], returns: i32 },
     // fcntl is variadic: on Apple's arm64 such arguments lie on the stack, which eight before them force.
     fcntl: { args: [i32, i32, i32, i32, i32, i32, i32, i32, i32], returns: i32 },
   } as const;
@@ -136,6 +141,7 @@ function load(): Libc {
     },
     dup: (fd) => c.dup(fd),
     close: (fd) => void c.close(fd),
+    letGo: (address, bytes) => c.madvise(address as Pointer, bytes, MADV_DONTNEED),
     chmod: (path, mode) => c.chmod(Buffer.from(`${path}\0`), mode),
     errno: () => read.i32(c.errnoLocation() as Pointer, 0),
   };
