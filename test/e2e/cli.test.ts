@@ -99,6 +99,10 @@ describe.if(process.platform === 'linux')('commands on a running mesh', () => {
     expect(await mesh.out('get', 'svc,we', '-o', 'name')).toContain(
       'workloadentry.networking.istio.io/api-1',
     );
+    expect(await mesh.out('get', 'svc', 'web', 'api')).toMatch(/^NAME [^\n]*\nweb [^\n]*\napi [^\n]*$/);
+    const some = await mesh.cli('get', 'svc', 'api', 'gone');
+    expect(some).toMatchObject({ code: 1, out: expect.stringMatching(/^NAME [^\n]*\napi [^\n]*\n?$/) });
+    expect(some.err).toContain('Service/default/gone does not exist');
     expect(await mesh.out('describe', 'svc', 'api')).toMatch(
       /Endpoints:\n +127\.0\.0\.1:\d+ +api[^\n]*healthy/,
     );

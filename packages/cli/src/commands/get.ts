@@ -2,6 +2,7 @@
 import type { KubeObject } from '@sluice/api';
 import type { CommandContext } from '../context.ts';
 import { cliError, exitStatus } from '../errors.ts';
+import { ApiRefusal } from '../mesh/api-client.ts';
 import { tableType, type ListOptions, type TableReply, type TableRow } from '../mesh/kube-client.ts';
 import { renderAs } from '../output/structured.ts';
 import { orNone, renderTable } from '../output/table.ts';
@@ -17,11 +18,39 @@ export async function run(context: CommandContext): Promise<number> {
   if (args.has('watch')) return watch(context, connection, refs, options, format);
   if (format === 'table' || format === 'wide')
     return printTables(context, connection, refs, options, format === 'wide');
-  const objects = (await Promise.all(refs.map((ref) => fetchObjects(connection, ref, options)))).flat();
+  const { found, isWhole } = await gather(context, refs, (ref) => fetchObjects(connection, ref, options));
+  const objects = found.flatMap(({ reply }) => reply);
   if (format === 'name') out.write(objects.map((object) => `${nameOf(object)}\n`).join(''));
   else if (refs.length === 1 && refs[0]?.name !== undefined) out.write(renderAs(format, objects[0]));
   else out.write(renderAs(format, { apiVersion: 'v1', kind: 'List', metadata: {}, items: objects }));
-  return exitStatus.done;
+  return isWhole ? exitStatus.done : exitStatus.failed;
+}
+
+interface Gathered<T> {
+  readonly found: readonly { readonly ref: ResourceRef; readonly reply: T }[];
+  readonly isWhole: boolean;
+}
+
+/** Of several names one may not exist: the others are shown, and it is told. One alone fails as it is. */
+async function gather<T>(
+  { out }: CommandContext,
+  refs: readonly ResourceRef[],
+  fetch: (ref: ResourceRef) => Promise<T>,
+): Promise<Gathered<T>> {
+  let isWhole = true;
+  const replies = await Promise.all(
+    refs.map(async (ref) => {
+      try {
+        return [{ ref, reply: await fetch(ref) }];
+      } catch (error) {
+        if (!(error instanceof ApiRefusal) || error.status !== 404 || refs.length === 1) throw error;
+        isWhole = false;
+        out.writeError(`${out.palette.bad('error')}: ${error.message}\n`);
+        return [];
+      }
+    }),
+  );
+  return { found: replies.flat(), isWhole };
 }
 
 async function fetchObjects(
@@ -41,14 +70,11 @@ async function printTables(
   isWide: boolean,
 ): Promise<number> {
   const { out } = context;
-  const tables = await Promise.all(
-    refs.map(({ kind, name }) =>
-      name === undefined ? kube.table(kind, options) : kube.tableOf(kind, namespaceFor(options), name),
-    ),
+  const { found, isWhole } = await gather(context, refs, ({ kind, name }) =>
+    name === undefined ? kube.table(kind, options) : kube.tableOf(kind, namespaceFor(options), name),
   );
-  const filled = tables.flatMap((table, index) =>
-    table.rows.length === 0 ? [] : [{ table, ref: refs[index] }],
-  );
+  const filled = oneTableEach(found.filter(({ reply }) => reply.rows.length > 0));
+  if (!isWhole && filled.length === 0) return exitStatus.failed;
   if (filled.length === 0) {
     out.writeError(
       options.namespace === undefined
@@ -58,15 +84,25 @@ async function printTables(
     return exitStatus.done;
   }
   const showsKind = new Set(refs.map(({ kind }) => kind)).size > 1;
-  const texts = filled.map(({ table, ref }) =>
-    drawTable(table, {
+  const texts = filled.map(({ reply, ref }) =>
+    drawTable(reply, {
       isWide,
       showsNamespace: options.namespace === undefined,
-      prefix: showsKind && ref !== undefined ? `${ref.kind.singular}/` : '',
+      prefix: showsKind ? `${ref.kind.singular}/` : '',
     }),
   );
   out.write(texts.join('\n'));
-  return exitStatus.done;
+  return isWhole ? exitStatus.done : exitStatus.failed;
+}
+
+/** Several names of one kind share their table. */
+function oneTableEach(found: Gathered<TableReply>['found']): Gathered<TableReply>['found'] {
+  const byKind = Map.groupBy(found, ({ ref }) => ref.kind);
+  return [...byKind.values()].flatMap((same) => {
+    const [first] = same;
+    if (first === undefined) return [];
+    return [{ ref: first.ref, reply: { ...first.reply, rows: same.flatMap(({ reply }) => reply.rows) } }];
+  });
 }
 
 interface DrawOptions {
