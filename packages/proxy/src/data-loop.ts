@@ -84,7 +84,6 @@ export type FromLoop =
   | { kind: 'ready' }
   | { kind: 'taken' }
   | { kind: 'drained' }
-  | { kind: 'applied'; resource: string; version: string }
   | { kind: 'failed'; resource: string; message: string }
   | { kind: 'log'; line: string }
   /** A metrics series living in shared memory (runtime's SeriesDescriptor), and its end. */

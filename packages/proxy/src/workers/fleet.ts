@@ -168,8 +168,6 @@ export class Fleet {
           resource: message.resource,
           error: message.message,
         });
-      case 'applied':
-        return logger.debug('applied', { resource: message.resource, version: message.version, loop: index });
       case 'accessLog':
         return this.#options.onAccessLog(message, (bytes) => {
           member.port.post({ kind: 'accessLogTaken', path: message.path, bytes });

@@ -175,7 +175,7 @@ export class Loop {
   }
 
   #applied(resource: string, version: string): void {
-    this.#post({ kind: 'applied', resource, version });
+    this.#logger.debug('applied', { resource, version });
   }
 
   #every(intervalMs: number, run: () => void): void {
