@@ -1,6 +1,10 @@
 /** The control plane of a local mesh: started, waited for, started again at once when it crashes, stopped last. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Random } from '@sluice/runtime';
 import { cliError } from '../errors.ts';
+import { ApiClient } from '../mesh/api-client.ts';
+import { stateFiles } from '../mesh/state-dir.ts';
 import { describeExit, spawnChild, type Child, type ChildExit } from '../process/child.ts';
 import type { ProcessLedger } from '../process/ledger.ts';
 import { selfCommand } from '../process/self-command.ts';
@@ -79,7 +83,7 @@ export class ControlRunner {
     beginLog(this.#log);
     this.#supervisor.start();
     const deadlineMs = performance.now() + readyTimeoutMs;
-    while (!(await this.#answers())) {
+    while (!(await this.#answers()) || !(await this.#isOurs())) {
       if (this.#firstExit !== undefined || performance.now() > deadlineMs) throw this.#failure();
       await Bun.sleep(readyPollMs);
     }
@@ -153,6 +157,18 @@ export class ControlRunner {
       return response.ok;
     } catch {
       return false; // Not open yet.
+    }
+  }
+
+  /** What answers at our port may be of another mesh that took it a moment before; only ours takes our token. */
+  async #isOurs(): Promise<boolean> {
+    const { stateDir, addresses } = this.#options;
+    try {
+      const token = readFileSync(join(stateDir, stateFiles.token), 'utf8').trim();
+      await new ApiClient({ apiUrl: `http://${addresses.api}`, token }).get('/version');
+      return true;
+    } catch {
+      return false; // No token yet, or another's.
     }
   }
 
