@@ -81,11 +81,9 @@ export class InstanceIndex {
 
   /** Given endpoints are addresses; whose they are says what they are labelled, run as and take. */
   #identified(namespace: string, given: readonly Instance[]): readonly Instance[] {
-    const byAddress = new Map<string, Instance>();
-    for (const instance of this.#byNamespace.get(namespace)?.values() ?? [])
-      byAddress.set(instance.address, instance);
+    const byAddress = Map.groupBy(this.#byNamespace.get(namespace)?.values() ?? [], ({ address }) => address);
     return given.map((endpoint) => {
-      const found = byAddress.get(endpoint.address);
+      const found = byAddress.get(endpoint.address)?.findLast((instance) => isEndpointOf(endpoint, instance));
       if (!found) return endpoint;
       const { labels, serviceAccount, hasSidecar, takesMutualTls } = found;
       return { ...endpoint, labels, serviceAccount, hasSidecar, takesMutualTls };
@@ -103,6 +101,21 @@ export class InstanceIndex {
     }
     return found;
   }
+}
+
+/**
+ * Whether a given endpoint with the address of an instance is that instance. Instances that share an address, as those
+ * of one machine do without interception, are told apart by their ports; a loopback address alone is nobody's.
+ */
+function isEndpointOf(endpoint: Instance, { address, ports, portMap }: Instance): boolean {
+  const own = Object.values(portMap);
+  if (own.length === 0 && !isLoopback(address)) return true;
+  const served = own.length > 0 ? own : Object.values(ports);
+  return Object.values(endpoint.ports).some((port) => served.includes(port));
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
 }
 
 /** True when the service selects either form of an instance that changed. */
