@@ -17,7 +17,8 @@ afterAll(cleanUp, timeoutMs);
 
 describe.if(process.platform === 'linux')('a DestinationRule', () => {
   const pki = new Pki();
-  const server = pki.files('server', pki.authority.leaf({ dnsSans: [host] }));
+  const serverLeaf = pki.authority.leaf({ dnsSans: [host] });
+  const server = pki.files('server', serverLeaf);
   const client = pki.authority.leaf({ account: 'web-client', dnsSans: ['web.example.com'] });
   const clientFiles = pki.files('client', client);
   const stranger = new Pki();
@@ -177,6 +178,54 @@ spec: {host: vault.example.com, trafficPolicy: {tls: {mode: SIMPLE, credentialNa
       const again = await callUntil(81, isAnswered, 'an answer to the certificate of files');
       expect(again.body).toMatch(/Client certificate[\s\S]*web-client/);
       await byFiles();
+    },
+    timeoutMs,
+  );
+
+  test(
+    'a server on the revocation list of a file or of a Secret is refused, another is not',
+    async () => {
+      const lists = { none: pki.authority.crl([]), server: pki.authority.crl([serverLeaf], 2) };
+      for (const [name, text] of Object.entries(lists)) writeFileSync(join(pki.folder, `${name}.crl`), text);
+      const bySecret = (list: string): string =>
+        rule('{mode: SIMPLE, credentialName: db-list}') +
+        secret('db-list', { 'ca.crt': pki.authority.rootPem, 'ca.crl': list });
+      const byFile = (name: string): string =>
+        rule(`{mode: SIMPLE, caCertificates: ${pki.ca}, caCrl: ${join(pki.folder, `${name}.crl`)}}`);
+      for (const [good, bad] of [
+        [byFile('none'), byFile('server')],
+        [bySecret(lists.none), bySecret(lists.server)],
+      ] as const) {
+        await mtls.apply(good);
+        await callUntil(80, isAnswered, 'an answer of one that is not on the list');
+        const undo = await mtls.apply(bad);
+        const refused = await callUntil(80, ({ reason }) => reason === 'upstream-tls-failed', 'a refusal');
+        expect(refused.status).toBe(503);
+        await undo();
+      }
+    },
+    timeoutMs,
+  );
+
+  test(
+    'insecureSkipVerify takes anybody, and files that the workload does not allow are not read',
+    async () => {
+      const undo = await mtls.apply(
+        rule('{mode: SIMPLE, credentialName: any, insecureSkipVerify: true}') +
+          secret('any', { cacert: stranger.authority.rootPem }),
+      );
+      await callUntil(80, isAnswered, 'an answer of a server that nobody verified');
+      await undo();
+      const again = await mtls.apply(rule(`{mode: SIMPLE, caCertificates: ${stranger.ca}}`));
+      const said = await waitFor(
+        async () => {
+          const { out } = await mtls.mesh.cli('status', 'web');
+          return out.includes('NACK CDS') ? out : undefined;
+        },
+        { what: 'the refusal to be told' },
+      );
+      expect(said).toContain('trusted_ca.filename: remote configuration may read no files here');
+      await again();
     },
     timeoutMs,
   );
