@@ -334,6 +334,15 @@ describe('analysis', () => {
         ),
       ['SL9002 spec.rules[0].backendRefs[0].namespace'],
     ],
+    [
+      'an alias of a service that grants nothing',
+      '---\napiVersion: v1\nkind: Service\nmetadata: {name: x, namespace: other}\nspec: {ports: [{name: http, port: 80}]}\n' +
+        externalName('b', 'x.other.svc.cluster.local') +
+        route(
+          '{parentRefs: [{group: "", kind: Service, name: reviews}], rules: [{backendRefs: [{name: b, port: 80}]}]}',
+        ),
+      ['SL9002 spec.rules[0].backendRefs[0].name'],
+    ],
   ])('%s', (_, text, codes) => {
     expect(codesOf(base + text).toSorted()).toEqual([...codes].toSorted());
   });

@@ -4,7 +4,7 @@ import type { Path } from '../position.ts';
 import type { HttpRouteObject, Service } from '../resource-types.ts';
 import type { HttpBackendRef } from '../schema/gateway-api/http-route.ts';
 import type { ParentReference } from '../schema/gateway-api/references.ts';
-import type { World } from './world.ts';
+import type { KnownHost, World } from './world.ts';
 
 export function analyzeHttpRoutes(world: World): void {
   for (const route of world.all('gateway.networking.k8s.io/HTTPRoute')) {
@@ -81,21 +81,35 @@ function analyzeBackend(route: HttpRouteObject, backend: HttpBackendRef, path: P
       `use ${ports}`,
     );
   }
-  if (namespace === own || isGranted(own, namespace, backend.name, world)) return;
-  world.report(
-    route,
-    'SL9002',
-    'error',
-    [...path, 'namespace'],
-    `no ReferenceGrant of ${namespace} allows HTTPRoutes of ${own} to use the Service`,
-    `create a ReferenceGrant in ${namespace}`,
-  );
+  requireGrant(route, namespace, backend.name, [...path, 'namespace'], world);
+  const target = service === undefined ? undefined : targetOf(service, world)?.source;
+  // An ExternalName leads nowhere that a reference would need a grant for.
+  if (target !== undefined && target !== service && target.kind === 'Service')
+    requireGrant(route, world.namespaceOf(target), target.metadata.name, [...path, 'name'], world);
+}
+
+function requireGrant(
+  route: HttpRouteObject,
+  namespace: string,
+  name: string,
+  path: Path,
+  world: World,
+): void {
+  const own = world.namespaceOf(route);
+  if (namespace === own || isGranted(own, namespace, name, world)) return;
+  const message = `no ReferenceGrant of ${namespace} allows HTTPRoutes of ${own} to use the Service ${name}`;
+  world.report(route, 'SL9002', 'error', path, message, `create a ReferenceGrant in ${namespace}`);
 }
 
 /** Of an alias, those of what it stands for. */
 function portsOf(service: Service, world: World): readonly number[] {
+  return targetOf(service, world)?.ports ?? [];
+}
+
+/** Itself, or what it is an alias of. */
+function targetOf(service: Service, world: World): KnownHost | undefined {
   const namespace = world.namespaceOf(service);
-  return world.host(world.serviceHost(service.metadata.name, namespace), namespace)?.ports ?? [];
+  return world.host(world.serviceHost(service.metadata.name, namespace), namespace);
 }
 
 function isGranted(from: string, to: string, name: string, world: World): boolean {

@@ -90,20 +90,33 @@ export function resolveBackend(model: MeshModel, route: HttpRouteSource, ref: Ht
     const kind = ref.group ? `${ref.group}/${ref.kind ?? 'Service'}` : (ref.kind ?? 'Service');
     return refused({ reason: 'InvalidKind', message: `backends of kind ${kind} are not supported` });
   }
-  const from = { group: route.key.group, kind: route.key.kind, namespace: route.namespace };
-  const to = { group: '', kind: 'Service', namespace, name: ref.name };
-  if (namespace !== route.namespace && !model.isGranted(from, to)) {
-    return refused({
-      reason: 'RefNotPermitted',
-      message: `no ReferenceGrant in ${namespace} lets HTTPRoutes of ${route.namespace} refer to Service ${ref.name}`,
-    });
-  }
+  const forbidden = grantProblem(model, route, namespace, ref.name);
+  if (forbidden !== null) return refused(forbidden);
   const service = model.services.get(`${namespace}/${hostname}`);
   if (service?.source.kind !== 'Service')
     return refused(notFound(`Service ${namespace}/${ref.name} does not exist`));
   if (ref.port === undefined)
     return refused(notFound(`a port is required for Service ${namespace}/${ref.name}`));
-  return withPort(model.concrete(service, route.namespace), ref.port);
+  const target = model.concrete(service, route.namespace);
+  // Whoever may write an ExternalName must not reach by it what a reference would need a grant for.
+  const hidden =
+    target.source.kind === 'Service' ? grantProblem(model, route, target.namespace, target.name) : null;
+  return hidden === null ? withPort(target, ref.port) : refused(hidden);
+}
+
+function grantProblem(
+  model: MeshModel,
+  route: HttpRouteSource,
+  namespace: string,
+  name: string,
+): ReferenceProblem | null {
+  const from = { group: route.key.group, kind: route.key.kind, namespace: route.namespace };
+  const to = { group: '', kind: 'Service', namespace, name };
+  if (namespace === route.namespace || model.isGranted(from, to)) return null;
+  return {
+    reason: 'RefNotPermitted',
+    message: `no ReferenceGrant in ${namespace} lets HTTPRoutes of ${route.namespace} refer to Service ${name}`,
+  };
 }
 
 function notFound(message: string): ReferenceProblem {
