@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'bun:test';
 import { cleanUp, onCleanUp, freePort, startHttpOrigin, waitFor } from '@sluice/testkit';
 import type { HttpOrigin } from '@sluice/testkit';
 import { ControlMesh, waitForSync } from './control-mesh.ts';
+import { localService, versionRoute } from './hello-resources.ts';
 import type { Instance } from './control-mesh.ts';
 
 /** A control plane that dies at any time costs no request and no configuration; files may be edited as people do. */
@@ -13,8 +14,8 @@ let port = 0;
 beforeEach(async () => {
   mesh = new ControlMesh();
   origin = startHttpOrigin(() => ({ body: 'hello' }));
-  mesh.write('service.yaml', service());
-  mesh.write('route.yaml', route(201));
+  mesh.write('service.yaml', localService('hello', origin.port, 'HTTP'));
+  mesh.write('route.yaml', versionRoute(201));
   await mesh.start();
   instance = await mesh.register({
     name: 'client',
@@ -26,35 +27,6 @@ beforeEach(async () => {
 });
 
 afterEach(cleanUp);
-
-function service(): string {
-  return `
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: hello}
-spec:
-  hosts: [hello.default.svc.cluster.local]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{number: 80, name: http, protocol: HTTP}]
-  endpoints: [{address: 127.0.0.1, ports: {http: ${origin.port}}}]
-`;
-}
-
-/** A route whose status tells which version of the file is live. */
-function route(status: number): string {
-  return `
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: hello}
-spec:
-  hosts: [hello]
-  http:
-  - match: [{uri: {exact: /version}}]
-    directResponse: {status: ${status}}
-  - route: [{destination: {host: hello}}]
-`;
-}
 
 async function liveVersion(): Promise<number> {
   return (await fetch(`http://127.0.0.1:${port}/version`)).status;
@@ -114,7 +86,7 @@ test('killed and started again under load, it fails no request and loses nothing
     await mesh.kill();
     // The file changes while nobody looks; traffic goes on.
     expect(await liveVersion()).toBe(version - 1);
-    mesh.replace('route.yaml', route(version));
+    mesh.replace('route.yaml', versionRoute(version));
     await mesh.start();
     await becomes(version);
   }
@@ -128,10 +100,10 @@ test('killed and started again under load, it fails no request and loses nothing
 test('a file that is broken, mended, replaced and deleted takes effect at the proxy, and never by half', async () => {
   await becomes(201);
   const traffic = load();
-  mesh.write('route.yaml', `${route(202)}  - oops: [`);
+  mesh.write('route.yaml', `${versionRoute(202)}  - oops: [`);
   await waitFor(() => mesh.output.includes('route.yaml'), { what: 'the control plane to say what is wrong' });
   expect(await liveVersion()).toBe(201);
-  mesh.write('route.yaml', route(203).replace('{host: hello}', '{host: hello}, weight: many'));
+  mesh.write('route.yaml', versionRoute(203).replace('{host: hello}', '{host: hello}, weight: many'));
   const invalid = await waitFor(async () => {
     const { status } = await mesh.api<{
       status?: { conditions?: { type: string; status: string; message: string }[] };
@@ -140,9 +112,9 @@ test('a file that is broken, mended, replaced and deleted takes effect at the pr
   });
   expect(invalid.message).toContain('generation 1 still serves');
   expect(await liveVersion()).toBe(201);
-  mesh.write('route.yaml', route(204));
+  mesh.write('route.yaml', versionRoute(204));
   await becomes(204);
-  mesh.replace('route.yaml', route(205));
+  mesh.replace('route.yaml', versionRoute(205));
   await becomes(205);
   mesh.remove('route.yaml');
   await becomes(200);

@@ -14,7 +14,7 @@ import {
   parseJoinToken,
   type Certificate,
 } from '@sluice/identity';
-import { cleanUp, onCleanUp, spawnCommand, TestAuthority } from '@sluice/testkit';
+import { cleanUp, onCleanUp, signingPath, spawnCommand, TestAuthority } from '@sluice/testkit';
 import {
   decodeMessage,
   encodeMessage,
@@ -22,7 +22,7 @@ import {
   IstioCertificateResponseTable,
 } from '@sluice/xds';
 import { ControlMesh } from './control-mesh.ts';
-import { askForCertificate, identityOf, makeToken, openssl, signingPath } from './identity-fixture.ts';
+import { askForCertificate, identityOf, makeToken, openssl } from './identity-fixture.ts';
 
 const timeoutMs = 60_000;
 const controlMain = join(import.meta.dir, '../../packages/control/src/main.ts');

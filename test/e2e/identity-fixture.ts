@@ -12,24 +12,15 @@ import {
   type Certificate,
   type KeyPair,
 } from '@sluice/identity';
-import { freePort, onCleanUp, startHttpOrigin, type TestProcess } from '@sluice/testkit';
-import { frameGrpcMessage, GrpcMessageDecoder } from '@sluice/wire';
 import {
-  decodeMessage,
-  encodeMessage,
-  IstioCertificateRequestTable,
-  IstioCertificateResponseTable,
-} from '@sluice/xds';
+  askToSign,
+  freePort,
+  onCleanUp,
+  startHttpOrigin,
+  type SigningReply,
+  type TestProcess,
+} from '@sluice/testkit';
 import { ControlMesh, waitForSync, type Instance } from './control-mesh.ts';
-
-export const signingPath = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
-
-export interface SigningAnswer {
-  readonly code: number;
-  readonly message: string;
-  /** PEM texts, leaf first. */
-  readonly chain: readonly string[];
-}
 
 export interface SigningCall {
   readonly key?: KeyPair;
@@ -39,7 +30,7 @@ export interface SigningCall {
 }
 
 /** `url`: `https://…` of the secure port, or `http://…` of one that should not sign. */
-export function askForCertificate(url: string, call: SigningCall): Promise<SigningAnswer> {
+export async function askForCertificate(url: string, call: SigningCall): Promise<SigningReply> {
   const { key = generateKeySync(), uri, bearer, shown } = call;
   const session = connect(url, {
     // What is tried here is the authority's judgement; that clients verify it first is the proxy's business.
@@ -48,34 +39,9 @@ export function askForCertificate(url: string, call: SigningCall): Promise<Signi
   });
   onCleanUp(() => session.destroy());
   const csr = csrPem(createCsr(key, uri === undefined ? {} : { uriSans: [uri] }));
-  const { promise, resolve, reject } = Promise.withResolvers<SigningAnswer>();
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': signingPath,
-    'content-type': 'application/grpc',
-    ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-  });
-  const chain: string[] = [];
-  const decoder = new GrpcMessageDecoder(
-    {
-      onMessage: (message) => chain.push(...decodeMessage(IstioCertificateResponseTable, message).certChain),
-      onFramingError: (code) => reject(new Error(code)),
-    },
-    1 << 20,
-  );
-  let status: Record<string, unknown> = {};
-  session.on('error', reject);
-  stream.on('error', reject);
-  stream.on('response', (headers) => (status = { ...status, ...headers }));
-  stream.on('trailers', (trailers) => (status = { ...status, ...trailers }));
-  stream.on('data', (chunk: Buffer) => decoder.execute(chunk, 0, chunk.length));
-  stream.on('close', () => {
-    session.close();
-    const message = decodeURIComponent(String(status['grpc-message'] ?? ''));
-    resolve({ code: Number(status['grpc-status']), message, chain });
-  });
-  stream.end(frameGrpcMessage(encodeMessage(IstioCertificateRequestTable, { csr, validityDuration: 0 })));
-  return promise;
+  const answer = await askToSign(session, { csr, bearer });
+  session.close();
+  return answer;
 }
 
 export interface MadeToken {

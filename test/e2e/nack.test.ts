@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { cleanUp, onCleanUp, startHttpOrigin, waitFor } from '@sluice/testkit';
 import { ControlMesh, waitForSync, type Instance } from './control-mesh.ts';
+import { localService, versionRoute } from './hello-resources.ts';
 import { runCli, type CliResult } from './up-mesh.ts';
 
 /**
@@ -16,29 +17,6 @@ interface Condition {
   readonly reason: string;
   readonly message: string;
 }
-
-const entry = (name: string, port: number, protocol: string): string => `
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: ${name}}
-spec:
-  hosts: [${name}.default.svc.cluster.local]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{number: 80, name: main, protocol: ${protocol}}]
-  endpoints: [{address: 127.0.0.1, ports: {main: ${port}}}]
-`;
-const route = (status: number): string => `
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: hello}
-spec:
-  hosts: [hello]
-  http:
-  - match: [{uri: {exact: /version}}]
-    directResponse: {status: ${status}}
-  - route: [{destination: {host: hello}}]
-`;
 
 /** Every port that the instance could still be given; what listens there already keeps it. */
 function takePorts({ outboundPorts: [low, high] }: Instance): () => void {
@@ -85,8 +63,8 @@ for (const variant of ['sotw', 'delta'] as const) {
     const mesh = new ControlMesh();
     const hello = startHttpOrigin(() => ({ body: 'hello' }));
     const late = startHttpOrigin(() => ({ body: 'late' }));
-    mesh.write('hello.yaml', entry('hello', hello.port, 'HTTP'));
-    mesh.write('route.yaml', route(201));
+    mesh.write('hello.yaml', localService('hello', hello.port, 'HTTP'));
+    mesh.write('route.yaml', versionRoute(201));
     await mesh.start();
     const client = await mesh.register({ name: 'client' });
     mesh.startProxy(client, variant);
@@ -96,7 +74,7 @@ for (const variant of ['sotw', 'delta'] as const) {
     expect(await (await ask('/')).text()).toBe('hello');
 
     const free = takePorts(client);
-    mesh.write('late.yaml', entry('late', late.port, 'TCP'));
+    mesh.write('late.yaml', localService('late', late.port, 'TCP'));
     const refused = await programmed(mesh, 'serviceentries/late', 'False');
     const latePort = await client.localPort('late.default.svc.cluster.local');
     const words = `cannot bind 127.0.0.1:${latePort}: the address is in use`;
@@ -119,20 +97,20 @@ for (const variant of ['sotw', 'delta'] as const) {
 
     // Others go on, and what is changed meanwhile takes effect.
     expect(await (await ask('/')).text()).toBe('hello');
-    mesh.replace('route.yaml', route(202));
+    mesh.replace('route.yaml', versionRoute(202));
     await waitFor(async () => (await ask('/version')).status === 202, { what: 'the other route to change' });
     expect((await programmed(mesh, 'serviceentries/late', 'False')).message).toContain(words);
 
     // A refused version is not sent again; its companions are.
     free();
-    mesh.write('third.yaml', entry('third', hello.port, 'HTTP'));
+    mesh.write('third.yaml', localService('third', hello.port, 'HTTP'));
     expect(await programmed(mesh, 'serviceentries/third', 'True')).toMatchObject({ message: '1 of 1 proxy' });
     const thirdPort = await client.localPort('third.default.svc.cluster.local');
     expect(await (await ask('/', thirdPort)).text()).toBe('hello');
     expect((await programmed(mesh, 'serviceentries/late', 'False')).message).toContain(words);
     expect((await cli(mesh, 'status')).out).toContain('NACK LDS');
 
-    mesh.replace('late.yaml', entry('late', late.port, 'HTTP'));
+    mesh.replace('late.yaml', localService('late', late.port, 'HTTP'));
     expect(await programmed(mesh, 'serviceentries/late', 'True')).toMatchObject({ message: '1 of 1 proxy' });
     expect(await (await ask('/', latePort)).text()).toBe('late');
     expect(await (await ask('/')).text()).toBe('hello');

@@ -12,6 +12,8 @@ export { startEchoOrigin, startGreetingOrigin, startOrigin } from './origin.ts';
 export type { Origin, OriginScript } from './origin.ts';
 export { describeRequest, encodeReply, startHttpOrigin, startStatusOrigin } from './http-origin.ts';
 export type { HttpOrigin, OriginReply, OriginRequest, OriginResponder } from './http-origin.ts';
+export { askToSign, signingPath } from './signing-call.ts';
+export type { SigningReply, SigningRequest } from './signing-call.ts';
 export { serveText } from './serve-text.ts';
 export { TestProcess, spawnBun, spawnCommand } from './test-process.ts';
 export type { LineWaitOptions, SpawnOptions } from './test-process.ts';

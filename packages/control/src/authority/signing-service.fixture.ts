@@ -12,14 +12,7 @@ import {
   type KeyPair,
 } from '@sluice/identity';
 import { MetricsRegistry } from '@sluice/runtime';
-import { onCleanUp } from '@sluice/testkit';
-import { frameGrpcMessage, GrpcMessageDecoder } from '@sluice/wire';
-import {
-  decodeMessage,
-  encodeMessage,
-  IstioCertificateRequestTable,
-  IstioCertificateResponseTable,
-} from '@sluice/xds';
+import { askToSign, onCleanUp } from '@sluice/testkit';
 import { GrpcServer } from '../serve/ads/grpc-server.ts';
 import { secureServer } from '../serve/mesh-identity.ts';
 import { AuthorityFixture, type FixtureOptions } from './authority.fixture.ts';
@@ -28,7 +21,7 @@ import type { Binding } from './authority-table.ts';
 import type { CallerSources } from './caller.ts';
 import { JoinTokens } from './join-tokens.ts';
 import { ServerCredentialKeeper } from './server-credential.ts';
-import { signingHandler, signingPath } from './signing-service.ts';
+import { signingHandler } from './signing-service.ts';
 
 export const anyInstance: Binding = { instance: '', labels: {}, ports: [] };
 export const cart = 'spiffe://cluster.local/ns/shop/sa/cart';
@@ -108,43 +101,15 @@ export class Served extends AuthorityFixture {
   }
 }
 
-export function callOnce(
+export async function callOnce(
   session: ClientHttp2Session,
   bearer: string | undefined,
   request: { readonly csr: string; readonly validityDuration: number },
 ): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const stream = session.request({
-    ':method': 'POST',
-    ':path': signingPath,
-    'content-type': 'application/grpc',
-    ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-  });
-  const texts: string[] = [];
-  const decoder = new GrpcMessageDecoder(
-    {
-      onMessage: (message) => texts.push(...decodeMessage(IstioCertificateResponseTable, message).certChain),
-      onFramingError: (code) => reject(new Error(code)),
-    },
-    1 << 20,
-  );
-  let status: Record<string, unknown> = {};
-  session.on('error', reject);
-  stream.on('error', reject);
-  stream.on('response', (headers) => (status = { ...status, ...headers }));
-  stream.on('trailers', (trailers) => (status = { ...status, ...trailers }));
-  stream.on('data', (chunk: Buffer) => decoder.execute(chunk, 0, chunk.length));
-  stream.on('close', () => {
-    const chain = texts.length === 0 ? [] : parseChain(texts.join(''));
-    if (isProblem(chain)) return reject(new Error(chain.message));
-    resolve({
-      code: Number(status['grpc-status']),
-      message: decodeURIComponent(String(status['grpc-message'] ?? '')),
-      chain,
-    });
-  });
-  stream.end(frameGrpcMessage(encodeMessage(IstioCertificateRequestTable, request)));
-  return promise;
+  const { code, message, chain } = await askToSign(session, { ...request, bearer });
+  const certificates = chain.length === 0 ? [] : parseChain(chain.join(''));
+  if (isProblem(certificates)) throw new Error(certificates.message);
+  return { code, message, chain: certificates };
 }
 
 export const refused = ({ code, message }: Answer): string => `${code}: ${message}`;

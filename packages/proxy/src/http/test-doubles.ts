@@ -10,6 +10,7 @@ import type {
 } from '../cluster/cluster.ts';
 import type { HttpFilterBinding, HttpFilterFactory } from '../filter/filter.ts';
 import type { HttpManagerConfig } from '../listener/listener.ts';
+import { noConditions } from '../route/retry-conditions.ts';
 import type {
   CompiledRoute,
   CompiledVirtualHost,
@@ -174,25 +175,6 @@ export function testCluster(name: string, endpoints: Endpoint[], more: Partial<C
     ...more,
   } as TestCluster;
 }
-
-const noConditions: RetryConditions = {
-  fiveXx: false,
-  gatewayError: false,
-  reset: false,
-  resetBeforeRequest: false,
-  connectFailure: false,
-  refusedStream: false,
-  retriable4xx: false,
-  retriableStatusCodes: false,
-  retriableHeaders: false,
-  envoyRatelimited: false,
-  http3PostConnectFailure: false,
-  grpcCancelled: false,
-  grpcDeadlineExceeded: false,
-  grpcInternal: false,
-  grpcResourceExhausted: false,
-  grpcUnavailable: false,
-};
 
 export function retryOn(on: Partial<RetryConditions>, more: Partial<RetryPolicy> = {}): RetryPolicy {
   return {
