@@ -418,6 +418,32 @@ describe('the end of a certificate', () => {
     expect(w.calls).toHaveLength(4);
   });
 
+  test('a token that was put in place goes before a certificate that would be renewed as it is, once', async () => {
+    const w = world({}, 'for other labels');
+    const agent = w.start();
+    await w.settle(agent, 1);
+    agent.refusedByControlPlane();
+    await w.settle(agent, 2);
+    expect(w.calls[1]).toMatchObject({ request: { token: '' } });
+    w.state.token = 'the right one';
+    agent.refusedByControlPlane();
+    await w.settle(agent, 3);
+    expect(w.calls[2]).toMatchObject({ request: { token: 'the right one' }, credential: null });
+    agent.refusedByControlPlane();
+    expect(w.calls).toHaveLength(3);
+    // One that is refused is not shown again and again: the certificate goes on.
+    w.state.token = 'one that was used';
+    w.state.answer = refused(16, 'the join token has been used: it is good once');
+    agent.refusedByControlPlane();
+    await w.settle(agent, 4);
+    w.state.answer = null;
+    w.time.advance(1_000);
+    await w.settle(agent, 5);
+    expect(w.calls[4]?.credential).not.toBeNull();
+    agent.refusedByControlPlane();
+    expect(w.calls).toHaveLength(5);
+  });
+
   test('a certificate that is over on arrival is not used, and the clocks are blamed', async () => {
     const w = world();
     w.state.lifetimeMs = -1_000;

@@ -89,6 +89,8 @@ export class IdentityAgent {
   #doubtedAtMs = -Infinity;
   /** A proof that was refused lets the other one have the next try. */
   #refused: Proof | null = null;
+  /** What this process asked by last; another text in the file is a proof that was put in place since. */
+  #shownToken: string | null = null;
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
@@ -166,13 +168,19 @@ export class IdentityAgent {
 
   /**
    * The control plane ended a stream since it does not take who we are. A revoked workload hears of it nowhere else:
-   * the stream that would bring the revocation list is the first to go. Asking for a certificate finds out, and
-   * gives a token that was put in place since then its turn.
+   * the stream that would bring the revocation list is the first to go. Asking for a certificate finds out.
+   *
+   * A token that was put in place since the last one goes first: where the certificate was given for other labels,
+   * ports or another instance, its renewal would be taken and keep all that.
    */
   refusedByControlPlane(): void {
     const nowMs = this.#deps.timers.clock.nowMs();
-    if (this.#current === null || this.#failures > 0 || nowMs - this.#doubtedAtMs < doubtPauseMs) return;
+    if (this.#current === null || this.#failures > 0) return;
+    const token = attempt(() => this.#deps.readToken());
+    const hasNewToken = typeof token === 'string' && token !== this.#shownToken;
+    if (!hasNewToken && nowMs - this.#doubtedAtMs < doubtPauseMs) return;
     this.#doubtedAtMs = nowMs;
+    if (hasNewToken) this.#refused = 'certificate';
     this.#deps.logger.warning(
       'the control plane does not take the workload certificate; a new one is asked for',
       {
@@ -219,6 +227,7 @@ export class IdentityAgent {
     if (token instanceof Error) return { message: token.message, isRefusal: true };
     if (proof === 'token' && token === null)
       return { message: 'there is neither a token nor a certificate that may renew itself', isRefusal: true };
+    if (token !== null) this.#shownToken = token;
     const trust = this.#roots.towardsAuthority(token, () => this.#deps.readRoots());
     if (typeof trust === 'string') return { message: trust, isRefusal: false };
     const { store, logger } = this.#deps;
