@@ -181,7 +181,7 @@ test.if(isLinux)(
 );
 
 test.if(isLinux)(
-  'starts after its own kill -9, ending what was left behind',
+  'starts after its own kill -9, which commands tell meanwhile, ending what was left behind',
   async () => {
     const dir = makeSmallMesh();
     const first = await MeshUnderTest.start(dir);
@@ -190,6 +190,10 @@ test.if(isLinux)(
     await first.up.exited;
     const left = first.processes().length;
     expect(left).toBeGreaterThan(0);
+    const listed = await first.cli('get', 'svc');
+    expect(listed).toMatchObject({ code: 0, err: expect.stringContaining(`was killed and left ${left} `) });
+    const check = await first.cli('check');
+    expect(check).toMatchObject({ code: 1, out: expect.stringContaining('× something restarts and probes') });
     const second = await MeshUnderTest.start(dir, { stateDir: first.stateDir, runtimeDir: first.runtimeDir });
     expect(second.up.output).toContain('ended what an earlier run had left behind');
     expect(await second.url('web')).toBe(before);

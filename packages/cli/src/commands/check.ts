@@ -9,13 +9,12 @@ import {
   type ProxyView,
   type SummaryView,
 } from '../mesh/views.ts';
-import { lookTimeoutMs } from '../mesh/api-client.ts';
+import { ApiClient, lookTimeoutMs } from '../mesh/api-client.ts';
 import { findMesh, type FoundMesh } from '../mesh/find-mesh.ts';
 import { renderAs } from '../output/structured.ts';
 import { lastLines, logPath } from '../up/log-files.ts';
 import { checkEnvironment, type CheckResult } from '../up/environment-checks.ts';
 import { checkClocks } from './clock-checks.ts';
-import { connect } from './connect.ts';
 import { checkSidecars } from './sidecar-checks.ts';
 import { isTroubled, statusRows, troubleOf } from './status.ts';
 
@@ -40,7 +39,8 @@ export async function run(context: CommandContext): Promise<number> {
 
 async function checkMesh(context: CommandContext): Promise<readonly CheckResult[]> {
   try {
-    const { client, mesh } = connect(context);
+    const mesh = findMesh(context);
+    const client = new ApiClient(mesh);
     const askedAtMs = Date.now();
     const limit = { timeoutMs: lookTimeoutMs };
     const [summary, { proxies }, { instances }, identity] = await Promise.all([

@@ -12,6 +12,10 @@ export interface Connection {
 
 export function connect(context: CommandContext): Connection {
   const mesh = findMesh(context);
+  if (mesh.abandonment !== undefined) {
+    const { out } = context;
+    out.writeError(`${out.palette.warn('warning')}: ${mesh.abandonment}\n`);
+  }
   const client = new ApiClient(mesh);
   return { mesh, client, kube: new KubeClient(client) };
 }

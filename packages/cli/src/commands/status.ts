@@ -41,10 +41,7 @@ export async function run(context: CommandContext): Promise<number> {
   if (args.has('edges')) return showEdges(context, client);
   const sidecars = localSidecars(mesh.stateDir);
   try {
-    const status = await showStatus(context, client);
-    if (mesh.abandonment !== undefined)
-      out.writeError(`${out.palette.warn('warning')}: ${mesh.abandonment}\n`);
-    return status;
+    return await showStatus(context, client);
   } catch (error) {
     if (!hasCliCode(error, 'control-unreachable') || sidecars.length === 0 || args.has('output')) throw error;
     out.writeError(`${out.palette.bad('error')}: ${error.message}\n`);
