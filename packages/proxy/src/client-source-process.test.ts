@@ -8,6 +8,9 @@ import { httpManager, routeTo, startProxy } from './proxy-process.test-double.ts
 
 afterEach(cleanUp);
 
+/** A dozen processes start, one after the other. */
+const limitMs = 60_000;
+
 const canIsolate = process.platform === 'linux' && process.getuid?.() === 0 && Bun.which('ip') !== null;
 if (!canIsolate) console.warn('skipped: original_src needs Linux, root and ip; one of them is missing');
 
@@ -139,6 +142,7 @@ test.skipIf(!canIsolate)(
     // Nobody can dial IPv6 from an IPv4 address: the connection fails rather than coming from somebody else.
     expect(seen(clients[0], 8106, 'x')).toBe('');
   },
+  limitMs,
 );
 
 test.skipIf(!canIsolate || Bun.which('setpriv') === null)(
@@ -158,4 +162,5 @@ test.skipIf(!canIsolate || Bun.which('setpriv') === null)(
     await waitFor(() => proxy.log().includes('CAP_NET_ADMIN'));
     expect(proxy.log()).toContain('listener_filters[0].typed_config');
   },
+  limitMs,
 );
