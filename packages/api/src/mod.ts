@@ -8,6 +8,7 @@ export * from './hosts.ts';
 export * from './kinds.ts';
 export * from './kind-lookup.ts';
 export * from './selector.ts';
+export * from './status-fields.ts';
 export * from './resource-types.ts';
 export * from './secret-content.ts';
 export * from './patch/json.ts';

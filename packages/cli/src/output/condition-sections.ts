@@ -2,37 +2,38 @@
  * The conditions of a resource, by what they are said of: itself, each listener of a Gateway, each parent of a route.
  * Run together they contradict each other: a route may be accepted by one parent and not by another.
  */
-import type { KubeObject } from '@sluice/api';
+import {
+  statusConditions,
+  statusFields,
+  statusList,
+  statusText,
+  type KubeObject,
+  type StatusCondition,
+  type StatusFields,
+} from '@sluice/api';
 
 export interface ConditionSection {
   readonly title: string;
   readonly lines: readonly string[];
 }
 
-export interface ShownCondition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason: string;
-  readonly message: string;
-}
-
 /** `known`: those that the control plane tells of it, where its kind has none of listeners or parents. */
 export function conditionSections(
   { status }: Pick<KubeObject, 'status'>,
-  known: readonly ShownCondition[],
+  known: readonly StatusCondition[],
 ): readonly ConditionSection[] {
-  const { conditions, listeners, parents } = asFields(status);
-  const [ofListeners, ofParents] = [asList(listeners), asList(parents)];
+  const { conditions, listeners, parents } = statusFields(status);
+  const [ofListeners, ofParents] = [statusList(listeners), statusList(parents)];
   if (ofListeners.length + ofParents.length === 0) return [{ title: 'Conditions', lines: known.map(line) }];
   return [
-    { title: 'Conditions', lines: asList(conditions).map(read).map(line) },
+    { title: 'Conditions', lines: statusConditions(conditions).map(line) },
     ...ofListeners.map((one) => ({
-      title: `Conditions of listener ${text(one['name'])}`,
-      lines: asList(one['conditions']).map(read).map(line),
+      title: `Conditions of listener ${statusText(one['name'])}`,
+      lines: statusConditions(one['conditions']).map(line),
     })),
     ...ofParents.map((one) => ({
-      title: `Conditions at ${parentName(asFields(one['parentRef']))}`,
-      lines: asList(one['conditions']).map(read).map(line),
+      title: `Conditions at ${parentName(statusFields(one['parentRef']))}`,
+      lines: statusConditions(one['conditions']).map(line),
     })),
   ];
 }
@@ -46,42 +47,21 @@ export function findingLines(
   problems: readonly { readonly code: string }[],
 ): readonly string[] {
   const told = new Set(problems.map(({ code }) => code));
-  return asList(asFields(status)['validationMessages']).flatMap((one) => {
-    const code = text(asFields(one['type'])['code']);
-    return told.has(code) ? [] : [`${text(one['level']).toLowerCase()} [${code}] ${text(one['message'])}`];
+  return statusList(statusFields(status)['validationMessages']).flatMap((one) => {
+    const code = statusText(statusFields(one['type'])['code']);
+    return told.has(code)
+      ? []
+      : [`${statusText(one['level']).toLowerCase()} [${code}] ${statusText(one['message'])}`];
   });
 }
 
 /** `Service shop/reviews, port 9080`. */
-function parentName({ kind, namespace, name, sectionName, port }: Fields): string {
-  const place = namespace === undefined ? text(name) : `${text(namespace)}/${text(name)}`;
-  const section = sectionName === undefined ? '' : `, listener ${text(sectionName)}`;
-  return `${text(kind)} ${place}${section}${typeof port === 'number' ? `, port ${port}` : ''}`;
+function parentName({ kind, namespace, name, sectionName, port }: StatusFields): string {
+  const place = namespace === undefined ? statusText(name) : `${statusText(namespace)}/${statusText(name)}`;
+  const section = sectionName === undefined ? '' : `, listener ${statusText(sectionName)}`;
+  return `${statusText(kind)} ${place}${section}${typeof port === 'number' ? `, port ${port}` : ''}`;
 }
 
-function line({ type, status, reason, message }: ShownCondition): string {
+function line({ type, status, reason, message }: StatusCondition): string {
   return `${type.padEnd(14)} ${status.padEnd(8)} ${reason}${message === '' ? '' : `: ${message}`}`;
-}
-
-function read(fields: Fields): ShownCondition {
-  return {
-    type: text(fields['type']),
-    status: text(fields['status']),
-    reason: text(fields['reason']),
-    message: text(fields['message']),
-  };
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function asFields(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? (value as Fields) : {};
-}
-
-function asList(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.map(asFields) : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
