@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test';
-import { refusingPort } from '@sluice/testkit';
+import { blackholePort, refusingPort } from '@sluice/testkit';
 import { FLAG } from '../telemetry/response-flags.ts';
-import { openFullListener } from '../io/test-full-listener.ts';
 import { forwardTo, retryOn, testRoute } from './test-doubles.ts';
 import { freshWorlds } from './test-fresh-world.ts';
 import { answering, reply, World } from './test-world.ts';
@@ -136,16 +135,12 @@ describe('connecting', () => {
   });
 
   test('an endpoint that never answers the SYN times out', async () => {
-    const full = openFullListener();
-    try {
-      world.cluster('a', [full.port], { connectTimeoutMs: 250 });
-      const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
-      client.send(get);
-      await world.advanceUntil(() => client.text !== '');
-      expect((await client.response()).head).toContain('x-sluice-reason: upstream-connect-timeout');
-    } finally {
-      full.close();
-    }
+    const blackhole = await blackholePort();
+    world.cluster('a', [blackhole], { connectTimeoutMs: 250 });
+    const client = await world.client(world.listen(() => testRoute(forwardTo('a'))));
+    client.send(get);
+    await world.advanceUntil(() => client.text !== '');
+    expect((await client.response()).head).toContain('x-sluice-reason: upstream-connect-timeout');
   });
 
   test('circuit breakers: pending and request limits answer UO', async () => {

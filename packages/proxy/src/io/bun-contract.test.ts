@@ -2,11 +2,12 @@
  * Members of Bun that its types and documentation do not promise, each used by the socket layer. When one
  * goes away, this file says which, instead of a proxy that hangs.
  */
-import { expect, test } from 'bun:test';
+import { afterAll, expect, test } from 'bun:test';
 import type { Socket } from 'bun';
-import { turns } from '@sluice/testkit';
+import { blackholePort, cleanUp, turns } from '@sluice/testkit';
 import { nativeSockets } from './native-socket.ts';
-import { openFullListener } from './test-full-listener.ts';
+
+afterAll(cleanUp);
 
 const ignore = { data() {} };
 
@@ -128,15 +129,14 @@ test('a refused descriptor closes without drain; a hanging one is cancelled by t
     },
   } as never);
   expect(await closed.promise).toEqual(['close']);
-  const full = openFullListener();
+  const blackhole = await blackholePort();
   const cancelled = Promise.withResolvers<void>();
   const hanging = await Bun.connect<undefined>({
-    fd: nativeSockets()!.startConnect('127.0.0.1', full.port, null, null),
+    fd: nativeSockets()!.startConnect('127.0.0.1', blackhole, null, null),
     socket: { ...ignore, close: () => cancelled.resolve() },
   } as never);
   hanging.terminate();
   await cancelled.promise;
-  full.close();
 });
 
 test('received buffers are fresh: what was kept is not rewritten', async () => {

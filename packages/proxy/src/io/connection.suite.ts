@@ -1,13 +1,12 @@
 /** What every implementation of `SocketProvider` must do; run by `bun-sockets.test.ts` and `node-sockets.test.ts`. */
-import { expect, test } from 'bun:test';
+import { afterAll, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FakeClock, TimerWheel } from '@sluice/runtime';
-import { turns } from '@sluice/testkit';
+import { blackholePort, cleanUp, turns } from '@sluice/testkit';
 import type { ConnectTarget, Connection, SocketListener, SocketProvider } from './connection.ts';
 import { IoLoop } from './io-loop.ts';
-import { openFullListener } from './test-full-listener.ts';
 import { Recorder } from './test-recorder.ts';
 import { testSettings, TestTls } from './test-tls.ts';
 
@@ -29,6 +28,7 @@ export function connectionSuite(
   create: (loop: IoLoop) => ProviderUnderTest,
   isSecured = false,
 ): void {
+  afterAll(cleanUp);
   const serverTls = isSecured ? new TestTls(testSettings('server')) : null;
   const clientTls = isSecured ? new TestTls(testSettings('client')) : null;
   const clock = new FakeClock();
@@ -218,23 +218,19 @@ export function connectionSuite(
   });
 
   test(`${name}: an attempt that hangs times out by the wheel, and can be cancelled in silence`, async () => {
-    const full = openFullListener();
-    try {
-      const client = new Recorder();
-      sockets.connect(target(full.port, { connectTimeoutMs: 700 }), client);
-      const cancelled = new Recorder();
-      sockets.connect(target(full.port, { connectTimeoutMs: 600 }), cancelled).terminate();
-      await turns();
-      clock.advance(690);
-      expect(client.failure).toBeNull();
-      clock.advance(20);
-      await client.until(() => client.failure !== null);
-      expect(client.failure).toBe('timeout');
-      expect([cancelled.failure, cancelled.closeCause, cancelled.isConnected]).toEqual([null, null, false]);
-      expect(wheel.size).toBe(0);
-    } finally {
-      full.close();
-    }
+    const blackhole = await blackholePort();
+    const client = new Recorder();
+    sockets.connect(target(blackhole, { connectTimeoutMs: 700 }), client);
+    const cancelled = new Recorder();
+    sockets.connect(target(blackhole, { connectTimeoutMs: 600 }), cancelled).terminate();
+    await turns();
+    clock.advance(690);
+    expect(client.failure).toBeNull();
+    clock.advance(20);
+    await client.until(() => client.failure !== null);
+    expect(client.failure).toBe('timeout');
+    expect([cancelled.failure, cancelled.closeCause, cancelled.isConnected]).toEqual([null, null, false]);
+    expect(wheel.size).toBe(0);
   });
 
   test(`${name}: bytes written before the connection stands are sent then`, async () => {

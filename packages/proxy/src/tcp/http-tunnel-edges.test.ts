@@ -1,9 +1,8 @@
 /** What a tunnel's proxy, its client and the values it is asked with can do wrong, and what must not follow from it. */
 import { describe, expect, test } from 'bun:test';
-import { turns, untilStill } from '@sluice/testkit';
+import { blackholePort, turns, untilStill } from '@sluice/testkit';
 import { MAX_UPSTREAM_WINDOW_BYTES } from '../cluster/compile-protocol.ts';
 import { freshWorlds } from '../http/test-fresh-world.ts';
-import { openFullListener } from '../io/test-full-listener.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { connect, TunnelWorld } from './test-tunnels.ts';
 
@@ -57,18 +56,14 @@ describe('through a proxy of HTTP/1.1, a tunnel', () => {
   });
 
   test('a client that leaves before there is a connection takes its request back', async () => {
-    const full = openFullListener();
-    try {
-      const cluster = world.cluster('proxy', [full.port]);
-      const client = await world.client(world.tunnel(connect));
-      while (cluster.limits.pendingRequests.current === 0) await turns();
-      client.reset();
-      await world.lines.until(1);
-      expect(cluster.stats.counts['requestCancelled']).toBe(1);
-      world.expectNothingHeld();
-    } finally {
-      full.close();
-    }
+    const blackhole = await blackholePort();
+    const cluster = world.cluster('proxy', [blackhole]);
+    const client = await world.client(world.tunnel(connect));
+    while (cluster.limits.pendingRequests.current === 0) await turns();
+    client.reset();
+    await world.lines.until(1);
+    expect(cluster.stats.counts['requestCancelled']).toBe(1);
+    world.expectNothingHeld();
   });
 
   test('that was refused leaves nothing of the answer to the next', async () => {

@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'bun:test';
-import { refusingPort, turns } from '@sluice/testkit';
+import { blackholePort, refusingPort, turns } from '@sluice/testkit';
 import type { ListenerFilterBinding, NetworkFilterBinding } from '../filter/filter.ts';
 import { forwardTo, testManager, testRoute } from '../http/test-doubles.ts';
 import { freshWorlds } from '../http/test-fresh-world.ts';
 import { answering, reply } from '../http/test-world.ts';
-import { openFullListener } from '../io/test-full-listener.ts';
 import { FLAG } from '../telemetry/response-flags.ts';
 import { chainOf, limitsOf, ServingWorld } from './test-serving.ts';
 
@@ -118,17 +117,13 @@ describe('TCP proxy', () => {
   });
 
   test('a client that leaves while connecting cancels the attempt', async () => {
-    const full = openFullListener();
-    try {
-      const cluster = world.cluster('hole', [full.port]);
-      const client = await world.client(world.serve(chainOf(world.tcpTo('hole'))));
-      while (cluster.limits.connections.current === 0) await turns();
-      client.reset();
-      await world.lines.until(1);
-      expect(cluster.limits.connections.current).toBe(0);
-    } finally {
-      full.close();
-    }
+    const blackhole = await blackholePort();
+    const cluster = world.cluster('hole', [blackhole]);
+    const client = await world.client(world.serve(chainOf(world.tcpTo('hole'))));
+    while (cluster.limits.connections.current === 0) await turns();
+    client.reset();
+    await world.lines.until(1);
+    expect(cluster.limits.connections.current).toBe(0);
   });
 });
 

@@ -1,9 +1,8 @@
 /** Two attempts of one request at a time: what fails, is refused, is cancelled or waits, and what is left behind. */
 import { describe, expect, test } from 'bun:test';
-import { turns } from '@sluice/testkit';
+import { blackholePort, turns } from '@sluice/testkit';
 import { expectNothingHeld, freshWorlds } from '../../http/test-fresh-world.ts';
 import { reply } from '../../http/test-world.ts';
-import { openFullListener } from '../../io/test-full-listener.ts';
 import { FLAG } from '../../telemetry/response-flags.ts';
 import { expectQuiet, get, HedgedWorld, onTimeout } from './test-hedged.ts';
 
@@ -95,16 +94,12 @@ describe('failure', () => {
   });
 
   test('of the client also takes back an attempt that waits for its connection', async () => {
-    const full = openFullListener();
-    try {
-      const { client, cluster } = await world.first([full.port], { hedging: onTimeout });
-      expect(cluster.limits.pendingRequests.current).toBe(1);
-      client.reset();
-      await world.log.until(1);
-      expectNothingHeld(cluster);
-    } finally {
-      full.close();
-    }
+    const blackhole = await blackholePort();
+    const { client, cluster } = await world.first([blackhole], { hedging: onTimeout });
+    expect(cluster.limits.pendingRequests.current).toBe(1);
+    client.reset();
+    await world.log.until(1);
+    expectNothingHeld(cluster);
   });
 });
 
