@@ -29,13 +29,13 @@ function open() {
   clock.attach(timers);
   const requests: string[] = [];
   const applied: number[] = [];
-  let sink: GrpcStreamSink | null = null;
+  const sinks: GrpcStreamSink[] = [];
   const link = {
     isReady: false,
     messages: [],
     retire() {},
     open(_method: string, _metadata: unknown, given: GrpcStreamSink) {
-      sink = given;
+      sinks.push(given);
       return {
         send: (bytes: Uint8Array) => {
           const { typeUrl } = decodeMessage(DiscoveryRequestTable, bytes);
@@ -80,11 +80,13 @@ function open() {
   } as unknown as AdsConfigurationDeps);
   const respond = (): void => {
     const resources = [encodeAny(ClusterTable, { name: 'c' })];
-    sink!.onMessage(
-      encodeMessage(DiscoveryResponseTable, { typeUrl: xdsTypes.cluster, nonce: 'n', resources }),
-    );
+    sinks
+      .at(-1)
+      ?.onMessage(
+        encodeMessage(DiscoveryResponseTable, { typeUrl: xdsTypes.cluster, nonce: 'n', resources }),
+      );
   };
-  return { clock, configuration, link, parts, requests, applied, respond };
+  return { clock, configuration, link, parts, requests, applied, respond, sinks };
 }
 
 describe('the configuration of a control plane', () => {
@@ -114,6 +116,27 @@ describe('the configuration of a control plane', () => {
       } else clock.advance(15_000);
       expect(requests.includes('Listener')).toBe(true);
     }
+  });
+
+  test('goes over to a new certificate at once, also while it waits for its next try', () => {
+    const { clock, configuration, link, sinks } = open();
+    link.isReady = true;
+    configuration.move();
+    expect(sinks).toHaveLength(0);
+    configuration.begin();
+    configuration.ask();
+    configuration.move();
+    expect(sinks).toHaveLength(2);
+    for (let i = 0; i < 5; i++) {
+      sinks.at(-1)?.onStatus(7, 'the instance has not the labels that its certificate was given for', []);
+      clock.advance(30_000);
+    }
+    expect(sinks).toHaveLength(7);
+    sinks.at(-1)?.onStatus(7, 'likewise', []);
+    configuration.move();
+    expect(sinks).toHaveLength(8);
+    clock.advance(60_000);
+    expect(sinks).toHaveLength(8);
   });
 
   test('goes on after a response that a bug of ours has cut short', () => {

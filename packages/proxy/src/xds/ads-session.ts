@@ -79,8 +79,15 @@ export class AdsSession {
 
   /** Goes over to a connection with the credential of the moment. What is held stays; nothing is asked for twice. */
   reconnect(): void {
-    if (this.#isStopped || this.#stream === null) return;
+    if (this.#isStopped) return;
     const old = this.#stream;
+    if (old === null) {
+      // Between two tries: who was refused may have waited for just this credential.
+      if (!this.#retry.isArmed) return;
+      this.#deps.timers.disarm(this.#retry);
+      this.#open();
+      return;
+    }
     this.#stream = null;
     this.#client.closed();
     this.#open();
