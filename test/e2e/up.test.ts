@@ -69,12 +69,20 @@ test.if(isLinux)(
 );
 
 test.if(isLinux)(
-  'reaches services by name through the forward proxy',
+  'reaches services by name through the forward proxy, and nobody’s admin page or health port',
   async () => {
     const mesh = await MeshUnderTest.start(makeSmallMesh());
     const env = (await (await fetch(`${await mesh.url('web')}/env`)).json()) as Record<string, string>;
     const proxied = await fetch('http://api:8089/by-name', { proxy: env['HTTP_PROXY'] ?? '' });
     expect(`${proxied.status} ${await proxied.text()}`).toMatch(/^200 api-[01] \/by-name$/);
+    const sidecars = mesh.processes().filter(({ command }) => command.includes('--health-address'));
+    expect(sidecars).toHaveLength(3);
+    for (const { command } of sidecars) {
+      const health = /--health-address (\S+)/.exec(command)?.[1] ?? '';
+      expect(await text(`http://${health}/healthz/ready`)).toStartWith('200');
+      const refused = await fetch(`http://${health}/healthz/ready`, { proxy: env['HTTP_PROXY'] ?? '' });
+      expect([refused.status, refused.headers.get('x-sluice-reason')]).toEqual([403, 'destination-refused']);
+    }
   },
   timeoutMs,
 );

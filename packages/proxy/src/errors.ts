@@ -125,7 +125,8 @@ export const proxyErrors = defineErrors('proxy', [
     code: 'destination-refused',
     httpStatus: 403,
     grpcStatus: 7,
-    meaning: 'The forward proxy does not dial this address: link-local, its own, or one of the mesh itself.',
+    meaning:
+      'The forward proxy does not dial this address: link-local, its host’s own, or one of the mesh itself.',
     action: 'Call a service by its name; what runs on such an address is not reached through the sidecar.',
   },
   {

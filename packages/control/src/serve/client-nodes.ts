@@ -18,6 +18,12 @@ export interface ClientStream {
   readonly proof: 'token' | 'certificate';
 }
 
+/**
+ * Admin pages, health ports and the control plane of everything on the machine. An application reaches what it runs
+ * beside it directly (`NO_PROXY`), and services of the mesh by their routes.
+ */
+const loopback: readonly string[] = ['127.0.0.0/8', '::1'];
+
 type AllotPort = (instance: string, service: string, port: number) => number | null;
 
 /** Keeps each node's facts the same objects while its registration and announcement are, for caches downstream. */
@@ -69,11 +75,7 @@ function makeNode(
     mode: registration.interceptionMode,
     registration,
     capabilities: new Set(capabilities),
-    refusedAddresses: [
-      ...controlAddresses,
-      `127.0.0.1:${registration.adminPort}`,
-      `127.0.0.1:${registration.healthPort}`,
-    ],
+    refusedAddresses: [...loopback, ...controlAddresses],
   };
 }
 

@@ -36,7 +36,7 @@ export interface ProxyNode {
   readonly mode: InterceptionMode;
   readonly registration: Registration;
   readonly capabilities: ReadonlySet<string>;
-  /** `ip:port` of what its forward proxy must not reach: the control plane, its own admin and health. */
+  /** Addresses, ranges and `ip:port` that its forward proxy must not reach: its host's own, and the control plane. */
   readonly refusedAddresses: readonly string[];
   /** Local port of the explicit listener for a service's port; null = none left to allot. */
   outboundPort(service: string, port: number): number | null;
