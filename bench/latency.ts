@@ -1,9 +1,10 @@
 /** Latency of one hop at 1,000 requests a second in open loop. */
-import { coldAndWarm, latencyColumns } from './open-loop.ts';
+import { coldRow, latencyColumns, warmRows } from './open-loop.ts';
 import { startEnvoy, startHaproxy, startOrigin, startSluice, stopAll } from './peers.ts';
 import { printTable } from './table.ts';
 
 const seconds = Number(process.argv[2] ?? 10);
+const rounds = Number(process.argv[3] ?? 5);
 
 try {
   const origin = await startOrigin();
@@ -14,7 +15,8 @@ try {
     await startSluice('Sluice', origin, { retries: true }),
   ];
   const rows: string[][] = [];
-  for (const { name, port } of targets) rows.push(...(await coldAndWarm(name, port, seconds)));
+  for (const target of targets) rows.push(await coldRow(target, seconds));
+  rows.push(...(await warmRows(targets, seconds, rounds)));
   printTable('1,000 requests a second, open loop, 4 connections, ms', ['target', ...latencyColumns], rows);
 } finally {
   await stopAll();
